@@ -1,0 +1,24 @@
+"""Every message that a user can see: one class each, with its page."""
+
+from deepdsl.diagnostics.base import (
+    Diagnostic,
+    DnnError,
+    Label,
+    Report,
+    Severity,
+    closest,
+    did_you_mean,
+)
+from deepdsl.diagnostics.render import render, render_all
+
+__all__ = [
+    "Diagnostic",
+    "DnnError",
+    "Label",
+    "Report",
+    "Severity",
+    "closest",
+    "did_you_mean",
+    "render",
+    "render_all",
+]

@@ -1,0 +1,163 @@
+"""What a diagnostic is: a code, facts as fields, a message, one line of help, and a page.
+
+A diagnostic is one frozen dataclass.  Defining the class registers it under its code; its docstring is its
+page, with a program that is wrong and one that is right in fences marked `wrong` and `right`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any, ClassVar
+
+from deepdsl.source import Span
+
+
+class Severity(Enum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Label:
+    """A place in the text with a few words under it."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """Base of every message about a `.dnn` file, its data or its run.
+
+    Subclasses set `code` and define `message`; they may define `label` (words under the carets), `help` (one way
+    out) and `notes` (other places that belong to the story, with their words).
+    """
+
+    span: Span | None
+
+    code: ClassVar[str] = ""
+    registry: ClassVar[dict[str, type[Diagnostic]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.code:
+            return  # an abstract family
+        if cls.registry.get(cls.code, cls).__qualname__ != cls.__qualname__:
+            raise TypeError(f"diagnostic code {cls.code} is taken by {cls.registry[cls.code].__name__}")
+        cls.registry[cls.code] = cls
+
+    @property
+    def severity(self) -> Severity:
+        return Severity.WARNING if self.code.startswith("W") else Severity.ERROR
+
+    @property
+    def message(self) -> str:
+        raise NotImplementedError(f"{type(self).__name__} has no message")
+
+    @property
+    def label(self) -> str:
+        return ""
+
+    @property
+    def help(self) -> str:
+        return ""
+
+    @property
+    def notes(self) -> tuple[Label, ...]:
+        return ()
+
+    @classmethod
+    def page(cls) -> str:
+        return inspect.cleandoc(cls.__doc__ or "")
+
+    @property
+    def sort_key(self) -> tuple[str, int, str]:
+        if self.span is None:
+            return ("", 0, self.code)
+        return (self.span.source.name, self.span.start, self.code)
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of `--json`: code, severity, message, help, file, line, column (the last three may be null)."""
+        where = self.span
+        label = f": {self.label}" if self.label else ""
+        return {
+            "code": self.code,
+            "severity": self.severity.value,
+            "message": self.message + label,
+            "help": self.help,
+            "file": where.source.name if where else None,
+            "line": where.line if where else None,
+            "column": where.column if where else None,
+        }
+
+
+class DnnError(Exception):
+    """Raised where work cannot go on; carries every diagnostic found up to then, errors and warnings."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(sorted(diagnostics, key=lambda d: d.sort_key))
+        super().__init__(self.diagnostics)
+
+    def __str__(self) -> str:
+        return "\n".join(_one_line(d) for d in self.diagnostics)
+
+
+def _one_line(d: Diagnostic) -> str:
+    where = f"{d.span.source.name}:{d.span.line}:{d.span.column}: " if d.span else ""
+    label = f": {d.label}" if d.label else ""
+    tail = f" ({d.help})" if d.help else ""
+    return f"{where}{d.severity.value}[{d.code}]: {d.message}{label}{tail}"
+
+
+class Report:
+    """Collects diagnostics while a stage goes on past the first error.  Each is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Any, ...], Diagnostic] = {}
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        # A part used twice is analysed twice: what it says at one place is said once.
+        self._found.setdefault((diagnostic.code, diagnostic.span, diagnostic.message), diagnostic)
+
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
+        for diagnostic in diagnostics:
+            self.add(diagnostic)
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(sorted(self._found.values(), key=lambda d: d.sort_key))
+
+    @property
+    def has_errors(self) -> bool:
+        return any(d.severity is Severity.ERROR for d in self._found.values())
+
+    def raise_if_errors(self) -> None:
+        if self.has_errors:
+            raise DnnError(self)
+
+
+def closest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that `word` most likely meant, if one is near enough to say so."""
+    names = list(dict.fromkeys(candidates))
+    folded = {name.lower().replace("-", "_"): name for name in reversed(names)}
+    key = word.lower().replace("-", "_")
+    if key in folded and folded[key] != word:
+        return folded[key]
+    if key.replace("_", "") in (plain := {k.replace("_", ""): v for k, v in folded.items()}):
+        return plain[key.replace("_", "")]
+    near = get_close_matches(key, folded, n=1, cutoff=0.6)
+    return folded[near[0]] if near else None
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """`did you mean `x`?`, or the possible names when there are few, or nothing."""
+    names = sorted(set(candidates))
+    near = closest(word, names)
+    if near is not None and near != word:
+        return f"did you mean `{near}`?"
+    if 0 < len(names) <= 12:
+        return "one of: " + ", ".join(names)
+    return ""

@@ -1,0 +1,64 @@
+"""Messages about the `.dnn` file as a file, and about which of its sections is meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+
+
+@dataclass(frozen=True)
+class CannotRead(Diagnostic):
+    """A file that was named on the command line cannot be read."""
+
+    code = "E608"
+    path: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        return f"cannot read {self.path}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class NoTraining(Diagnostic):
+    """A file has no `train` section, or several, so that it is not clear what is to be trained."""
+
+    code = "E309"
+    model: str
+    trainings: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        if self.model:
+            return f"there is no training of a model `{self.model}`"
+        return f"the file has {len(self.trainings) or 'no'} train section{'s' * (len(self.trainings) != 1)}"
+
+    @property
+    def help(self) -> str:
+        if not self.trainings:
+            return "add one: `train MODEL on DATA { loss cross_entropy … }`"
+        near = did_you_mean(self.model, self.trainings) if self.model else ""
+        return near if near.startswith("did") else "choose with --model: " + ", ".join(self.trainings)
+
+
+@dataclass(frozen=True)
+class NoModel(Diagnostic):
+    """A file has no model of this name, or several models and none was named."""
+
+    code = "E310"
+    model: str
+    models: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        if self.model:
+            return f"there is no model `{self.model}` in the file"
+        return f"the file has {len(self.models) or 'no'} models"
+
+    @property
+    def help(self) -> str:
+        if not self.models:
+            return "add one: `model NAME { … }`"
+        near = did_you_mean(self.model, self.models) if self.model else ""
+        return near if near.startswith("did") else "choose with --model: " + ", ".join(self.models)

@@ -1,0 +1,34 @@
+"""W40: names that are defined and never used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepdsl.diagnostics.base import Diagnostic
+
+
+@dataclass(frozen=True)
+class UnusedName(Diagnostic):
+    """Something is defined and never used: usually a name that was misspelt elsewhere.
+
+    ```wrong
+    let units = 30
+    model net { input x[4]; dense 3 | softmax }
+    ```
+    ```right
+    let units = 30
+    model net { input x[4]; dense units | relu | dense 3 | softmax }
+    ```
+    """
+
+    code = "W401"
+    what: str
+    name: str
+
+    @property
+    def message(self) -> str:
+        return f"the {self.what} `{self.name}` is never used"
+
+    @property
+    def help(self) -> str:
+        return "use it, or leave it out"

@@ -1,0 +1,107 @@
+"""Diagnostics as a person reads them on a terminal: source lines, carets, labels, help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from deepdsl.diagnostics.base import Diagnostic, Label, Severity
+from deepdsl.source import Source
+
+_COLORS = {"error": "1;31", "warning": "1;33", "bold": "1", "blue": "1;34", "help": "1;36"}
+
+
+def render(diagnostic: Diagnostic, color: bool = False) -> str:
+    """One diagnostic with its lines of source, as plain text or with ANSI colours."""
+
+    def paint(text: str, style: str) -> str:
+        return f"\x1b[{_COLORS[style]}m{text}\x1b[0m" if color and text else text
+
+    severity = diagnostic.severity.value
+    lines = [
+        paint(f"{severity}[{diagnostic.code}]", severity) + paint(f": {diagnostic.message}", "bold")
+    ]
+    indent = 0
+    if diagnostic.span is not None:
+        body, indent = _excerpt(diagnostic, paint)
+        lines += body
+    if diagnostic.help:
+        lines.append(paint("help", "help") + f": {diagnostic.help}")
+    if diagnostic.severity is Severity.WARNING:
+        lines[-1] += f"{'  ' if diagnostic.help else ''}(dnnc explain {diagnostic.code})"
+    return "\n".join(lines) + "\n"
+
+
+def _excerpt(diagnostic: Diagnostic, paint: object) -> tuple[list[str], int]:
+    assert callable(paint) and diagnostic.span is not None
+    span = diagnostic.span
+    labels = [Label(span, diagnostic.label), *diagnostic.notes]
+    here = [label for label in labels if label.span.source == span.source]
+    elsewhere = [label for label in labels if label.span.source != span.source]
+    width = max(len(str(label.span.line)) for label in labels)
+    gutter = " " * (width + 1) + paint("|", "blue")
+    lines = [
+        " " * width + paint("-->", "blue") + f" {span.source.name}:{span.line}:{span.column}",
+        gutter,
+    ]
+    style = diagnostic.severity.value
+    lines += _lines_of(span.source, here, labels[0], width, paint, style)
+    for label in elsewhere:
+        where = label.span
+        lines += [
+            " " * width
+            + paint(":::", "blue")
+            + f" {where.source.name}:{where.line}:{where.column}",
+            gutter,
+        ]
+        lines += _lines_of(where.source, [label], labels[0], width, paint, style)
+    return [*lines, gutter], width
+
+
+def _lines_of(
+    source: Source, labels: list[Label], primary: Label, width: int, paint: object, style: str
+) -> list[str]:
+    assert callable(paint)
+    out: list[str] = []
+    shown = 0
+    for label in sorted(labels, key=lambda each: each.span.start):
+        number, column = source.position(label.span.start)
+        if number != shown:
+            if 0 < shown < number - 2:
+                out.append(paint("...", "blue"))
+            elif shown == number - 2 and source.line(shown + 1).strip():
+                out.append(_numbered(source, shown + 1, width, paint))
+            out.append(_numbered(source, number, width, paint))
+            shown = number
+        text = source.line(number)
+        length = max(1, min(label.span.end - label.span.start, len(text) - column + 1))
+        mark = "^" if label is primary else "-"
+        # A tab before the mark stays a tab, so that the mark stands under its text on every terminal.
+        lead = "".join("\t" if c == "\t" else " " for c in text[: column - 1])
+        said = f"{mark * length} {label.text}".rstrip()
+        out.append(
+            " " * (width + 1)
+            + paint("|", "blue")
+            + f" {lead}"
+            + paint(said, style if label is primary else "blue")
+        )
+    return out
+
+
+def _numbered(source: Source, number: int, width: int, paint: object) -> str:
+    assert callable(paint)
+    return paint(f"{number:>{width}} |", "blue") + f" {source.line(number)}".rstrip()
+
+
+def render_all(diagnostics: Iterable[Diagnostic], color: bool = False) -> str:
+    """Every diagnostic, then one line that counts them; empty for none."""
+    found = list(diagnostics)
+    if not found:
+        return ""
+    errors = sum(d.severity is Severity.ERROR for d in found)
+    warnings = len(found) - errors
+    parts = [
+        f"{n} {word}{'s' if n > 1 else ''}"
+        for n, word in ((errors, "error"), (warnings, "warning"))
+        if n
+    ]
+    return "\n".join([*(render(d, color) for d in found), " and ".join(parts) + "\n"])

@@ -1,0 +1,156 @@
+"""E6: what goes wrong while a graph runs: devices, numbers, runs and their files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+
+
+@dataclass(frozen=True)
+class NoSuchDevice(Diagnostic):
+    """The device that was asked for cannot be used.  Nothing is run on another one instead.
+
+    `--device cuda` needs an NVIDIA GPU with its driver, and the CUDA and cuDNN libraries: `pip install "deepdsl[cuda]"`
+    brings the libraries.  `dnnc doctor` shows what this machine can run; `--device auto` takes what there is.
+    """
+
+    code = "E601"
+    device: str
+    reason: str
+    available: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        return f"the device `{self.device}` cannot be used: {self.reason}"
+
+    @property
+    def help(self) -> str:
+        near = did_you_mean(self.device, self.available)
+        if near.startswith("did"):
+            return near
+        return "use `--device cpu` or `--device auto`; `dnnc doctor` says what this machine can run"
+
+
+@dataclass(frozen=True)
+class NotFinite(Diagnostic):
+    """A number became NaN or infinite, and training was stopped.
+
+    The message names the first tensor, in the order of computation, that is not finite.  A loss that grows for a while
+    before is divergence: a smaller learning rate, or `clip global_norm=1`, is the remedy.  A logarithm or division in the
+    data's own preparation may be the cause when it happens at once.
+    """
+
+    code = "E602"
+    tensor: str
+    what: str
+    epoch: int
+    step: int
+    checkpoint: str = ""
+
+    @property
+    def message(self) -> str:
+        return f"{self.tensor} is {self.what} in step {self.step} (epoch {self.epoch})"
+
+    @property
+    def help(self) -> str:
+        kept = f"; the last good weights are in {self.checkpoint}" if self.checkpoint else ""
+        return f"try a smaller lr or a row `clip global_norm=1`{kept}"
+
+
+@dataclass(frozen=True)
+class NoSuchRun(Diagnostic):
+    """A run directory, a checkpoint or a model file is not where it should be, or is not what it should be.
+
+    A run directory is made by `dnnc train`; it holds `spec.dnn`, `manifest.json` and `checkpoints/`.
+    """
+
+    code = "E603"
+    path: str
+    reason: str
+    advice: str = ""
+
+    @property
+    def message(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+    @property
+    def help(self) -> str:
+        return self.advice
+
+
+@dataclass(frozen=True)
+class DamagedCheckpoint(Diagnostic):
+    """A file of a checkpoint is not as it was written: its checksum differs, or it cannot be read.
+
+    Nothing of it is used.  `checkpoints/last` and `checkpoints/best` are independent of one another.
+    """
+
+    code = "E604"
+    path: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        return f"the checkpoint {self.path} is damaged: {self.reason}"
+
+    @property
+    def help(self) -> str:
+        return "train again, or take the other checkpoint of the run (`last`, `best`)"
+
+
+@dataclass(frozen=True)
+class CannotResume(Diagnostic):
+    """A run cannot be resumed with another network or another training.
+
+    The checkpoint's tensors must be those of the file.  `epochs` may be raised; a new network needs a new run.
+    """
+
+    code = "E605"
+    run: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        return f"the run {self.run} cannot be resumed: {self.reason}"
+
+    @property
+    def help(self) -> str:
+        return "train without `--resume`, into another directory with `--out`"
+
+
+@dataclass(frozen=True)
+class ExportDiffers(Diagnostic):
+    """The exported model does not give what the evaluation graph gives, within the tolerance; no file was left.
+
+    Folding batch norms and another order of operations change the last digits.  A large difference is a fault: please report it.
+    """
+
+    code = "E606"
+    difference: float
+    tolerance: float
+
+    @property
+    def message(self) -> str:
+        return f"the exported model differs by {self.difference:.3g}, more than {self.tolerance:g}"
+
+    @property
+    def help(self) -> str:
+        return "export with `fold_batch_norm=false`, or allow more with `verify=`"
+
+
+@dataclass(frozen=True)
+class RuntimeFailed(Diagnostic):
+    """onnxruntime refused a graph or failed while running it."""
+
+    code = "E607"
+    what: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.what} failed: {self.reason}"
+
+    @property
+    def help(self) -> str:
+        return "`dnnc doctor` shows the versions in use"

@@ -1,0 +1,249 @@
+"""E3: training sections that cannot be carried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepdsl.diagnostics.base import Diagnostic, Label
+
+
+@dataclass(frozen=True)
+class NoLoss(Diagnostic):
+    """A train section does not say what is to be made small.
+
+    ```wrong
+    model net { input x[8 8]; flatten | dense 10 | softmax }
+    data digits { train builtin digits }
+    train net on digits { batch 32; seed 1 }
+    ```
+    ```right
+    model net { input x[8 8]; flatten | dense 10 | softmax }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; batch 32; seed 1 }
+    ```
+    """
+
+    code = "E301"
+    suggestion: str
+
+    @property
+    def message(self) -> str:
+        return "this training has no loss"
+
+    @property
+    def help(self) -> str:
+        return f"add a row `loss {self.suggestion}`"
+
+
+@dataclass(frozen=True)
+class LossDoesNotFit(Diagnostic):
+    """The loss expects another last layer.
+
+    cross_entropy compares probabilities of classes, which softmax makes; binary_cross_entropy compares the probability of
+    yes, which sigmoid makes.  Without them the loss would be of arbitrary numbers, and could be NaN.
+
+    ```wrong
+    model net { input x[8 8]; flatten | dense 10 }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; seed 1 }
+    ```
+    ```right
+    model net { input x[8 8]; flatten | dense 10 | softmax }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; seed 1 }
+    ```
+    """
+
+    code = "E302"
+    loss: str
+    wanted: str
+    found: str
+    where: tuple[Label, ...] = ()
+
+    @property
+    def message(self) -> str:
+        return f"`{self.loss}` is for a model that ends in `{self.wanted}`"
+
+    @property
+    def label(self) -> str:
+        return f"this model ends in `{self.found}`"
+
+    @property
+    def notes(self) -> tuple[Label, ...]:
+        return self.where
+
+    @property
+    def help(self) -> str:
+        other = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}.get(self.found)
+        if other is not None:
+            return f"with `{self.found}` the loss is `{other}`"
+        return f"end the model with `| {self.wanted}`"
+
+
+@dataclass(frozen=True)
+class MetricDoesNotFit(Diagnostic):
+    """A metric is not defined for what the model learns.
+
+    ```wrong
+    model net { input x[8 8]; flatten | dense 10 | softmax }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; metric mae; seed 1 }
+    ```
+    ```right
+    model net { input x[8 8]; flatten | dense 10 | softmax }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; metric accuracy; seed 1 }
+    ```
+    """
+
+    code = "E303"
+    metric: str
+    loss: str
+    fitting: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        return f"`{self.metric}` is not defined for what `{self.loss}` learns"
+
+    @property
+    def help(self) -> str:
+        return "metrics that fit: " + ", ".join(self.fitting) if self.fitting else "leave the row out"
+
+
+@dataclass(frozen=True)
+class SeveralOutputs(Diagnostic):
+    """A model with several outputs cannot be trained by this version: it has one loss.
+
+    ```wrong
+    model net { input x[8 8]; a = x | flatten | dense 10 | softmax; b = x | flatten | dense 1 | sigmoid; output a; output b }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; seed 1 }
+    ```
+    ```right
+    model net { input x[8 8]; a = x | flatten | dense 10 | softmax; output a }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; seed 1 }
+    ```
+    """
+
+    code = "E304"
+    count: int
+
+    @property
+    def message(self) -> str:
+        return f"a model with {self.count} outputs cannot be trained by this version yet"
+
+    @property
+    def help(self) -> str:
+        return "train a model with one output; several outputs can be built and exported"
+
+
+@dataclass(frozen=True)
+class NoTrainData(Diagnostic):
+    """A data section that is trained on has no `train` row.
+
+    ```wrong
+    model net { input x[8 8]; flatten | dense 10 | softmax }
+    data digits { test builtin digits }
+    train net on digits { loss cross_entropy; seed 1 }
+    ```
+    ```right
+    model net { input x[8 8]; flatten | dense 10 | softmax }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; seed 1 }
+    ```
+    """
+
+    code = "E305"
+    name: str
+
+    @property
+    def message(self) -> str:
+        return f"the data section `{self.name}` has no `train` row"
+
+    @property
+    def help(self) -> str:
+        return 'add one, such as `train builtin digits` or `train npz "data.npz"`'
+
+
+@dataclass(frozen=True)
+class NothingToWatch(Diagnostic):
+    """`stop` watches something that this training does not measure.
+
+    ```wrong
+    model net { input x[8 8]; flatten | dense 10 | softmax }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; seed 1; stop patience=3 on=valid.loss restore=best }
+    ```
+    ```right
+    model net { input x[8 8]; flatten | dense 10 | softmax }
+    data digits { train builtin digits; valid split=10% }
+    train net on digits { loss cross_entropy; seed 1; stop patience=3 on=valid.loss restore=best }
+    ```
+    """
+
+    code = "E306"
+    watched: str
+    reason: str
+    advice: str
+
+    @property
+    def message(self) -> str:
+        return f"`stop` cannot watch `{self.watched}`"
+
+    @property
+    def label(self) -> str:
+        return self.reason
+
+    @property
+    def help(self) -> str:
+        return self.advice
+
+
+@dataclass(frozen=True)
+class NeedsData(Diagnostic):
+    """Something in the file can only be compiled when the data can be read.
+
+    `standardize` needs the mean and deviation of the training rows; a schedule that counts epochs needs their number.
+    `dnnc build` and `dnnc train` read the data for that; `dnnc check` does not.
+    """
+
+    code = "E307"
+    what: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.what} needs the data: {self.why}"
+
+    @property
+    def help(self) -> str:
+        return "put the data where the file says, or leave the row out"
+
+
+@dataclass(frozen=True)
+class NothingToTrain(Diagnostic):
+    """A model without weights is to be trained.
+
+    ```wrong
+    model net { input x[8 8]; flatten | softmax }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; seed 1 }
+    ```
+    ```right
+    model net { input x[8 8]; flatten | dense 10 | softmax }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; seed 1 }
+    ```
+    """
+
+    code = "E308"
+    model: str
+
+    @property
+    def message(self) -> str:
+        return f"the model `{self.model}` has no weights to train"
+
+    @property
+    def help(self) -> str:
+        return "add a layer with weights, such as `dense 10`"

@@ -1,0 +1,388 @@
+"""What the grammar refused, said in words: a list of rules, each for one mistake that people make.
+
+The first rule that knows the place wins; the last one always does.  They see what the parser found, what it would
+have accepted there, and the words around.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from lark.exceptions import UnexpectedInput, UnexpectedToken
+
+from deepdsl.diagnostics import closest
+from deepdsl.diagnostics.shape import (
+    ComputedBare,
+    DanglingPipe,
+    KeywordAsName,
+    MissingOpeningBrace,
+    MissingSeparator,
+    NothingToContinue,
+)
+from deepdsl.diagnostics.syntax import (
+    ColonAfterName,
+    CommaBetween,
+    EqualsConfusion,
+    IfWithoutElse,
+    MissingValue,
+    QuotedWord,
+    UnexpectedText,
+)
+from deepdsl.source import Span
+from deepdsl.syntax.expected import ITEMS, expected, found_words
+from deepdsl.syntax.repair import Edit, Finding, blank, blank_statement, mended_line, short
+from deepdsl.syntax.scan import Layout, Statement, Token
+from deepdsl.syntax.tree import RESERVED
+from deepdsl.syntax.words import wrapped
+
+_NOTHING = Token("end", "", 0, 0)
+_BODY_WORDS = ("input", "default", "let", "part")
+
+
+@dataclass
+class Failure:
+    """A place where the parser could not go on."""
+
+    layout: Layout
+    index: int | None  # what it found, as a position in the layout's tokens; None at a line's or the text's end
+    before: int | None  # the token before that
+    at_end: bool  # of the whole text
+    accepts: frozenset[str]
+
+    @property
+    def found(self) -> Token:
+        return self.layout.tokens[self.index] if self.index is not None else _NOTHING
+
+    @property
+    def previous(self) -> Token:
+        return self.layout.tokens[self.before] if self.before is not None else _NOTHING
+
+    @property
+    def stops(self) -> bool:
+        """Whether the statement ends here, rightly or not."""
+        return self.index is None or self.found.text in (";", "}")
+
+    @property
+    def span(self) -> Span:
+        if self.index is not None:
+            return self.layout.span(self.index)
+        end = self.previous.end
+        return Span(self.layout.source, end, end)
+
+    @cached_property
+    def statement(self) -> Statement | None:
+        """The statement that is faulty; at its end, the one that has just been read."""
+        place = self.before if self.stops else self.index
+        return self.layout.statement_of[place] if place is not None else None
+
+    @property
+    def place(self) -> int:
+        """Where in its statement the found token stands."""
+        assert self.statement is not None and self.index is not None
+        return bisect_left(self.statement.tokens, self.index)
+
+    @property
+    def first_word(self) -> str:
+        return self.layout.tokens[self.statement.tokens[0]].text if self.statement else ""
+
+    def mended(self, *changes: tuple[int, int, str]) -> str:
+        return mended_line(self.layout.source, changes[0][0], *changes)
+
+    def rest(self) -> tuple[Edit, ...]:
+        """Blank out the faulty statement, or only what is too much behind a whole one."""
+        if self.statement is None:
+            found = self.found if self.index is not None else self.previous
+            return (blank(self.layout, found.start, found.end),)
+        end = self.layout.extent(self.statement)[1]
+        if not self.stops and self.accepts & {"_SEP", "$END"} and self.found.start < end:
+            return (blank(self.layout, self.found.start, end),)
+        return (blank_statement(self.layout, self.statement),)
+
+
+def explain(layout: Layout, error: UnexpectedInput) -> Finding:
+    failure = _failure(layout, error)
+    for rule in RULES:
+        if (finding := rule(failure)) is not None:
+            return finding
+    raise AssertionError("the last rule takes everything")
+
+
+def _failure(layout: Layout, error: UnexpectedInput) -> Failure:
+    accepts: frozenset[str] = frozenset()
+    at_end = False
+    start = error.pos_in_stream or 0
+    if isinstance(error, UnexpectedToken):
+        accepts = frozenset(error.accepts or ())
+        at_end = error.token.type == "$END"
+        # These two take the line ends before them along.
+        trailing = {"_PIPE": 1, "_ELSE": 4}.get(error.token.type)
+        if trailing and error.token.end_pos is not None:
+            start = error.token.end_pos - trailing
+    if at_end:
+        start = len(layout.text)
+    index = bisect_left(layout.tokens, start, key=lambda token: token.start)
+    if index and layout.tokens[index - 1].end > start:
+        index -= 1
+    before = layout.before(index)
+    while index < len(layout.tokens) and layout.tokens[index].kind == "comment":
+        index += 1
+    ended = index >= len(layout.tokens) or layout.tokens[index].kind == "newline"
+    return Failure(layout, None if ended else index, before, at_end, accepts)
+
+
+# The rules ----------------------------------------------------------------------------------------------
+
+
+def comma(failure: Failure) -> Finding | None:
+    layout, statement = failure.layout, failure.statement
+    if failure.found.text != "," or failure.first_word == "block" or statement is None:
+        return None
+    tokens = [layout.tokens[i] for i in statement.tokens if layout.tokens[i].text == ","]
+    end = layout.text.find("\n", failure.found.start) % (len(layout.text) + 1)
+    changes = [
+        (token.start, token.end, "" if layout.text[token.end : token.end + 1] == " " else " ")
+        for token in tokens
+        if failure.found.start <= token.start < end
+    ]
+    edits = tuple(blank(layout, token.start, token.end) for token in tokens)
+    return Finding(CommaBetween(failure.span, failure.mended(*changes)), edits)
+
+
+def colon(failure: Failure) -> Finding | None:
+    if failure.found.text != ":" or failure.previous.kind not in ("name", "string"):
+        return None
+    if failure.accepts and failure.accepts <= {"LBRACE", "_DOT"}:
+        return None  # `model tiny:` lacks its brace
+    layout, before = failure.layout, failure.before
+    assert before is not None
+    start, end = failure.found.start, failure.found.end
+    name = failure.previous.text.strip('"')
+    if failure.statement is not None and before in layout.heads(failure.statement):
+        mended = failure.mended((start, end, ""))
+        return Finding(
+            ColonAfterName(failure.span, short(name), mended), (blank(layout, start, end),)
+        )
+    while layout.text[end : end + 1] == " ":
+        end += 1
+    mended = failure.mended((failure.previous.start, end, f"{name}="))
+    if failure.previous.kind == "string":
+        return Finding(ColonAfterName(failure.span, short(name), mended), failure.rest())
+    edit = Edit(start, start + 1, "=")
+    return Finding(ColonAfterName(failure.span, short(name), mended), (edit,))
+
+
+def reserved_name(failure: Failure) -> Finding | None:
+    if failure.found.text != "=" or failure.previous.text not in RESERVED:
+        return None
+    assert failure.before is not None
+    span = failure.layout.span(failure.before)
+    return Finding(KeywordAsName(span, failure.previous.text), failure.rest())
+
+
+def equals(failure: Failure) -> Finding | None:
+    found = failure.found
+    if found.text == "==" and "EQUAL" in failure.accepts:
+        wanted, edit = "=", Edit(found.start, found.end, "= ")
+    elif found.text == "=" and "COMPARE" in failure.accepts:
+        wanted, edit = "==", Edit(found.start, found.end + 1, "==")
+    else:
+        return None
+    mended = failure.mended((found.start, found.end, wanted))
+    roomy = wanted == "=" or failure.layout.text[found.end : found.end + 1] == " "
+    edits = (edit,) if roomy else failure.rest()
+    return Finding(EqualsConfusion(failure.span, found.text, wanted, mended), edits)
+
+
+def no_value(failure: Failure) -> Finding | None:
+    if failure.previous.text != "=" or not (failure.stops or failure.found.text in "|)]"):
+        return None
+    before = failure.before
+    assert before is not None
+    name = failure.layout.tokens[before - 1].text if before else ""
+    return Finding(MissingValue(failure.layout.span(before), short(name)), failure.rest())
+
+
+def dangling_pipe(failure: Failure) -> Finding | None:
+    if failure.previous.text != "|" or not (failure.stops or failure.found.text == "|"):
+        return None
+    assert failure.before is not None
+    span = failure.layout.span(failure.before)
+    line_end = failure.index is None and not failure.at_end
+    return Finding(
+        DanglingPipe(span, line_end), (blank(failure.layout, span.start, span.end),)
+    )
+
+
+def pipe_without_flow(failure: Failure) -> Finding | None:
+    if failure.found.text != "|" or failure.index is None:
+        return None
+    layout, index = failure.layout, failure.index
+    after_other = failure.first_word in _BODY_WORDS
+    first = layout.starts_line(index) or failure.previous.text in ("", "{", ";")
+    if not (after_other or first) or not failure.accepts & {"RBRACE", "_SEP", "$END"}:
+        return None
+    edits = (blank(layout, failure.found.start, failure.found.end),) if first else failure.rest()
+    return Finding(NothingToContinue(failure.span), edits)
+
+
+def no_brace(failure: Failure) -> Finding | None:
+    if "LBRACE" not in failure.accepts or not failure.accepts <= {"LBRACE", "_DOT"}:
+        return None
+    layout, before = failure.layout, failure.before
+    assert before is not None
+    statement = layout.statement_of[before]
+    assert statement is not None
+    head = max(index for index in layout.heads(statement) if index <= before)
+    start, end = layout.tokens[head].start, layout.tokens[before].end
+    what = layout.text[start:end]
+    following = layout.after(before)
+    if failure.stops and following is not None and layout.tokens[following].text == "{":
+        # The brace stands on the next line: pull that up.
+        edits: tuple[Edit, ...] = (Edit(end, *_joined(layout, end, following)),)
+    else:
+        edits = failure.rest()
+    if layout.tokens[head].text == "repeat" and not failure.stops:
+        last = layout.tokens[statement.tokens[-1]].end
+        mended = failure.mended((end, end, " {"), (last, last, " }"))
+    else:
+        mended = ""
+    whole = mended or f"{short(what)} {{"
+    return Finding(
+        MissingOpeningBrace(Span(layout.source, start, end), short(what), whole), edits
+    )
+
+
+def _joined(layout: Layout, start: int, following: int) -> tuple[int, str]:
+    end = layout.tokens[following].start
+    return end, " " * (end - start)
+
+
+def quoted_word(failure: Failure) -> Finding | None:
+    word = failure.found.text[1:-1]
+    wanted = "NAME" in failure.accepts and "STRING" not in failure.accepts
+    if failure.found.kind != "string" or not wanted or not word.isidentifier():
+        return None
+    start, end = failure.found.start, failure.found.end
+    diagnostic = QuotedWord(failure.span, short(word), expected(failure.accepts))
+    return Finding(diagnostic, (Edit(start, end, f" {word} "),))
+
+
+def half_an_if(failure: Failure) -> Finding | None:
+    if "THEN" in failure.accepts:
+        missing = "then"
+    elif "_ELSE" in failure.accepts and (failure.stops or failure.found.text == "{"):
+        missing = "else"
+    else:
+        return None
+    layout, before = failure.layout, failure.before
+    assert before is not None
+    statement = layout.statement_of[before]
+    assert statement is not None
+    ifs = [i for i in statement.tokens if i <= before and layout.tokens[i].text == "if"]
+    end = Span(layout.source, failure.previous.end, failure.previous.end)
+    place = layout.span(ifs[-1] if ifs else before)
+    return Finding(IfWithoutElse(place, missing, end), failure.rest())
+
+
+def computed(failure: Failure) -> Finding | None:
+    if failure.statement is None or failure.index is None:
+        return None
+    layout, place = failure.layout, failure.place
+    operand = failure.previous.kind in ("name", "number") or failure.previous.text == ")"
+    if failure.found.text in ("*", "/", "-") and operand:
+        operator = place
+    elif failure.previous.text == "-" and failure.found.text not in (")", "|", "="):
+        operator = place - 1
+    elif failure.previous.text == "+" and failure.found.kind == "number":
+        operator = place - 1
+    else:
+        return None
+    if operator < 0 or layout.computing(failure.statement)[operator]:
+        return None
+    index = failure.statement.tokens[operator]
+    mended = wrapped(layout, failure.statement, operator)
+    diagnostic = ComputedBare(layout.span(index), layout.tokens[index].text, mended)
+    return Finding(diagnostic, (blank_statement(layout, failure.statement),))
+
+
+def run_on(failure: Failure) -> Finding | None:
+    if "_SEP" not in failure.accepts or failure.found.kind != "name":
+        return None
+    layout, before = failure.layout, failure.before
+    if before is None or failure.previous.text in ("{", ";"):
+        return None
+    statement = layout.statement_of[before]
+    if statement is None or layout.statement_of[failure.index or 0] is not statement:
+        return None
+    start, end = layout.extent(statement)
+    ended = Span(layout.source, max(start, failure.previous.start), failure.previous.end)
+    gap = failure.found.start - 1
+    edits: tuple[Edit, ...] = (Edit(gap, gap + 1, ";"),)
+    if layout.text[gap] not in " \t":
+        edits = (blank(layout, failure.found.start, end),)
+    return Finding(MissingSeparator(failure.span, ended), edits)
+
+
+def misplaced_section(failure: Failure) -> Finding | None:
+    """`prat body {` and `data x {` in a body: grammatical up to the brace."""
+    if failure.found.text != "{" or failure.statement is None or failure.accepts <= {"LBRACE"}:
+        return None
+    word = failure.first_word
+    span = failure.layout.span(failure.statement.tokens[0])
+    words = ("phase",) if "_PIPE" not in failure.accepts else ("part", "repeat")
+    if word in ITEMS:
+        advice = f"`{word}` stands at the margin, outside of all braces"
+    elif near := closest(word, words):
+        advice = f"did you mean `{near}`?"
+    else:
+        return None
+    diagnostic = UnexpectedText(span, f"`{short(word)}` before a `{{`", expected_words(words), advice)
+    return Finding(diagnostic, (blank_statement(failure.layout, failure.statement),))
+
+
+def expected_words(words: tuple[str, ...]) -> str:
+    return " or ".join(f"`{word}`" for word in words)
+
+
+def anything_else(failure: Failure) -> Finding | None:
+    found = found_words(failure.found, failure.at_end)
+    diagnostic = UnexpectedText(
+        failure.span, found, expected(failure.accepts), _advice(failure)
+    )
+    return Finding(diagnostic, failure.rest())
+
+
+def _advice(failure: Failure) -> str:
+    found, accepts = failure.found, failure.accepts
+    if "MODEL" in accepts and found.kind == "name":
+        near = closest(found.text, ITEMS)
+        return f"did you mean `{near}`?" if near else "layers stand in a `model NAME { … }`"
+    if found.text == ")" or found.text == "]":
+        opening = "(" if found.text == ")" else "["
+        return f"there is no `{opening}` for it" if "_SEP" in accepts else ""
+    if accepts == {"LSQB"}:
+        return f"an input has a shape: `input {short(failure.previous.text)}[28 28]`"
+    if found.text == "then" and "COMPARE" in accepts:
+        return f"compare it: `if {short(failure.previous.text)} == true then …`"
+    return ""
+
+
+RULES: tuple[Callable[[Failure], Finding | None], ...] = (
+    comma,
+    colon,
+    reserved_name,
+    equals,
+    no_value,
+    dangling_pipe,
+    pipe_without_flow,
+    no_brace,
+    quoted_word,
+    half_an_if,
+    computed,
+    misplaced_section,
+    run_on,
+    anything_else,
+)

@@ -1,0 +1,66 @@
+"""What is found wrong in a text, and how to go on behind it: changes that leave every other place where it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from deepdsl.diagnostics import Diagnostic
+from deepdsl.source import Source
+from deepdsl.syntax.scan import Layout, Statement
+
+# Longer lines are not repeated in a help text.
+_LINE = 90
+_VISIBLE = re.compile(r"[^ \t\r\n]+")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Put `text`, which is as long, in the place of the characters `start` up to `end`."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A diagnostic, and the edits after which the rest of the text can be judged by itself."""
+
+    diagnostic: Diagnostic
+    edits: tuple[Edit, ...]
+    fatal: bool = False
+
+
+def blank(layout: Layout, start: int, end: int) -> Edit:
+    hidden = _VISIBLE.sub(lambda match: " " * len(match[0]), layout.text[start:end])
+    return Edit(start, end, hidden)
+
+
+def blank_statement(layout: Layout, statement: Statement) -> Edit:
+    return blank(layout, *layout.extent(statement))
+
+
+def apply(text: str, edits: Iterable[Edit]) -> str:
+    for edit in sorted(edits, key=lambda each: -each.start):
+        text = text[: edit.start] + edit.text + text[edit.end :]
+    return text
+
+
+def mended_line(source: Source, at: int, *changes: tuple[int, int, str]) -> str:
+    """The line around `at` after some changes, without its comment; empty when it is too long to show."""
+    number, column = source.position(at)
+    start = at - column + 1
+    line = source.line(number)
+    for first, last, text in sorted(changes, reverse=True):
+        if not start <= first <= last <= start + len(line):
+            return ""
+        line = line[: first - start] + text + line[last - start :]
+    line = re.sub(r'^((?:[^"#]|"[^"]*")*)#.*', r"\1", line).strip()
+    return line if len(line) <= _LINE else ""
+
+
+def short(text: str, width: int = 40) -> str:
+    text = " ".join(text[: 4 * width].split())
+    return text if len(text) <= width else text[: width - 2] + " …"

@@ -1,0 +1,78 @@
+"""The parser's tables: made from the grammar once, then read from the user's cache directory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from importlib import resources
+from io import BytesIO
+from pathlib import Path
+
+from lark import Lark
+from lark import __version__ as lark_version
+
+
+def grammar_text() -> str:
+    return resources.files("deepdsl.grammar").joinpath("dnn.lark").read_text(encoding="utf-8")
+
+
+def load(callbacks: object) -> Lark:
+    """A parser that calls `callbacks` as it reduces; with no usable cache it only takes longer to make."""
+    grammar = grammar_text()
+    file = _cache_file(grammar)
+    if file is not None and (kept := _read(file)) is not None:
+        # A damaged file may hold anything at all, and then the tables are made anew.
+        with suppress(Exception):
+            return Lark._load_from_dict(**pickle.loads(kept), transformer=callbacks)
+    made = BytesIO()
+    Lark(grammar, start="start", parser="lalr", lexer="contextual").save(made)
+    if file is not None:
+        _write(file, made.getvalue())
+    return Lark._load_from_dict(**pickle.loads(made.getvalue()), transformer=callbacks)
+
+
+def _cache_file(grammar: str) -> Path | None:
+    facts = "\n".join((grammar, lark_version, sys.version))
+    name = f"grammar-{hashlib.sha256(facts.encode()).hexdigest()[:24]}.tables"
+    folder = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(folder):
+        return Path(folder, "deepdsl", name)
+    with suppress(RuntimeError):  # no home directory
+        return Path.home() / ".cache" / "deepdsl" / name
+    return None
+
+
+def _read(file: Path) -> bytes | None:
+    # Unpickling runs code, so only what this user alone can have written is read.
+    with suppress(OSError):
+        if _own(file.parent) and _own(file):
+            return file.read_bytes()
+    return None
+
+
+def _own(path: Path) -> bool:
+    if not hasattr(os, "getuid"):
+        return True
+    facts = path.lstat()
+    writable = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return facts.st_uid == os.getuid() and not writable and not stat.S_ISLNK(facts.st_mode)
+
+
+def _write(file: Path, tables: bytes) -> None:
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".grammar-")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(tables)
+            os.replace(temporary, file)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(temporary)
+
+

@@ -1,0 +1,1 @@
+"""The grammar of `.dnn` files, as data: read it with importlib.resources."""
