@@ -1,0 +1,70 @@
+"""Types of values: a shape, whose dimensions are numbers or symbols, and an element type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+DType = Literal["f32", "f64", "i64", "i32", "u32", "u8", "bool"]
+Dim = int | str
+Shape = tuple[Dim, ...]
+
+
+class ShapeError(Exception):
+    """Shapes that do not go together.  `message` says which rule is broken, `help` a way out."""
+
+    def __init__(self, message: str, label: str = "", help: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.label = label
+        self.help = help
+
+
+@dataclass(frozen=True)
+class Type:
+    """`f32[N,784]`.  A scalar has the empty shape."""
+
+    shape: Shape
+    dtype: DType = "f32"
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{','.join(map(str, self.shape))}]"
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def count(self) -> int | None:
+        """How many elements, or None when a dimension is a symbol."""
+        total = 1
+        for dim in self.shape:
+            if isinstance(dim, str):
+                return None
+            total *= dim
+        return total
+
+    def with_shape(self, shape: Sequence[Dim]) -> Type:
+        return Type(tuple(shape), self.dtype)
+
+    def with_dtype(self, dtype: DType) -> Type:
+        return Type(self.shape, dtype)
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """The common shape by the rules of NumPy and ONNX; a symbol goes with itself and with 1."""
+    rank = max(map(len, shapes))
+    out: list[Dim] = []
+    for axis in range(rank):
+        dims = {s[axis - rank + len(s)] for s in shapes if axis - rank + len(s) >= 0} - {1}
+        if len(dims) > 1:
+            told = " and ".join(by_times(s) for s in shapes)
+            raise ShapeError(f"shapes {told} do not go together")
+        out.append(dims.pop() if dims else 1)
+    return tuple(out)
+
+
+def by_times(shape: Sequence[Dim]) -> str:
+    """A shape as messages write it: `6 × 12 × 12`; a scalar is `a single number`."""
+    return " × ".join(map(str, shape)) if shape else "a single number"

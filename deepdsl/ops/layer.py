@@ -1,0 +1,55 @@
+"""What a layer of the language is: a registered dataclass that becomes operations in a scope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from deepdsl.ir import Builder, Op, Param, Role, Type, Value
+from deepdsl.registry import Registered
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a layer stands: its builder, its path, and whether the graph trains.
+
+    `seed` is the file's seed, from which random streams are derived together with the path.
+    """
+
+    builder: Builder
+    path: str
+    training: bool = False
+    seed: int = 0
+
+    def param(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        init: Any,
+        role: Role = "weight",
+        fans: tuple[int, int] | None = None,
+        dtype: Any = "f32",
+    ) -> Param:
+        """The layer's own parameter `name`; its full path is the layer's, a dot, and the name."""
+        return self.builder.param(f"{self.path}.{name}", Type(shape, dtype), init, role, fans)
+
+    def below(self, name: str) -> Scope:
+        return replace(self, path=f"{self.path}.{name}")
+
+
+@dataclass(frozen=True)
+class Layer(Registered, kind="layer"):
+    """Base of layers.
+
+    `activation` marks a nonlinearity and names the initializer of the layer that flows into it; `transparent`
+    layers are looked through when that activation is sought; `operands` layers take named values as arguments.
+    """
+
+    activation: ClassVar[str | None] = None
+    transparent: ClassVar[bool] = False
+    operands: ClassVar[bool] = False
+
+    def expand(self, scope: Scope, *inputs: Value) -> Value:
+        """Add the layer's operations; its output.  Shapes that do not fit raise ShapeError."""
+        assert isinstance(self, Op), f"{type(self).__name__} has no expand"
+        return scope.builder.add(self, *inputs)

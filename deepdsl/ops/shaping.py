@@ -1,0 +1,117 @@
+"""Operations that move elements and leave their values alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepdsl.ir import Builder, Dim, Emitter, Node, Op, Shape, ShapeError, Type, Value, by_times
+
+
+@dataclass(frozen=True)
+class Reshape(Op):
+    """The same elements in order, in another shape.  At most one dimension may be a symbol."""
+
+    shape: Shape
+
+    def infer(self, *inputs: Type) -> Type:
+        return inputs[0].with_shape(self.shape)
+
+    def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
+        sizes = tuple(-1 if isinstance(d, str) else d for d in self.shape)
+        shape = onnx.constant(sizes, "i64", (len(sizes),) if not sizes else None)
+        return onnx.node("Reshape", inputs[0], shape)
+
+    def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value]:
+        return (b.add(Reshape(inputs[0].type.shape), grad),)
+
+
+@dataclass(frozen=True)
+class BroadcastLike(Op):
+    """The first operand, repeated along axes until it has the shape of the second."""
+
+    def infer(self, *inputs: Type) -> Type:
+        x, like = inputs
+        return x.with_shape(like.shape)
+
+    def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
+        return onnx.node("Expand", inputs[0], onnx.node("Shape", inputs[1]))
+
+    def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, None]:
+        from deepdsl.ops.arithmetic import unbroadcast
+
+        return unbroadcast(b, grad, inputs[0]), None
+
+
+@dataclass(frozen=True)
+class Concatenate(Op):
+    """Operands one after another along an axis."""
+
+    axis: int
+
+    def infer(self, *inputs: Type) -> Type:
+        first = inputs[0].shape
+        total = 0
+        for t in inputs:
+            rest = [(a, d) for a, d in enumerate(t.shape) if a != self.axis]
+            if len(t.shape) != len(first) or rest != [
+                (a, d) for a, d in enumerate(first) if a != self.axis
+            ]:
+                told = " and ".join(by_times(t.shape[1:]) for t in inputs)
+                raise ShapeError(f"{told} cannot be joined: they differ in more than the joined axis")
+            size = t.shape[self.axis]
+            assert isinstance(size, int)
+            total += size
+        shape: list[Dim] = list(first)
+        shape[self.axis] = total
+        return inputs[0].with_shape(shape)
+
+    def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
+        return onnx.node("Concat", *inputs, axis=self.axis)
+
+    def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, ...]:
+        return b.apply(Split(self.axis, tuple(_size(v, self.axis) for v in inputs)), grad)
+
+
+def _size(value: Value, axis: int) -> int:
+    size = value.type.shape[axis]
+    assert isinstance(size, int)
+    return size
+
+
+@dataclass(frozen=True)
+class Split(Op):
+    """Pieces of given sizes along an axis: the inverse of a concatenation."""
+
+    axis: int
+    sizes: tuple[int, ...]
+
+    def infer(self, *inputs: Type) -> tuple[Type, ...]:
+        (x,) = inputs
+        return tuple(
+            x.with_shape((*x.shape[: self.axis], size, *x.shape[self.axis + 1 :]))
+            for size in self.sizes
+        )
+
+    def lower(self, onnx: Emitter, node: Node, *inputs: str) -> list[str]:
+        sizes = onnx.constant(self.sizes, "i64")
+        return onnx.nodes("Split", inputs[0], sizes, outputs=len(self.sizes), axis=self.axis)
+
+    def vjps(
+        self,
+        b: Builder,
+        grads: tuple[Value | None, ...],
+        outs: tuple[Value, ...],
+        inputs: tuple[Value, ...],
+    ) -> tuple[Value]:
+        from deepdsl.ops.arithmetic import scaled
+
+        # A piece that nothing reads has gradient zero.
+        pieces = [scaled(b, 0.0, o) if g is None else g for g, o in zip(grads, outs, strict=True)]
+        return (b.add(Concatenate(self.axis), *pieces),)
+
+
+def flat(b: Builder, x: Value) -> Value:
+    """All elements of a value whose shape is known, as one vector."""
+    count = x.type.count
+    assert count is not None
+    return x if x.type.rank == 1 else b.add(Reshape((count,)), x)
