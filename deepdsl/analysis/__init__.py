@@ -1,0 +1,105 @@
+"""From syntax tree to typed program, with every mistake that can be found without reading data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepdsl.analysis.arguments import Environment, evaluate
+from deepdsl.analysis.model import (
+    BATCH,
+    Call,
+    Exporting,
+    Input,
+    Model,
+    Program,
+    Training,
+)
+from deepdsl.analysis.network import Elaborator, add_default
+from deepdsl.analysis.sections import data_section, export_section, train_section
+from deepdsl.diagnostics import Report
+from deepdsl.diagnostics.lints import UnusedName
+from deepdsl.diagnostics.names import DefinedTwice, NotBuiltYet
+from deepdsl.source import Source, Span
+from deepdsl.syntax import ast
+
+__all__ = [
+    "BATCH",
+    "Call",
+    "Exporting",
+    "Input",
+    "Model",
+    "Program",
+    "Training",
+    "analyse",
+]
+
+
+def analyse(file: ast.File, report: Report) -> Program:
+    """The program that a file means.  What cannot be made is left out, and `report` says why."""
+    env = Environment({}, report)
+    names = _Names(report)
+    defaults: dict[str, tuple[ast.Keyword, ...]] = {}
+    lets: dict[str, Span] = {}
+    models: dict[str, Model | None] = {}
+    blocks = frozenset(i.name.text for i in file.items if isinstance(i, ast.Block))
+    for item in file.items:
+        match item:
+            case ast.Let():
+                if names.take("let", item.name):
+                    lets[item.name.text] = item.name.span
+                    env.constants[item.name.text] = evaluate(item.value, env)
+            case ast.Default():
+                add_default(item, defaults, env)
+            case ast.Use():
+                report.add(NotBuiltYet(item.span, "`use`"))
+            case ast.Block():
+                names.take("block", item.name)
+            case ast.Model():
+                if names.take("model", item.name):
+                    # Each model is checked with a report of its own: one model's errors do not silence another's lints.
+                    own = Environment(env.constants, Report(), env.used)
+                    models[item.name.text] = Elaborator(item, own, defaults, blocks).run()
+                    report.extend(own.report)
+    sections = [i for i in file.items if isinstance(i, ast.Data) and names.take("data", i.name)]
+    datasets = {item.name.text: data_section(item, env) for item in sections}
+    # A section whose `train` row is there and wrong has had its message.
+    broken = frozenset(
+        item.name.text for item in sections if any(r.name.text == "train" for r in item.rows)
+    )
+    trainings = [
+        train_section(item, models, datasets, broken, env)
+        for item in file.items
+        if isinstance(item, ast.Train)
+    ]
+    exports = [
+        export_section(item, models, env) for item in file.items if isinstance(item, ast.Export)
+    ]
+    if not report.has_errors:
+        for name, span in lets.items():
+            if name not in env.used:
+                report.add(UnusedName(span, "constant", name))
+    source = file.span.source if file.span else Source("", "")
+    return Program(
+        source,
+        {n: m for n, m in models.items() if m is not None},
+        datasets,
+        tuple(t for t in trainings if t is not None),
+        {e.model: e for e in exports if e is not None},
+    )
+
+
+class _Names:
+    """The names of a file's items, so that a second one of a kind is told where the first stands."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.seen: dict[tuple[str, str], Span] = {}
+
+    def take(self, kind: str, name: ast.Name) -> bool:
+        first: Any = self.seen.setdefault((kind, name.text), name.span)
+        if first is not name.span:
+            self.report.add(DefinedTwice(name.span, name.text, first))
+            return False
+        return True
+
+

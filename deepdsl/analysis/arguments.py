@@ -1,0 +1,306 @@
+"""Binds what was written behind a name to the typed fields of a registered class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from deepdsl.diagnostics import Diagnostic, Report
+from deepdsl.diagnostics.names import (
+    AmbiguousXavier,
+    BadArithmetic,
+    GivenTwice,
+    MissingArgument,
+    NotBuiltYet,
+    TooManyArguments,
+    UnknownConstant,
+    UnknownEntry,
+    UnknownOption,
+    WrongValue,
+)
+from deepdsl.registry import (
+    Either,
+    Entry,
+    Kind,
+    ListOf,
+    Mismatch,
+    Registered,
+    Signature,
+    Word,
+    lookup,
+    show,
+)
+from deepdsl.source import Span
+from deepdsl.syntax import ast
+from deepdsl.vocabulary import planned
+
+FAILED: Any = object()
+
+
+@dataclass
+class Environment:
+    """The constants in sight, with those that were used."""
+
+    constants: dict[str, Any]
+    report: Report
+    used: set[str] = field(default_factory=set)
+
+    def inner(self, more: Mapping[str, Any]) -> Environment:
+        return Environment({**self.constants, **more}, self.report, self.used)
+
+    def say(self, diagnostic: Diagnostic) -> Any:
+        self.report.add(diagnostic)
+        return FAILED
+
+
+def evaluate(value: ast.Value, env: Environment) -> Any:
+    """The Python value of a written one: numbers, booleans, texts, lists, sizes, and words as `Word`.
+
+    FAILED after something was reported.
+    """
+    match value:
+        case ast.Number() | ast.Percent() | ast.String():
+            return value.value
+        case ast.Size():
+            return value.sides
+        case ast.List():
+            items = [evaluate(item, env) for item in value.items]
+            return FAILED if FAILED in items else tuple(items)
+        case ast.Path():
+            if value.text in ("true", "false"):
+                return value.text == "true"
+            if value.text in env.constants:
+                env.used.add(value.text)
+                return env.constants[value.text]
+            return Word(value.text)
+        case ast.Binary():
+            return _arithmetic(value, env)
+        case ast.Call():
+            return value
+    raise AssertionError(value)
+
+
+def _arithmetic(value: ast.Binary, env: Environment) -> Any:
+    left, right = (_operand(side, env) for side in (value.left, value.right))
+    if left is FAILED or right is FAILED:
+        return FAILED
+    if value.operator == "/":
+        if right == 0:
+            return env.say(BadArithmetic(value.span, "this divides by zero"))
+        exact = isinstance(left, int) and isinstance(right, int) and left % right == 0
+        return left // right if exact else left / right
+    result = {"+": left + right, "-": left - right, "*": left * right}[value.operator]
+    if abs(result) > 1e300:
+        return env.say(BadArithmetic(value.span, "this number is too large"))
+    return result
+
+
+def _operand(side: ast.Value, env: Environment) -> Any:
+    number = evaluate(side, env)
+    if isinstance(number, Word):
+        return env.say(UnknownConstant(side.span, number.text, tuple(env.constants)))
+    if number is not FAILED and (isinstance(number, bool) or not isinstance(number, int | float)):
+        return env.say(BadArithmetic(side.span, f"{_found(number)} is no number"))
+    if isinstance(number, int) and abs(number) > 10**300:
+        return env.say(BadArithmetic(side.span, "this number is too large"))
+    return number
+
+
+def _found(value: Any) -> str:
+    if isinstance(value, ast.Call):
+        return f"`{value.name.text}(…)`"
+    return f"`{show(value)}`"
+
+
+def bind(
+    cls: type[Registered],
+    args: Sequence[ast.Argument],
+    span: Span,
+    env: Environment,
+    defaults: Sequence[ast.Keyword] = (),
+) -> Any:
+    """An instance of `cls` made from arguments; `defaults` count where the arguments are silent.  FAILED after errors."""
+    signature = cls.signature()
+    written = _Written(cls, signature, env)
+    for arg in args:
+        written.take(arg)
+    for keyword in defaults:
+        if keyword.name.text not in written.values:
+            written.take(keyword)
+    values = written.finish(span)
+    return FAILED if values is FAILED else cls(**values)
+
+
+class _Written:
+    """Sorts arguments into fields."""
+
+    def __init__(
+        self, cls: type[Registered], signature: Sequence[Signature], env: Environment
+    ) -> None:
+        self.cls, self.env = cls, env
+        self.signature = {s.name: s for s in signature}
+        self.places = [s for s in signature if s.positional]
+        self.values: dict[str, Any] = {}
+        self.spans: dict[str, Span] = {}
+        self.extra: dict[str, Any] = {}
+        self.failed = False
+        self.next = 0
+
+    def take(self, arg: ast.Argument) -> None:
+        if isinstance(arg, ast.Keyword):
+            self._keyword(arg)
+            return
+        if self.next >= len(self.places):
+            self._fail(TooManyArguments(arg.span, self.cls.name, self._takes()))
+            return
+        place = self.places[self.next]
+        if place.many:
+            value = self._pair(arg) if isinstance(arg, ast.Pair) else self._value(arg, place)
+            self.values.setdefault(place.name, [])
+            self.values[place.name].append(value)
+            self.spans.setdefault(place.name, arg.span)
+            self.failed |= value is FAILED
+            return
+        self.next += 1
+        if isinstance(arg, ast.Pair):
+            self._wrong(place, arg.span, f"`{arg.span.text}`")
+            return
+        self._store(place, arg.span, self._value(arg, place))
+
+    def _keyword(self, arg: ast.Keyword) -> None:
+        name = arg.name.text
+        extra: Kind | None = getattr(self.cls, "extra_keywords", None)
+        place = self.signature.get(name)
+        first = self.spans.get(name)
+        if first is not None:
+            self._fail(GivenTwice(arg.span, self.cls.name, name, first))
+        elif place is not None:
+            self._store(place, arg.span, self._value(arg.value, place))
+        elif extra is not None:
+            kept = Signature(name, extra, "", False, False, None)
+            value = self._value(arg.value, kept)
+            self.spans[name] = arg.span
+            self.failed |= value is FAILED
+            self.extra[name] = value
+        elif name in planned(f"{self.cls.name}."):
+            self._fail(NotBuiltYet(arg.span, f"`{name}` of `{self.cls.name}`"))
+        else:
+            self._fail(UnknownOption(arg.name.span, self.cls.name, name, tuple(self.signature)))
+
+    def _store(self, place: Signature, span: Span, value: Any) -> None:
+        if place.name in self.spans:
+            self._fail(GivenTwice(span, self.cls.name, place.name, self.spans[place.name]))
+            return
+        self.spans[place.name] = span
+        self.values[place.name] = value
+        self.failed |= value is FAILED
+
+    def _fail(self, diagnostic: Diagnostic) -> None:
+        self.env.say(diagnostic)
+        self.failed = True
+
+    def _wrong(self, place: Signature, span: Span, found: str, hint: str = "") -> Any:
+        return self.env.say(
+            WrongValue(span, self.cls.name, place.name, place.kind.expected, found, hint)
+        )
+
+    def _pair(self, arg: ast.Pair) -> Any:
+        value = evaluate(arg.value, self.env)
+        return FAILED if value is FAILED else (arg.key.value, value)
+
+    def _value(self, syntax: ast.Value, place: Signature) -> Any:
+        entry = _entry(place.kind)
+        if isinstance(syntax, ast.Call):
+            if entry is None:
+                return self._wrong(place, syntax.span, _found(syntax))
+            return bind_entry(entry.registry, syntax.name, syntax.args, self.env)
+        value = evaluate(syntax, self.env)
+        if value is FAILED:
+            return FAILED
+        if place.many:
+            return value
+        if isinstance(value, Word) and entry is not None and isinstance(syntax, ast.Path):
+            if value.text in ("none",) and place.default is None:
+                return None
+            name = ast.Name(value.text, span=syntax.span)
+            return bind_entry(entry.registry, name, (), self.env)
+        try:
+            return place.kind.convert(value)
+        except Mismatch:
+            return self._wrong(place, syntax.span, _found(value), _hint(place, value))
+
+    def _takes(self) -> str:
+        count = len(self.places)
+        if not count:
+            return "no values" + (", only options" if self.signature else "")
+        names = ", ".join(f"`{p.name}`" for p in self.places)
+        return f"{count} value{'s' if count > 1 else ''}: {names}"
+
+    def finish(self, span: Span) -> Any:
+        for place in self.signature.values():
+            if place.name in self.values and place.many:
+                try:
+                    converted = tuple(self.values[place.name])
+                    self.values[place.name] = FAILED if self.failed else place.kind.convert(converted)
+                except Mismatch:
+                    self._wrong(place, self.spans[place.name], f"`{self.spans[place.name].text}`")
+                    self.failed = True
+            elif place.required and place.name not in self.spans:
+                example = f"{self.cls.name} {_example(place)}"
+                missing = MissingArgument(
+                    span, self.cls.name, place.name, place.doc, place.kind.expected, example
+                )
+                self._fail(missing)
+        if self.failed:
+            return FAILED
+        if self.extra:
+            self.values["feeds"] = tuple(self.extra.items())
+        return self.values
+
+
+def bind_entry(
+    registry: str, name: ast.Name, args: Sequence[ast.Argument], env: Environment
+) -> Any:
+    """An entry of a registry by its written name, or FAILED with a message that knows what was meant."""
+    known = lookup(registry)
+    kind = registry.replace("_", " ")
+    if name.text in known:
+        return bind(known[name.text], args, name.span, env)
+    if registry == "initializer" and name.text.startswith("xavier"):
+        return env.say(AmbiguousXavier(name.span, name.text))
+    if name.text in planned(registry):
+        return env.say(NotBuiltYet(name.span, f"the {kind} `{name.text}`"))
+    return env.say(UnknownEntry(name.span, kind, name.text, tuple(sorted(known))))
+
+
+def _entry(kind: Kind) -> Entry | None:
+    if isinstance(kind, Entry):
+        return kind
+    if isinstance(kind, Either):
+        return next((e for k in kind.kinds if (e := _entry(k)) is not None), None)
+    return None
+
+
+def _hint(place: Signature, value: Any) -> str:
+    from deepdsl.diagnostics import closest
+    from deepdsl.registry import Choice, Number
+
+    if isinstance(place.kind, Choice) and isinstance(value, Word):
+        near = closest(value.text, place.kind.words)
+        return f"did you mean `{near}`?" if near else ""
+    if isinstance(place.kind, Number) and isinstance(value, Word):
+        return f"to use a name here, define it: `let {value.text} = …`"
+    return ""
+
+
+def _example(place: Signature) -> str:
+    if isinstance(place.kind, ListOf):
+        text = "[28 28]"
+    elif isinstance(place.kind, Entry):
+        text = next(iter(sorted(lookup(place.kind.registry))), "…")
+    else:
+        text = {"a text in quotes": '"file"', "a name": "name"}.get(place.kind.expected, "")
+        if not text:
+            text = "20%" if getattr(place.kind, "below", None) == 1 else "10"
+    return text if place.positional else f"{place.name}={text}"

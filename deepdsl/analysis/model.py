@@ -1,0 +1,117 @@
+"""The typed program: what a `.dnn` file means, with every default filled in and every shape known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deepdsl.data.request import DataSpec
+from deepdsl.ir import Param, Type
+from deepdsl.losses import Loss
+from deepdsl.metrics import Metric
+from deepdsl.ops.layer import Layer
+from deepdsl.optimizers import Optimizer
+from deepdsl.rows import Clip, Stop
+from deepdsl.schedules import Schedule
+from deepdsl.source import Source, Span
+
+# The symbol of the batch dimension.
+BATCH = "N"
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of a model; its type's first dimension is the batch."""
+
+    name: str
+    type: Type
+    span: Span
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return tuple(d for d in self.type.shape[1:] if isinstance(d, int))
+
+
+@dataclass(frozen=True)
+class Call:
+    """A layer applied to values.  Values are numbered: the inputs first, then each call's output.
+
+    `path` is where its weights live; a part used twice has two calls with one path.
+    """
+
+    path: str
+    layer: Layer
+    inputs: tuple[int, ...]
+    output: int
+    type: Type
+    span: Span
+    params: tuple[Param, ...] = ()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network, unrolled: `outputs` maps a name to the number of a value."""
+
+    name: str
+    inputs: tuple[Input, ...]
+    calls: tuple[Call, ...]
+    outputs: Mapping[str, int]
+    span: Span
+
+    @property
+    def params(self) -> tuple[Param, ...]:
+        """Every parameter once, in the order of first use."""
+        return tuple({p.name: p for call in self.calls for p in call.params}.values())
+
+    def type_of(self, value: int) -> Type:
+        if value < len(self.inputs):
+            return self.inputs[value].type
+        return self.calls[value - len(self.inputs)].type
+
+    def call_of(self, value: int) -> Call | None:
+        return None if value < len(self.inputs) else self.calls[value - len(self.inputs)]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained on a data section."""
+
+    model: str
+    data: str
+    loss: Loss
+    metrics: tuple[Metric, ...]
+    optimizer: Optimizer
+    schedule: Schedule
+    clip: Clip | None
+    batch: int
+    epochs: int
+    stop: Stop | None
+    seed: int
+    span: Span
+    spans: Mapping[str, Span]
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        return ("loss", *(m.name for m in self.metrics))
+
+
+@dataclass(frozen=True)
+class Exporting:
+    """What is deployed: the file, and how it is made."""
+
+    model: str
+    file: str | None
+    fold_batch_norm: bool
+    verify: float
+    span: Span
+
+
+@dataclass(frozen=True)
+class Program:
+    """Everything that a file says."""
+
+    source: Source
+    models: Mapping[str, Model]
+    datasets: Mapping[str, DataSpec]
+    trainings: tuple[Training, ...]
+    exports: Mapping[str, Exporting]

@@ -1,0 +1,529 @@
+"""Unrolls the body of a model into calls of layers with known shapes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from deepdsl.analysis.arguments import FAILED, Environment, bind, evaluate
+from deepdsl.analysis.defaults import choose_initializers
+from deepdsl.analysis.model import BATCH, Call, Input, Model
+from deepdsl.diagnostics import Diagnostic, Label
+from deepdsl.diagnostics.lints import UnusedName
+from deepdsl.diagnostics.names import (
+    DefinedTwice,
+    NameOfLayer,
+    NoOperands,
+    NotBuiltYet,
+    OuterValue,
+    TooLarge,
+    TooManyArguments,
+    UnknownLayer,
+    UnknownReference,
+    UsesItself,
+    ValueInChain,
+    WrongValue,
+)
+from deepdsl.diagnostics.shapes import (
+    BadInputShape,
+    LostValue,
+    NoInput,
+    NoLayers,
+    NothingFlows,
+    ShapeMismatch,
+)
+from deepdsl.ir import Builder, ShapeError, Type, Value, by_times
+from deepdsl.ops import Layer, Scope
+from deepdsl.registry import Word, lookup, show
+from deepdsl.source import Span
+from deepdsl.syntax import ast
+from deepdsl.vocabulary import planned
+
+MAX_CALLS = 100_000
+MAX_PARAMETERS = 500_000_000
+
+
+@dataclass(frozen=True)
+class Flowing:
+    """A value in a body: `value` is None when it could not be made and that has been said."""
+
+    value: Value | None
+    span: Span
+
+
+@dataclass
+class Frame:
+    """One body being gone through: a model's, or one use of a part."""
+
+    prefix: str
+    env: Environment
+    defaults: dict[str, tuple[ast.Keyword, ...]]
+    parts: dict[str, ast.Part]
+    values: dict[str, Flowing] = field(default_factory=dict)
+    outer: frozenset[str] = frozenset()
+    counts: Counter[str] = field(default_factory=Counter)
+    current: Flowing | None = None
+    definitions: dict[str, Span] = field(default_factory=dict)
+
+    def path(self, name: str) -> str:
+        return f"{self.prefix}.{name}" if self.prefix else name
+
+
+class Elaborator:
+    """Goes through a model once, applying each layer to a scratch graph to learn its shapes and parameters."""
+
+    def __init__(
+        self,
+        model: ast.Model,
+        env: Environment,
+        defaults: Mapping[str, tuple[ast.Keyword, ...]],
+        blocks: frozenset[str] = frozenset(),
+    ) -> None:
+        self.model, self.env, self.blocks = model, env, blocks
+        self.builder = Builder()
+        self.inputs: list[Input] = []
+        self.calls: list[Call] = []
+        self.numbers: dict[Value, int] = {}
+        self.read: set[Value] = set()
+        self.outputs: dict[str, tuple[Value, Span]] = {}
+        self.stack: list[str] = []
+        self.parameters = 0
+        self.overflow = False
+        self.frame = Frame("", env, dict(defaults), {})
+
+    def say(self, diagnostic: Diagnostic) -> None:
+        self.env.report.add(diagnostic)
+
+    # The whole model ----------------------------------------------------------------------------------
+
+    def run(self) -> Model | None:
+        frame = self.frame
+        self._inputs()
+        if not self.inputs and not any(isinstance(s, ast.Input) for s in self._statements()):
+            self.say(NoInput(self.model.name.span, self.model.name.text))
+            # What follows is still read for its names; nothing is said of its shapes.
+            frame.current = Flowing(None, self.model.name.span)
+        elif len(self.inputs) == 1:
+            only = self.inputs[0]
+            frame.current = frame.values[only.name]
+        self.body(self.model.body, frame, f"the model `{self.model.name.text}`")
+        return self._finish(frame)
+
+    def _statements(self) -> Sequence[ast.Statement]:
+        return self.model.body.statements
+
+    def _inputs(self) -> None:
+        for statement in self._statements():
+            if isinstance(statement, ast.Input):
+                self._input(statement)
+
+    def _input(self, statement: ast.Input) -> None:
+        name = statement.name.text
+        for arg in statement.args:
+            self.say(TooManyArguments(arg.span, "input", "a name and a shape"))
+        if self._taken(statement.name, self.frame):
+            return
+        shape = evaluate(statement.shape, self.env)
+        flowing = Flowing(None, statement.span)
+        if shape is not FAILED:
+            wrong = [s for s in shape if not isinstance(s, int) or isinstance(s, bool) or s < 1]
+            if wrong or len(shape) > 8:
+                found = f"`{show(wrong[0])}`" if wrong else f"{len(shape)} dimensions"
+                self.say(BadInputShape(statement.shape.span, name, found))
+            else:
+                type_ = Type((BATCH, *shape))
+                value = self.builder.input(name, type_)
+                self.numbers[value] = len(self.inputs)
+                self.inputs.append(Input(name, type_, statement.span))
+                flowing = Flowing(value, statement.span)
+        self.frame.values[name] = flowing
+
+    def _finish(self, frame: Frame) -> Model | None:
+        last = frame.current
+        if not self.outputs and last is not None and last.value is not None:
+            self.outputs["output"] = (last.value, last.span)
+        self._unused(frame)
+        if not self.outputs or self.env.report.has_errors:
+            return None
+        for name, (value, span) in self.outputs.items():
+            if self.numbers[value] < len(self.inputs):
+                self.say(NoLayers(span, f"the output `{name}`"))
+                return None
+        outputs = {name: self.numbers[value] for name, (value, _) in self.outputs.items()}
+        model = Model(
+            self.model.name.text,
+            tuple(self.inputs),
+            tuple(self.calls),
+            outputs,
+            self.model.name.span,
+        )
+        return choose_initializers(model)
+
+    def _unused(self, frame: Frame) -> None:
+        if self.env.report.has_errors:
+            return
+        kept = {value for value, _ in self.outputs.values()}
+        for name, flowing in frame.values.items():
+            value = flowing.value
+            if value is not None and value not in self.read and value not in kept:
+                what = "input" if any(i.name == name for i in self.inputs) else "value"
+                self.say(UnusedName(flowing.span, what, name))
+
+    # Statements ---------------------------------------------------------------------------------------
+
+    def body(self, body: ast.Body, frame: Frame, what: str) -> None:
+        # All parts of a body are known from its start, so that a line can use one that stands below it.
+        used = _names_used(body)
+        for statement in body.statements:
+            if isinstance(statement, ast.Part) and not self._taken(statement.name, frame):
+                frame.parts[statement.name.text] = statement
+        flows = False
+        for statement in body.statements:
+            match statement:
+                case ast.Input():
+                    if frame is not self.frame:
+                        self.say(NotBuiltYet(statement.span, "an input inside a part"))
+                case ast.Let():
+                    if not self._taken(statement.name, frame):
+                        value = evaluate(statement.value, frame.env)
+                        frame.env = frame.env.inner({statement.name.text: value})
+                case ast.Default():
+                    add_default(statement, frame.defaults, frame.env)
+                case ast.Part():
+                    # A part that is used by its name is only defined where it stands.
+                    if statement.name.text not in used:
+                        self._line(frame, self._use(statement, frame, frame.current, statement.span))
+                    flows = True
+                case ast.Bind():
+                    taken = self._taken(statement.name, frame)
+                    made = self.flow(statement.flow, frame)
+                    if not taken:
+                        frame.values[statement.name.text] = replace(made, span=statement.name.span)
+                    frame.current, flows = made, True
+                case ast.Chain() | ast.Choose():
+                    if not self._output(statement, frame):
+                        self._line(frame, self.flow(statement, frame), self._starts_afresh(statement))
+                    flows = True
+        if not flows:
+            self.say(NoLayers(body.span if frame is not self.frame else self.model.name.span, what))
+
+    def _line(self, frame: Frame, made: Flowing, afresh: bool = False) -> None:
+        """The line's value goes on to the next line; what stood before and was never read is lost."""
+        before = frame.current
+        if (
+            afresh
+            and before is not None
+            and before.value is not None
+            and before.value not in self.read
+            and before not in frame.values.values()
+            and self.numbers[before.value] >= len(self.inputs)
+        ):
+            named = any(v.value is before.value for v in frame.values.values())
+            if not named:
+                self.say(LostValue(before.span, "this line's value"))
+        frame.current = made
+
+    def _starts_afresh(self, flow: ast.Flow) -> bool:
+        """Whether a line begins with a value rather than going on from the line above."""
+        return isinstance(flow, ast.Chain) and not (
+            isinstance(flow.head, ast.Layer) and lookup("layer").get(flow.head.path.text) is not None
+        )
+
+    def _taken(self, name: ast.Name, frame: Frame) -> bool:
+        first = frame.definitions.get(name.text)
+        if first is not None and first != name.span:
+            self.say(DefinedTwice(name.span, name.text, first))
+            return True
+        frame.definitions[name.text] = name.span
+        if name.text in lookup("layer") or name.text in planned("layer"):
+            self.say(NameOfLayer(name.span, name.text))
+            return True
+        return False
+
+    def _output(self, flow: ast.Flow, frame: Frame) -> bool:
+        """`output NAME` lines name the model's outputs."""
+        if not (
+            isinstance(flow, ast.Chain)
+            and not flow.rest
+            and isinstance(flow.head, ast.Layer)
+            and flow.head.path.text == "output"
+        ):
+            return False
+        for arg in flow.head.args:
+            name = arg.text if isinstance(arg, ast.Path) else ""
+            if name not in frame.values:
+                self.say(UnknownReference(arg.span, "value", name or arg.span.text, tuple(frame.values)))
+                continue
+            value = frame.values[name].value
+            if value is not None:
+                self.outputs[name] = (value, arg.span)
+        return True
+
+    # Flows --------------------------------------------------------------------------------------------
+
+    def flow(self, flow: ast.Flow, frame: Frame) -> Flowing:
+        if isinstance(flow, ast.Choose):
+            self.say(NotBuiltYet(flow.span, "`if … then … else …`"))
+            return Flowing(None, flow.span)
+        made = self._head(flow.head, frame)
+        for unit in flow.rest:
+            made = self.unit(unit, frame, made)
+        return Flowing(made.value, made.span)
+
+    def _head(self, head: ast.Sum | ast.Unit, frame: Frame) -> Flowing:
+        if isinstance(head, ast.Sum):
+            terms = [self._start(term, frame) for term in head.terms]
+            if any(t.value is None for t in terms):
+                return Flowing(None, head.span)
+            return self._apply(lookup("layer")["add"](), head.span, frame, terms)
+        return self._start(head, frame)
+
+    def _start(self, unit: ast.Unit, frame: Frame) -> Flowing:
+        """What stands first in a line: a value, or a layer that goes on from the line above."""
+        value = self._value_named(unit, frame)
+        if value is not None:
+            return value
+        return self.unit(unit, frame, frame.current)
+
+    def _value_named(self, unit: ast.Unit, frame: Frame) -> Flowing | None:
+        if not isinstance(unit, ast.Layer) or len(unit.path.parts) != 1:
+            return None
+        name = unit.path.text
+        known = frame.values.get(name)
+        if known is None:
+            if name in frame.outer and name not in frame.parts and name not in lookup("layer"):
+                self.say(OuterValue(unit.path.span, name))
+                return Flowing(None, unit.span)
+            return None
+        for arg in unit.args:
+            self.say(TooManyArguments(arg.span, name, "nothing: it is a value"))
+        if known.value is not None:
+            self.read.add(known.value)
+        return Flowing(known.value, unit.span)
+
+    def unit(self, unit: ast.Unit, frame: Frame, into: Flowing | None) -> Flowing:
+        """A layer, part or repeat applied to what flows in."""
+        match unit:
+            case ast.Repeat():
+                return self._repeat(unit, frame, into)
+            case ast.Reuse():
+                self.say(NotBuiltYet(unit.span, "`reuse`"))
+                return Flowing(None, unit.span)
+        name = unit.path.text
+        if name in frame.parts:
+            for arg in unit.args:
+                self.say(TooManyArguments(arg.span, name, "nothing: it is a part"))
+            return self._use(frame.parts[name], frame, into, unit.span)
+        cls = lookup("layer").get(name)
+        if cls is None:
+            self._unknown(unit, frame)
+            return Flowing(None, unit.span)
+        if cls.operands:
+            return self._operands(unit, cls, frame)
+        layer = bind(cls, unit.args, unit.path.span, frame.env, frame.defaults.get(name, ()))
+        if into is None:
+            self.say(NothingFlows(unit.path.span, name, tuple(i.name for i in self.inputs)))
+            return Flowing(None, unit.span)
+        if layer is FAILED or into.value is None:
+            return Flowing(None, unit.span)
+        return self._apply(layer, unit.span, frame, [into])
+
+    def _unknown(self, unit: ast.Layer, frame: Frame) -> None:
+        name = unit.path.text
+        if name in frame.values:
+            self.say(ValueInChain(unit.path.span, name))
+        elif name in planned("layer"):
+            self.say(NotBuiltYet(unit.path.span, f"the layer `{name}`"))
+        elif name in self.blocks:
+            self.say(NotBuiltYet(unit.path.span, "the use of a block", "write it as a `part`"))
+        elif name in self.stack:
+            self.say(UsesItself(unit.path.span, name))
+        else:
+            candidates = (*lookup("layer"), *planned("layer"), *frame.parts, *frame.values, *self.blocks)
+            self.say(UnknownLayer(unit.path.span, name, candidates))
+
+    def _operands(self, unit: ast.Layer, cls: type[Layer], frame: Frame) -> Flowing:
+        operands: list[Flowing] = []
+        for arg in unit.args:
+            name = arg.text if isinstance(arg, ast.Path) else ""
+            if name not in frame.values:
+                self.say(UnknownReference(arg.span, "value", name or arg.span.text, tuple(frame.values)))
+                operands.append(Flowing(None, arg.span))
+                continue
+            value = frame.values[name].value
+            if value is not None:
+                self.read.add(value)
+            operands.append(Flowing(value, arg.span))
+        if len(operands) < 2:
+            self.say(NoOperands(unit.span, unit.path.text))
+            return Flowing(None, unit.span)
+        if any(o.value is None for o in operands):
+            return Flowing(None, unit.span)
+        return self._apply(cls(), unit.span, frame, operands)
+
+    def _repeat(self, unit: ast.Repeat, frame: Frame, into: Flowing | None) -> Flowing:
+        count: Any = evaluate(unit.count, frame.env)
+        if count is FAILED:
+            return Flowing(None, unit.span)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            found = f"found `{show(count)}`" if not isinstance(count, Word) else f"found `{count.text}`"
+            expected = "a whole number of at least 1"
+            self.say(WrongValue(unit.count.span, "repeat", "count", expected, found[6:]))
+            return Flowing(None, unit.span)
+        before = frame.current
+        frame.current = into
+        for _ in range(count):
+            errors = self.env.report.has_errors
+            self.body(unit.body, frame, "this `repeat`")
+            if self.overflow or (self.env.report.has_errors and not errors):
+                break
+            frame.definitions = {
+                name: span for name, span in frame.definitions.items() if not _inside(span, unit.span)
+            }
+        made, frame.current = frame.current, before
+        return Flowing(made.value if made else None, unit.span)
+
+    def _use(self, part: ast.Part, frame: Frame, into: Flowing | None, span: Span) -> Flowing:
+        name = part.name.text
+        if into is None:
+            self.say(NothingFlows(span, name, tuple(i.name for i in self.inputs)))
+            return Flowing(None, span)
+        if name in self.stack:
+            self.say(UsesItself(span, name))
+            return Flowing(None, span)
+        if into.value is not None:
+            self.read.add(into.value)
+        inner = Frame(
+            frame.path(name),
+            frame.env,
+            dict(frame.defaults),
+            {k: v for k, v in frame.parts.items() if k != name},
+            {"in": into},
+            frame.outer | frozenset(frame.values),
+            current=into,
+        )
+        self.stack.append(name)
+        self.body(part.body, inner, f"the part `{name}`")
+        self.stack.pop()
+        made = inner.current
+        return Flowing(made.value if made else None, span)
+
+    def _apply(self, layer: Layer, span: Span, frame: Frame, into: Sequence[Flowing]) -> Flowing:
+        frame.counts[layer.name] += 1
+        path = frame.path(f"{layer.name}_{frame.counts[layer.name]}")
+        values = [f.value for f in into if f.value is not None]
+        if self.overflow:
+            return Flowing(None, span)
+        known = len(self.builder.params)
+        try:
+            with self.builder.at(path, span):
+                out = layer.expand(Scope(self.builder, path), *values)
+        except ShapeError as error:
+            self._mismatch(error, span, into)
+            return Flowing(None, span)
+        self.parameters += sum(p.type.count or 0 for p in self.builder.params[known:])
+        self.read.update(values)
+        if out in self.numbers:
+            # A layer that changes nothing (dropout at inference): its output is still a value of its own.
+            out = Value(f"{path}/same", out.type)
+        self.numbers[out] = len(self.inputs) + len(self.calls)
+        inputs = tuple(self.numbers[v] for v in values)
+        own = tuple(p for p in self.builder.params if p.name.rpartition(".")[0] == path)
+        self.calls.append(Call(path, layer, inputs, self.numbers[out], out.type, span, own))
+        self._limits(span)
+        return Flowing(out, span)
+
+    def _limits(self, span: Span) -> None:
+        if len(self.calls) > MAX_CALLS:
+            self.say(TooLarge(span, f"the model has over {MAX_CALLS:,} layers", f"{MAX_CALLS:,}"))
+            self.overflow = True
+        elif self.parameters > MAX_PARAMETERS:
+            what = f"the model has {self.parameters:,} parameters up to here"
+            self.say(TooLarge(span, what, f"{MAX_PARAMETERS:,}"))
+            self.overflow = True
+
+    def _mismatch(self, error: ShapeError, span: Span, into: Sequence[Flowing]) -> None:
+        labels = tuple(
+            Label(f.span, f"this gives {by_times(f.value.type.shape[1:])}")
+            for f in into
+            if f.value is not None and f.span != span
+        )
+        self.say(ShapeMismatch(span, error.message, error.label, error.help, labels))
+
+
+def _inside(span: Span, outer: Span) -> bool:
+    return outer.start <= span.start and span.end <= outer.end
+
+
+def add_default(
+    statement: ast.Default, defaults: dict[str, tuple[ast.Keyword, ...]], env: Environment
+) -> None:
+    """Note a `default` line: it counts for the layers below it, in the body it stands in."""
+    name = statement.layer.text
+    cls = lookup("layer").get(name)
+    if cls is None:
+        if name in planned("layer"):
+            env.say(NotBuiltYet(statement.layer.span, f"the layer `{name}`"))
+        else:
+            candidates = (*lookup("layer"), *planned("layer"))
+            env.say(UnknownLayer(statement.layer.span, name, candidates))
+        return
+    keywords: dict[str, ast.Keyword] = {k.name.text: k for k in defaults.get(name, ())}
+    for arg in statement.args:
+        if isinstance(arg, ast.Keyword):
+            keywords[arg.name.text] = arg
+        else:
+            env.say(TooManyArguments(arg.span, "default", "options only, such as `init=he_normal`"))
+    _check_default(cls, statement, env)
+    defaults[name] = tuple(keywords.values())
+
+
+def _check_default(cls: type[Layer], statement: ast.Default, env: Environment) -> None:
+    """Bind the options once with stand-ins for what is required, so that a mistake is said at the default itself."""
+    given = [a for a in statement.args if isinstance(a, ast.Keyword)]
+    names = {k.name.text for k in given}
+    span = statement.layer.span
+    stand_ins = [
+        ast.Keyword(
+            ast.Name(s.name, span=span), ast.Number("0.5" if not _whole(s.kind) else "1", span=span), span=span
+        )
+        for s in cls.signature()
+        if s.required and s.name not in names
+    ]
+    bind(cls, [*given, *stand_ins], span, env)
+
+
+def _whole(kind: Any) -> bool:
+    return getattr(kind, "whole", True) is True
+
+
+def _names_used(body: ast.Body) -> frozenset[str]:
+    """The names that the flows of a body speak of, at any depth."""
+    names: set[str] = set()
+
+    def visit(node: Any) -> None:
+        if isinstance(node, ast.Layer):
+            names.add(node.path.parts[0])
+            names.update(a.parts[0] for a in node.args if isinstance(a, ast.Path))
+        elif isinstance(node, ast.Chain):
+            visit(node.head)
+            for unit in node.rest:
+                visit(unit)
+        elif isinstance(node, ast.Sum):
+            for term in node.terms:
+                visit(term)
+        elif isinstance(node, ast.Choose):
+            visit(node.then)
+            visit(node.otherwise)
+        elif isinstance(node, ast.Bind):
+            visit(node.flow)
+        elif isinstance(node, ast.Repeat | ast.Part):
+            visit(node.body)
+        elif isinstance(node, ast.Body):
+            for statement in node.statements:
+                visit(statement)
+
+    visit(body)
+    return frozenset(names)

@@ -1,0 +1,294 @@
+"""Gives data, train and export sections their types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from deepdsl.analysis.arguments import FAILED, Environment, bind, bind_entry
+from deepdsl.analysis.model import Call, Exporting, Model, Training
+from deepdsl.data import sources, transforms
+from deepdsl.data.request import DataSpec, Placed
+from deepdsl.data.rows import HeldOut
+from deepdsl.diagnostics import Label
+from deepdsl.diagnostics.names import (
+    MissingArgument,
+    NotBuiltYet,
+    SeveralRows,
+    TooManyArguments,
+    UnknownReference,
+    UnknownRow,
+)
+from deepdsl.diagnostics.training import (
+    LossDoesNotFit,
+    MetricDoesNotFit,
+    NoLoss,
+    NothingToTrain,
+    NothingToWatch,
+    NoTrainData,
+    SeveralOutputs,
+)
+from deepdsl.losses import Loss
+from deepdsl.metrics import Metric
+from deepdsl.optimizers import Sgd
+from deepdsl.registry import Registered, lookup
+from deepdsl.rows import Batch, Epochs, Onnx, Seed
+from deepdsl.schedules import Constant
+from deepdsl.syntax import ast
+from deepdsl.vocabulary import planned
+
+SPLITS = ("train", "valid", "test")
+
+# Defining the classes registers them; these modules are imported for that.
+_VOCABULARY = (sources, transforms)
+
+
+def _once(rows: Sequence[ast.Row], env: Environment, many: frozenset[str]) -> Iterator[ast.Row]:
+    """The rows; one that stands a second time where it may not is reported and left out."""
+    first: dict[str, ast.Row] = {}
+    for row in rows:
+        name = row.name.text
+        if name in first and name not in many:
+            env.say(SeveralRows(row.name.span, name, first[name].name.span))
+            continue
+        first.setdefault(name, row)
+        yield row
+
+
+def _delegated(row: ast.Row, registry: str, env: Environment) -> Any:
+    """A row whose first word names an entry of a registry, which takes the other arguments: `optimizer sgd lr=0.1`."""
+    if not row.args:
+        names = sorted(lookup(registry))
+        doc = f"which {registry}"
+        example = f"{row.name.text} {names[0]}"
+        return env.say(MissingArgument(row.name.span, row.name.text, registry, doc, "a name", example))
+    head = row.args[0]
+    if isinstance(head, ast.Call) and len(row.args) == 1:
+        return bind_entry(registry, head.name, head.args, env)
+    if isinstance(head, ast.Path):
+        return bind_entry(registry, ast.Name(head.text, span=head.span), row.args[1:], env)
+    names = sorted(lookup(registry))
+    example = f"{row.name.text} {names[0]}"
+    return env.say(
+        MissingArgument(head.span, row.name.text, registry, f"which {registry}", "a name", example)
+    )
+
+
+# data -----------------------------------------------------------------------------------------------------
+
+
+def data_section(section: ast.Data, env: Environment) -> DataSpec:
+    spec = DataSpec(section.name.text, span=section.name.span)
+    rows = lookup("data_row")
+    transforms = lookup("transform")
+    for row in _once(section.rows, env, frozenset({*transforms, "augment"})):
+        name = row.name.text
+        made: Any = None
+        if name in SPLITS:
+            made = _source_or_cut(row, env)
+        elif name in transforms:
+            made = bind(transforms[name], row.args, row.name.span, env)
+        elif name in rows and name != "valid":
+            made = bind(rows[name], row.args, row.name.span, env)
+        elif name in planned("data"):
+            env.say(NotBuiltYet(row.name.span, f"the row `{name}`"))
+        else:
+            known = (*SPLITS, *transforms, *(r for r in rows if r != "valid"))
+            env.say(UnknownRow(row.name.span, "data", name, known))
+        if made is None or made is FAILED:
+            continue
+        placed = Placed(made, row.span)
+        if hasattr(made, "problems") and name not in transforms:
+            env.report.extend(made.problems(row.span))
+        if name in transforms:
+            spec = replace(spec, transforms=(*spec.transforms, placed))
+        else:
+            spec = replace(spec, **{name: placed})
+    return spec
+
+
+def _source_or_cut(row: ast.Row, env: Environment) -> Any:
+    """`train idx …` names a source; `valid first=5000` cuts rows out of train."""
+    named = row.args and isinstance(row.args[0], ast.Path)
+    if row.name.text == "valid" and not named:
+        return bind(HeldOut, row.args, row.name.span, env)
+    return _delegated(row, "source", env)
+
+
+# train ----------------------------------------------------------------------------------------------------
+
+
+def train_section(
+    section: ast.Train,
+    models: Mapping[str, Model | None],
+    datasets: Mapping[str, DataSpec],
+    broken: frozenset[str],
+    env: Environment,
+) -> Training | None:
+    name, data = section.model.text, section.data.text
+    if name not in models:
+        env.say(UnknownReference(section.model.span, "model", name, tuple(models)))
+    if data not in datasets:
+        env.say(UnknownReference(section.data.span, "data", data, tuple(datasets)))
+    elif datasets[data].train is None and data not in broken:
+        env.say(NoTrainData(section.data.span, data))
+    settings, metrics, spans = _settings(section, env)
+    model = models.get(name)
+    if FAILED in settings.values() or FAILED in metrics:
+        return None
+    loss: Loss | None = settings.get("loss")
+    spec = datasets.get(data)
+    if model is not None and not _check(section, model, spec, loss, metrics, spans, env):
+        return None
+    if loss is None or model is None or spec is None:
+        return None
+    training = Training(
+        name,
+        data,
+        loss,
+        tuple(metrics),
+        settings.get("optimizer", Sgd()),
+        settings.get("schedule", Constant()),
+        settings.get("clip"),
+        settings.get("batch", Batch()).rows,
+        settings.get("epochs", Epochs()).count,
+        settings.get("stop"),
+        settings.get("seed", Seed()).value,
+        section.model.span,
+        spans,
+    )
+    return training if _check_stop(training, spec, env) else None
+
+
+def _settings(
+    section: ast.Train, env: Environment
+) -> tuple[dict[str, Any], list[Metric], dict[str, Any]]:
+    settings: dict[str, Any] = {}
+    metrics: list[Any] = []
+    spans: dict[str, Any] = {}
+    plain = lookup("train_row")
+    rows = [row for row in section.rows if isinstance(row, ast.Row)]
+    for phase in section.rows:
+        if isinstance(phase, ast.Phase):
+            env.say(NotBuiltYet(phase.name.span, "a `phase`"))
+    for row in _once(rows, env, frozenset({"metric", "freeze", "unfreeze", "lr_mult"})):
+        name = row.name.text
+        spans[name] = row.span
+        if name in ("loss", "optimizer", "schedule"):
+            settings[name] = _delegated(row, name, env)
+        elif name == "metric":
+            metrics += _metrics(row, env)
+        elif name in plain:
+            settings[name] = bind(plain[name], row.args, row.name.span, env)
+        elif name in planned("train"):
+            env.say(NotBuiltYet(row.name.span, f"the row `{name}`"))
+            settings[name] = FAILED
+        else:
+            known = ("loss", "metric", "optimizer", "schedule", *plain)
+            env.say(UnknownRow(row.name.span, "train", name, known))
+    return settings, metrics, spans
+
+
+def _metrics(row: ast.Row, env: Environment) -> list[Any]:
+    if not row.args:
+        return [_delegated(row, "metric", env)]
+    out = []
+    for arg in row.args:
+        if isinstance(arg, ast.Path):
+            out.append(bind_entry("metric", ast.Name(arg.text, span=arg.span), (), env))
+        else:
+            out.append(env.say(TooManyArguments(arg.span, "metric", "names of metrics")))
+    return out
+
+
+def _check(
+    section: ast.Train,
+    model: Model,
+    spec: DataSpec | None,
+    loss: Loss | None,
+    metrics: Sequence[Metric],
+    spans: Mapping[str, Any],
+    env: Environment,
+) -> bool:
+    """Whether loss and metrics go with the model."""
+    if len(model.outputs) > 1:
+        env.say(SeveralOutputs(section.model.span, len(model.outputs)))
+        return False
+    if not any(p.trainable for p in model.params):
+        env.say(NothingToTrain(section.model.span, model.name))
+        return False
+    (value,) = model.outputs.values()
+    last = model.call_of(value)
+    ending = last.layer.name if last else "an input"
+    if loss is None:
+        near = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}
+        env.say(NoLoss(section.model.span, near.get(ending, "mean_squared_error")))
+        return False
+    if loss.fuses is not None and ending != loss.fuses:
+        env.say(LossDoesNotFit(spans["loss"], loss.name, loss.fuses, ending, _ending(last)))
+        return False
+    one_hot = spec is not None and spec.one_hot is not None
+    target = loss.target(model.type_of(value), one_hot)
+    fitting = tuple(
+        m.name for m in lookup("metric").values() if target.kind in m.targets
+    )
+    for metric in metrics:
+        if target.kind not in metric.targets:
+            env.say(MetricDoesNotFit(spans["metric"], metric.name, loss.name, fitting))
+            return False
+    _check_transforms(model, spec, env)
+    return True
+
+
+def _ending(last: Call | None) -> tuple[Label, ...]:
+    return (Label(last.span, "the last layer"),) if last else ()
+
+
+def _check_transforms(model: Model, spec: DataSpec | None, env: Environment) -> None:
+    if spec is not None:
+        shapes = {i.name: i.row_shape for i in model.inputs}
+        for placed in spec.transforms:
+            env.report.extend(placed.row.problems(shapes, placed.span))
+
+
+def _check_stop(training: Training, spec: DataSpec, env: Environment) -> bool:
+    """`stop on=valid.loss` watches something that is measured."""
+    stop = training.stop
+    if stop is None:
+        return True
+    split, _, metric = stop.on.partition(".")
+    span = training.spans["stop"]
+    watchable = [f"{s}.{m}" for s in ("valid", "train") for m in training.metric_names]
+    if stop.on not in watchable:
+        advice = "one of: " + ", ".join(watchable)
+        env.say(NothingToWatch(span, stop.on, "this is not measured", advice))
+        return False
+    if split == "valid" and spec.valid is None:
+        advice = f"add a row such as `valid split=10%` to `data {spec.name}`, or watch `train.{metric}`"
+        env.say(NothingToWatch(span, stop.on, f"`data {spec.name}` has no `valid` row", advice))
+        return False
+    return True
+
+
+# export ---------------------------------------------------------------------------------------------------
+
+
+def export_section(
+    section: ast.Export, models: Mapping[str, Model | None], env: Environment
+) -> Exporting | None:
+    name = section.model.text
+    if name not in models:
+        env.say(UnknownReference(section.model.span, "model", name, tuple(models)))
+    known: Mapping[str, type[Registered]] = lookup("export_row")
+    made: Onnx | Any | None = None
+    for row in _once(section.rows, env, frozenset()):
+        if row.name.text in known:
+            made = bind(known[row.name.text], row.args, row.name.span, env)
+        elif row.name.text in planned("export"):
+            env.say(NotBuiltYet(row.name.span, f"the row `{row.name.text}`"))
+        else:
+            env.say(UnknownRow(row.name.span, "export", row.name.text, tuple(known)))
+    if made is FAILED or made is None:
+        return None
+    return Exporting(name, made.file, made.fold_batch_norm, made.verify, section.model.span)

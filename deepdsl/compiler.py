@@ -1,0 +1,324 @@
+"""The spine: text to program, program and data to a task, task to the graphs and the state that a host trains with.
+
+Nothing here imports onnx or NumPy until a graph is written or data is read, so that checking a file stays quick.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepdsl.analysis import Model, Program, Training, analyse
+from deepdsl.data.request import DataSpec, Split, TargetSpec
+from deepdsl.diagnostics import Diagnostic, DnnError, Report
+from deepdsl.diagnostics.training import NeedsData
+from deepdsl.lints import allowed, lint
+from deepdsl.losses import Target
+from deepdsl.lower import TARGET
+from deepdsl.source import Source
+from deepdsl.step import Task, evaluation_graph, inference_graph, step_graph
+from deepdsl.syntax.parser import parse_partial
+from deepdsl.version import VERSION
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from deepdsl.data.splits import Splits
+    from deepdsl.emit import OnnxModel
+    from deepdsl.ir import Graph
+
+    State = Mapping[str, NDArray[Any]]
+
+FORMAT = 1
+
+
+def check(source: Source) -> tuple[Program | None, Report]:
+    """Everything that can be known of a text without reading data: the program, if there is one, and all diagnostics."""
+    report = Report()
+    file, problems = parse_partial(source)
+    report.extend(problems)
+    program = None
+    if file is not None:
+        own = Report()
+        program = analyse(file, own)
+        report.extend(own)
+        if not own.has_errors:
+            report.extend(lint(program))
+    kept = Report()
+    kept.extend(allowed(report))
+    return program, kept
+
+
+def load_program(source: Source) -> tuple[Program, tuple[Diagnostic, ...]]:
+    """The program and its warnings, or DnnError with everything that is wrong."""
+    program, report = check(source)
+    report.raise_if_errors()
+    assert program is not None
+    return program, tuple(report)
+
+
+def read_source(path: Path) -> Source:
+    """The text of a file, or DnnError with NoSuchFile."""
+    from deepdsl.diagnostics.files import CannotRead
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        reason = f"it is not UTF-8 text (byte {error.start})"
+        raise DnnError([CannotRead(None, str(path), reason)]) from error
+    except OSError as error:
+        raise DnnError([CannotRead(None, str(path), (error.strerror or "").lower())]) from error
+    return Source(str(path), text.removeprefix("\ufeff"))
+
+
+# Data meets program ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task with its data opened: all that is needed to compile and to train."""
+
+    task: Task
+    splits: Splits
+    source: Source
+
+    @property
+    def steps_per_epoch(self) -> int:
+        assert self.splits.train is not None
+        return -(-len(self.splits.train) // self.task.training.batch)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.splits.classes or ()
+
+
+def target_spec(target: Target) -> TargetSpec:
+    """What the data is asked for."""
+    row = tuple(d for d in target.type.shape[1:] if isinstance(d, int))
+    if target.kind == "index":
+        return TargetSpec("index", target.classes, row)
+    if target.kind == "binary":
+        return TargetSpec("binary", None, row)
+    return TargetSpec("value", None, row)
+
+
+def open_job(
+    program: Program,
+    training: Training,
+    folder: Path,
+    select: Collection[Split] = ("train", "valid"),
+    classes: tuple[str, ...] | None = None,
+) -> Job:
+    """Open the data of a training.
+
+    Targets that stand in the data as one row of probabilities for each example are taken as such.
+    """
+    model, spec = program.models[training.model], program.datasets[training.data]
+    task = Task(model, training, spec, one_hot=spec.one_hot is not None)
+    try:
+        return Job(task, _load(task, folder, select, classes), program.source)
+    except DnnError:
+        rows = replace(task, one_hot=True)
+        if task.one_hot or spec.target is not None or _target(rows) == _target(task):
+            raise
+        try:
+            return Job(rows, _load(rows, folder, select, classes), program.source)
+        except DnnError:
+            pass
+        raise
+
+
+def _target(task: Task) -> TargetSpec:
+    (number,) = task.model.outputs.values()
+    return target_spec(task.training.loss.target(task.model.type_of(number), task.one_hot))
+
+
+def _load(
+    task: Task, folder: Path, select: Collection[Split], classes: tuple[str, ...] | None
+) -> Splits:
+    from deepdsl.data import load
+
+    inputs = {i.name: i.row_shape for i in task.model.inputs}
+    return load(
+        task.data, folder, inputs, {TARGET: _target(task)}, task.training.seed, select, classes
+    )
+
+
+# Graphs and state -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """What `dnnc build` writes and the trainer runs."""
+
+    step: OnnxModel
+    evaluate: OnnxModel
+    step_graph: Graph
+    evaluation_graph: Graph
+    inference_graph: Graph
+    state: State
+    manifest: Mapping[str, Any]
+
+
+def initial_state(graphs: Collection[Graph], job: Job) -> dict[str, NDArray[Any]]:
+    """The first value of every parameter: drawn from its own stream, or taken from the data."""
+    import numpy as np
+
+    from deepdsl.data import fit_transforms
+    from deepdsl.emit import NUMPY
+    from deepdsl.initializers import Deferred, stream
+
+    seed = job.task.training.seed
+    fitted: dict[str, Any] = {}
+    state: dict[str, NDArray[Any]] = {}
+    params = {p.name: p for graph in graphs for p in graph.params}
+    if any(isinstance(p.init, Deferred) for p in params.values()):
+        assert job.splits.train is not None
+        found = fit_transforms(job.task.data, job.splits.train)
+        for number, (placed, inputs) in enumerate(zip(job.task.data.transforms, found, strict=True), 1):
+            for name, constants in inputs.items():
+                for key, value in constants.items():
+                    fitted[f"data.{name}.{placed.row.name}_{number}.{key}"] = value
+    for path, param in params.items():
+        shape = tuple(d for d in param.type.shape if isinstance(d, int))
+        if path in fitted:
+            values = fitted[path]
+        else:
+            values = param.init.sample(shape, param.fans or (1, 1), stream(seed, path))
+        state[path] = np.ascontiguousarray(values, NUMPY[param.type.dtype]).reshape(shape)
+    return state
+
+
+def build(job: Job) -> Artifacts:
+    """Compile a job to its graphs and its initial state."""
+    from deepdsl.emit import emit
+
+    task = job.task
+    step = step_graph(task, job.steps_per_epoch)
+    evaluate = evaluation_graph(task)
+    infer = inference_graph(task.model, task.data)
+    name = task.model.name
+    emitted = emit(step, f"{name}_step")
+    judged = emit(evaluate, f"{name}_eval")
+    state = initial_state((step, evaluate, infer), job)
+    manifest = _manifest(job, step, evaluate, infer, emitted)
+    return Artifacts(emitted, judged, step, evaluate, infer, state, manifest)
+
+
+def spec_hash(source: Source) -> str:
+    return hashlib.sha256(source.text.encode()).hexdigest()
+
+
+def _manifest(
+    job: Job, step: Graph, evaluate: Graph, infer: Graph, emitted: OnnxModel
+) -> dict[str, Any]:
+    """Names, shapes and types of everything that crosses the border of a file, and which output feeds which input."""
+    training, model = job.task.training, job.task.model
+    params = {p.name: p for graph in (step, evaluate) for p in graph.params}
+    trained = {p.name for p in step.updates}
+    return {
+        "format": FORMAT,
+        "deepdsl": VERSION,
+        "model": model.name,
+        "spec_sha256": spec_hash(job.source),
+        "seed": training.seed,
+        "batch": training.batch,
+        "epochs": training.epochs,
+        "steps_per_epoch": job.steps_per_epoch,
+        "metrics": list(training.metric_names),
+        "classes": list(job.classes),
+        "state": [
+            {
+                "name": p.name,
+                "shape": list(p.type.shape),
+                "dtype": p.type.dtype,
+                "role": p.role,
+                "next": emitted.updates.get(p.name),
+            }
+            for p in params.values()
+        ],
+        "init": {"file": "init.onnx"},
+        "step": _interface("step.onnx", step),
+        "eval": _interface("eval.onnx", evaluate),
+        "infer": _interface("infer.onnx", infer, closed=True),
+        "parameters": {
+            "trainable": sum(p.type.count or 0 for p in params.values() if p.trainable),
+            "updated": len(trained),
+        },
+    }
+
+
+def _interface(file: str, graph: Graph, closed: bool = False) -> dict[str, Any]:
+    def told(name: str, value: Any) -> dict[str, Any]:
+        return {"name": name, "shape": list(value.type.shape), "dtype": value.type.dtype}
+
+    return {
+        "file": file,
+        "inputs": [told(v.name, v) for v in graph.inputs],
+        "state": [] if closed else [p.name for p in graph.params],
+        "outputs": [told(key, value) for key, value in graph.outputs.items()],
+    }
+
+
+def write_artifacts(artifacts: Artifacts, folder: Path) -> None:
+    """Write init, step, eval, infer and the manifest; each file appears whole or not at all."""
+    import json
+
+    from deepdsl.emit import emit, emit_state
+    from deepdsl.files import write_atomically
+
+    folder.mkdir(parents=True, exist_ok=True)
+    name = artifacts.manifest["model"]
+    closed = emit(artifacts.inference_graph, name, artifacts.state)
+    files = {
+        "init.onnx": emit_state(artifacts.state),
+        "step.onnx": artifacts.step,
+        "eval.onnx": artifacts.evaluate,
+        "infer.onnx": closed,
+    }
+    for file, model in files.items():
+        model.check()
+        write_atomically(folder / file, model.serialize())
+    text = json.dumps(artifacts.manifest, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / "manifest.json", text.encode())
+
+
+def training_of(program: Program, model: str | None) -> Training:
+    """The training that is meant: the only one, or that of the model named."""
+    from deepdsl.diagnostics.files import NoTraining
+
+    found = [t for t in program.trainings if model in (None, t.model)]
+    if len(found) != 1:
+        names = tuple(dict.fromkeys(t.model for t in program.trainings))
+        raise DnnError([NoTraining(None, model or "", names)])
+    return found[0]
+
+
+def changed(training: Training, settings: Mapping[str, Any]) -> Training:
+    """The training with some of its plain settings replaced (epochs, seed, batch)."""
+    return replace(training, **{k: v for k, v in settings.items() if v is not None})
+
+
+def needs_data(spec: DataSpec, training: Training) -> NeedsData | None:
+    """Why a file cannot be compiled without its data, if that is so."""
+    for placed in spec.transforms:
+        if placed.row.name == "standardize":
+            why = "the mean and deviation of the training rows become part of the graph"
+            return NeedsData(placed.span, "`standardize`", why)
+    if training.schedule.needs_epochs:
+        why = "the number of steps in an epoch becomes part of the graph"
+        return NeedsData(training.spans.get("schedule"), f"`{training.schedule.name}`", why)
+    return None
+
+
+def model_of(program: Program, name: str | None) -> Model:
+    from deepdsl.diagnostics.files import NoModel
+
+    if name is None and len(program.models) == 1:
+        return next(iter(program.models.values()))
+    if name is None or name not in program.models:
+        raise DnnError([NoModel(None, name or "", tuple(program.models))])
+    return program.models[name]

@@ -1,0 +1,74 @@
+"""Data sections: where examples come from, which rows train, and what is checked on the way.
+
+Importing this package declares the sources, rows and transforms and imports no NumPy; everything
+that reads data is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from deepdsl.data.request import DataSpec, OpenRequest, Placed, Shape, Split, TargetSpec
+from deepdsl.data.rows import DataRow, HeldOut, OneHot, Take, Target
+from deepdsl.data.sources import Builtin, Csv, DataSource, Idx, Npy, Npz
+from deepdsl.data.transforms import Normalize, Scale, Standardize, Transform
+
+if TYPE_CHECKING:
+    from deepdsl.data.memory import from_arrays
+    from deepdsl.data.order import epoch_order
+    from deepdsl.data.splits import Splits, count_train_rows, fit_transforms, load
+    from deepdsl.data.table import ArrayField, Field, Table, View
+
+_LAZY = {
+    "ArrayField": "table",
+    "Field": "table",
+    "Splits": "splits",
+    "Table": "table",
+    "View": "table",
+    "count_train_rows": "splits",
+    "epoch_order": "order",
+    "fit_transforms": "splits",
+    "from_arrays": "memory",
+    "load": "splits",
+}
+
+__all__ = [
+    "ArrayField",
+    "Builtin",
+    "Csv",
+    "DataRow",
+    "DataSource",
+    "DataSpec",
+    "Field",
+    "HeldOut",
+    "Idx",
+    "Normalize",
+    "Npy",
+    "Npz",
+    "OneHot",
+    "OpenRequest",
+    "Placed",
+    "Scale",
+    "Shape",
+    "Split",
+    "Splits",
+    "Standardize",
+    "Table",
+    "Take",
+    "Target",
+    "TargetSpec",
+    "Transform",
+    "View",
+    "count_train_rows",
+    "epoch_order",
+    "fit_transforms",
+    "from_arrays",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

@@ -1,0 +1,181 @@
+"""Opening csv files: one pass checks every field, and a large file is then read by its index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from deepdsl.data import files
+from deepdsl.data.csv_file import CsvFile, CsvIndex, Numbers, decode
+from deepdsl.data.feeds import assign
+from deepdsl.data.files import find_file
+from deepdsl.data.request import OpenRequest, Shape, TargetSpec
+from deepdsl.data.sources import DELIMITERS, Csv
+from deepdsl.data.table import Array, ArrayField, Field, Origin, Rows, Table, build_table
+from deepdsl.data.values import fit_shape, text_field
+from deepdsl.diagnostics.base import DnnError
+from deepdsl.diagnostics.data_csv import FileChanged, NoRows, UnnamedColumn
+from deepdsl.diagnostics.data_labels import TooManyClasses
+
+MOST_CLASSES = 100_000  # distinct texts of a target, after which it is none
+
+
+class CsvField:
+    """Columns of a csv file that stays on the disk; each batch is parsed when it is read."""
+
+    def __init__(
+        self, source: CsvFile, columns: tuple[int, ...], shape: Shape, origin: Origin, starts: Rows
+    ) -> None:
+        self.shape = shape
+        self.dtype = np.dtype(np.float32)
+        self.origin = origin
+        self._source = source
+        self._columns = columns
+        self._bytes = source.file.map(np.dtype(np.uint8), (source.file.size,), 0, False)
+        self._starts = starts
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def read(self, rows: Rows, out: Array) -> None:
+        assert self.origin.lines is not None
+        file = self._source.file
+        records = []
+        for row in rows.tolist():
+            start = int(self._starts[row])
+            end = int(self._starts[row + 1]) if row + 1 < len(self._starts) else file.size
+            line = int(self.origin.lines[row])
+            records.append(decode(self._bytes[start:end].tobytes(), start, line, file))
+        try:
+            values = self._source.numbers(records, self._columns)
+        except DnnError:
+            # Every field was a number when the file was opened.
+            raise DnnError([FileChanged(file.span, file.name, records[0].line)]) from None
+        out.reshape(values.shape)[...] = values
+
+    def place(self, row: int) -> str:
+        return self.origin.place(row)
+
+
+def open_csv(source: Csv, request: OpenRequest) -> Table:
+    """The rows of a csv file, after one pass over all of it."""
+    opened, columns = _open(source, request)
+    file = opened.file
+    keep = file.size <= files.IN_MEMORY
+    shapes = {
+        name: _shape(name, opened, columns[name], shape, request)
+        for name, shape in (
+            *request.inputs.items(),
+            *((name, spec.shape) for name, spec in request.targets.items()),
+        )
+    }
+    labels = {
+        name: _Labels(columns[name][0], spec)
+        for name, spec in request.targets.items()
+        if spec.kind != "value" and len(columns[name]) == 1
+    }
+    numbers: dict[str, list[Numbers]] = {name: [] for name in columns if name not in labels}
+    index = CsvIndex()
+    for block in opened.blocks():
+        index.add(block)
+        for name, parts in numbers.items():
+            values = opened.numbers(block, columns[name])
+            if keep:
+                parts.append(values)
+        for label in labels.values():
+            label.add(opened.texts(block, label.column), request)
+    lines = index.lines
+    if not len(lines):
+        raise DnnError([NoRows(file.span, f'"{file.name}"')])
+    origins = {
+        name: Origin(file.name, file.span, lines, tuple(opened.columns[c] for c in columns[name]))
+        for name in columns
+    }
+    fields: dict[str, Field] = {}
+    for name, parts in numbers.items():
+        if keep:
+            fields[name] = ArrayField(np.concatenate(parts), shapes[name], origins[name])
+        else:
+            chosen = columns[name]
+            fields[name] = CsvField(opened, chosen, shapes[name], origins[name], index.starts)
+    classes: tuple[str, ...] | None = None
+    for name, label in labels.items():
+        fields[name], found = label.field(name, origins[name], request)
+        classes = classes or found
+    inputs = {name: fields[name] for name in request.inputs}
+    targets = {name: fields[name] for name in request.targets}
+    return build_table(inputs, targets, origins, classes, classes is not None)
+
+
+def count_csv(source: Csv, request: OpenRequest) -> int:
+    """The number of rows, by a pass that parts lines and reads no field."""
+    delimiter = DELIMITERS[source.delimiter]
+    return CsvFile.open(find_file(source.file, request), delimiter, source.header).count()
+
+
+@dataclass
+class _Labels:
+    """The texts of one target column, as numbers of distinct texts."""
+
+    column: int
+    spec: TargetSpec
+    codes: list[Any] = field(default_factory=list)
+    known: dict[str, int] = field(default_factory=dict)
+
+    def add(self, texts: list[str], request: OpenRequest) -> None:
+        known = self.known
+        self.codes.append(np.array([known.setdefault(t, len(known)) for t in texts], np.int64))
+        if self.spec.classes is not None and len(known) > MOST_CLASSES + self.spec.classes:
+            examples = tuple(known)[:10]
+            raise DnnError(
+                [TooManyClasses(request.span, len(known), self.spec.classes, examples, more=True)]
+            )
+
+    def field(
+        self, name: str, origin: Origin, request: OpenRequest
+    ) -> tuple[Field, tuple[str, ...] | None]:
+        codes = np.concatenate(self.codes)
+        return text_field(codes, list(self.known), name, self.spec, origin, request.classes)
+
+
+def _open(source: Csv, request: OpenRequest) -> tuple[CsvFile, Mapping[str, tuple[int, ...]]]:
+    """The file, and which columns feed each input and target."""
+    delimiter = DELIMITERS[source.delimiter]
+    opened = CsvFile.open(find_file(source.file, request), delimiter, source.header)
+    everything = ("*",)
+    first = source.columns or everything
+    given_first = source.columns is not None
+    given = assign(request, source.feeds, first, source.target, "[COLUMN]", given_first)
+    # A target that is not wanted here must not slip into the input either.
+    used = {opened.index(column) for column in source.target or ()}
+    chosen: dict[str, tuple[int, ...]] = {}
+    for name, columns in given.items():
+        if columns is not everything:
+            chosen[name] = tuple(opened.index(column) for column in columns)
+            used.update(chosen[name])
+    for name, columns in given.items():
+        if columns is everything:
+            chosen[name] = _others(opened, used)
+    return opened, chosen
+
+
+def _others(opened: CsvFile, used: set[int]) -> tuple[int, ...]:
+    rest = tuple(i for i in range(len(opened.columns)) if i not in used)
+    file = opened.file
+    for i in rest:
+        if not opened.columns[i]:
+            others = tuple(opened.columns[j] for j in rest if opened.columns[j])
+            raise DnnError([UnnamedColumn(file.span, file.name, i + 1, others)])
+        opened.index(opened.columns[i])  # a name that stands twice
+    return rest
+
+
+def _shape(
+    name: str, opened: CsvFile, columns: tuple[int, ...], shape: Shape | None, request: OpenRequest
+) -> Shape:
+    found = (len(columns),)
+    origin = Origin(f'"{opened.file.name}"', opened.file.span)
+    return fit_shape(found, shape, name, origin, name in request.inputs, flat=True)

@@ -1,0 +1,75 @@
+"""What a model asks of its data, and what a data section says, as plain records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+
+from deepdsl.source import Span
+
+if TYPE_CHECKING:
+    from deepdsl.data.rows import HeldOut, OneHot, Take, Target
+    from deepdsl.data.sources import DataSource
+    from deepdsl.data.transforms import Transform
+
+Shape = tuple[int, ...]
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """What the loss wants of a target.
+
+    `index` is a class number below `classes`, `binary` is 0 or 1, `value` is numbers, and `any`
+    is class numbers where the data has whole numbers or texts, and numbers otherwise. `shape` is
+    that of one row; None takes whatever the data has.
+    """
+
+    kind: Literal["index", "binary", "value", "any"]
+    classes: int | None = None
+    shape: Shape | None = ()
+
+
+@dataclass(frozen=True)
+class OpenRequest:
+    """Everything that a source needs to know to open its part of the data."""
+
+    folder: Path  # where the .dnn file is; paths are relative to it
+    inputs: Mapping[str, Shape | None]  # the row shape of each input; None takes what the data has
+    targets: Mapping[str, TargetSpec] = field(default_factory=dict)
+    split: Split = "train"
+    span: Span | None = None  # the row of the data section, for messages
+    classes: tuple[str, ...] | None = None  # the names that train gave to the classes
+    unused: tuple[str, ...] = ()  # targets that may be named and are not wanted, as in prediction
+
+
+R = TypeVar("R", covariant=True)
+
+
+@dataclass(frozen=True)
+class Placed(Generic[R]):
+    """A row of a data section, and its place in the text."""
+
+    row: R
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """A data section after analysis.
+
+    The order of its rows in the text matters for `transforms` alone.
+    """
+
+    name: str
+    train: Placed[DataSource] | None = None
+    valid: Placed[DataSource] | Placed[HeldOut] | None = None
+    test: Placed[DataSource] | None = None
+    take: Placed[Take] | None = None
+    transforms: tuple[Placed[Transform], ...] = ()
+    one_hot: Placed[OneHot] | None = None
+    target: Placed[Target] | None = None  # `target input`
+    span: Span | None = None

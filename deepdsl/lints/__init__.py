@@ -1,0 +1,5 @@
+"""Lints: what is allowed and will not do what was meant.  Each knows a fact of the subject."""
+
+from deepdsl.lints.base import Lint, allowed, lint
+
+__all__ = ["Lint", "allowed", "lint"]
