@@ -1,0 +1,1 @@
+"""Devices that graphs run on.  onnxruntime is imported here and nowhere else."""

@@ -1,0 +1,65 @@
+"""Evaluation: the loss and metrics of a state, or of any predictions, over a part of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepdsl.data.table import View
+from deepdsl.emit import NUMPY
+from deepdsl.ir import Graph
+from deepdsl.lower import TARGET
+from deepdsl.metrics import Metric
+
+Arrays = Mapping[str, NDArray[Any]]
+
+# Numbers in the inputs of one batch of evaluation: large enough to fill the cores, small enough for any memory.
+BATCH_NUMBERS = 1 << 20
+MAX_BATCH = 1024
+
+
+def batches(view: View, graph: Graph) -> Iterator[tuple[dict[str, NDArray[Any]], int]]:
+    """The rows of a view in order, in buffers for the inputs of a graph; each with the count of its rows.
+
+    The buffers are used again for the next batch.
+    """
+    numbers = sum(int(np.prod(v.type.shape[1:] or (1,), dtype=np.int64)) for v in graph.inputs)
+    size = int(np.clip(BATCH_NUMBERS // max(1, numbers), 1, MAX_BATCH))
+    shapes = {v.name: (v.type.shape[1:], NUMPY[v.type.dtype]) for v in graph.inputs}
+    buffers = {name: np.empty((size, *shape), dtype) for name, (shape, dtype) in shapes.items()}
+    for start in range(0, len(view), size):
+        rows = min(size, len(view) - start)
+        part = {name: buffer[:rows] for name, buffer in buffers.items()}
+        view.read(np.arange(start, start + rows), part)
+        yield part, rows
+
+
+def evaluate(
+    run: Callable[[Arrays], Mapping[str, NDArray[Any]]],
+    graph: Graph,
+    view: View,
+    metrics: Sequence[Metric],
+) -> dict[str, float]:
+    """The mean loss and each metric over all rows; `run` takes a batch and gives the evaluation graph's outputs."""
+    sums = dict.fromkeys(["loss", *(m.name for m in metrics if not m.collects)], 0.0)
+    scores: dict[str, list[NDArray[Any]]] = {m.name: [] for m in metrics if m.collects}
+    targets: list[NDArray[Any]] = []
+    for batch, rows in batches(view, graph):
+        made = run(batch)
+        for name in sums:
+            # The loss is a mean over the batch, a metric a sum over its rows.
+            sums[name] += float(made[name]) * (rows if name == "loss" else 1)
+        for name, kept in scores.items():
+            kept.append(np.array(made[name]))
+        if scores:
+            targets.append(batch[TARGET].copy())
+    out = {name: total / len(view) for name, total in sums.items()}
+    for metric in metrics:
+        if metric.collects:
+            out[metric.name] = metric.value(
+                np.concatenate(scores[metric.name]), np.concatenate(targets)
+            )
+    return {name: out[name] for name in ("loss", *(m.name for m in metrics))}

@@ -1,0 +1,361 @@
+"""The training loop.  It knows a backend's stepper and runner, and nothing of the runtime behind them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepdsl.backend import Backend, StepModel
+from deepdsl.checkpoint import Checkpoint
+from deepdsl.compiler import Artifacts, Job
+from deepdsl.data.order import epoch_order
+from deepdsl.data.table import View
+from deepdsl.emit import NUMPY
+from deepdsl.judge import evaluate
+from deepdsl.lower import TARGET
+from deepdsl.rows import Stop
+
+Arrays = Mapping[str, NDArray[Any]]
+
+# A checkpoint is three files flushed to the disk: short epochs share one.
+SECONDS_BETWEEN_CHECKPOINTS = 5.0
+
+
+class Listener(Protocol):
+    """Who is told how a training goes."""
+
+    def epoch_begins(self, epoch: int, rows: int, done: int) -> None: ...
+
+    def step_done(self, rows: int, loss: float, sums: Mapping[str, float], seen: int, lr: float) -> None: ...
+
+    def epoch_done(self, record: Epoch) -> None: ...
+
+
+class Silent:
+    """A listener that says nothing."""
+
+    def epoch_begins(self, epoch: int, rows: int, done: int) -> None: ...
+
+    def step_done(self, rows: int, loss: float, sums: Mapping[str, float], seen: int, lr: float) -> None: ...
+
+    def epoch_done(self, record: Epoch) -> None: ...
+
+
+class Keeper(Protocol):
+    """Who keeps checkpoints and logs: a run directory, or memory."""
+
+    def save(self, name: str, checkpoint: Checkpoint) -> None: ...
+
+    def load(self, name: str) -> Checkpoint | None: ...
+
+    def log(self, record: Epoch) -> None: ...
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known at the end of an epoch, counted from 1."""
+
+    number: int
+    step: int
+    lr: float
+    train: Mapping[str, float]
+    valid: Mapping[str, float]
+    seconds: float
+    rows_per_s: float
+    best: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "epoch": self.number,
+            "step": self.step,
+            "lr": self.lr,
+            "train": dict(self.train),
+            "valid": dict(self.valid),
+            "wall_s": round(self.seconds, 4),
+            "rows_per_s": round(self.rows_per_s, 1),
+            "best": self.best,
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended: the final state, and the figures."""
+
+    state: Arrays
+    epochs: int
+    steps: int
+    train: Mapping[str, float]
+    valid: Mapping[str, float]
+    wall_s: float
+    step_us: float
+    first_step_at: float
+    stopped: str = ""
+    restored: int | None = None
+    interrupted: bool = False
+
+
+class NumbersWentWrong(Exception):
+    """A result was not finite.  Carries what is needed to find the first bad tensor."""
+
+    def __init__(self, before: Arrays, batch: Arrays, epoch: int, step: int) -> None:
+        super().__init__(f"not finite in step {step}")
+        self.before = {k: v.copy() for k, v in before.items()}
+        self.batch = {k: v.copy() for k, v in batch.items()}
+        self.epoch, self.step = epoch, step
+
+
+@dataclass
+class Watch:
+    """Watches one number: which epoch was best, and whether it has not become better for too long.
+
+    Without a `stop` row the number is the validation loss, or the training loss where nothing is validated.
+    """
+
+    on: str
+    lower: bool
+    stop: Stop | None = None
+    best: float | None = None
+    best_epoch: int = 0
+
+    def better(self, epoch: int, value: float) -> bool:
+        """Note an epoch's value; whether it is the best so far.  NaN is never better."""
+        gain = float("inf") if self.best is None else self.best - value
+        gain = gain if self.lower or self.best is None else -gain
+        least = self.stop.min_delta if self.stop else 0.0
+        if value == value and gain > least:
+            self.best, self.best_epoch = value, epoch
+            return True
+        return False
+
+    def spent(self, epoch: int) -> bool:
+        return self.stop is not None and epoch - self.best_epoch >= self.stop.patience
+
+
+def step_model(artifacts: Artifacts) -> StepModel:
+    """What a backend needs to know of the step."""
+    graph = artifacts.step_graph
+    collecting = {k for k, v in graph.outputs.items() if v.type.shape}
+    return StepModel(
+        artifacts.step.serialize(),
+        artifacts.step.updates,
+        {
+            v.name: (tuple(int(d) for d in v.type.shape[1:]), NUMPY[v.type.dtype])
+            for v in graph.inputs
+        },
+        {k: (k in collecting, NUMPY[v.type.dtype]) for k, v in graph.outputs.items()},
+    )
+
+
+@dataclass
+class Trainer:
+    """Trains a job on a backend.  `start` is a checkpoint to go on from."""
+
+    job: Job
+    artifacts: Artifacts
+    backend: Backend
+    keeper: Keeper
+    listener: Listener = field(default_factory=Silent)
+    start: Checkpoint | None = None
+
+    def __post_init__(self) -> None:
+        training = self.job.task.training
+        assert self.job.splits.train is not None
+        self.training = training
+        self.view: View = self.job.splits.train
+        state = self.start.state if self.start else self.artifacts.state
+        names = {p.name for p in self.artifacts.step_graph.params}
+        # What only evaluation reads never changes, and is kept aside.
+        self.aside = {k: v for k, v in state.items() if k not in names}
+        model = step_model(self.artifacts)
+        self.stepper = self.backend.stepper(model, {k: v for k, v in state.items() if k in names})
+        self.runner: Any = None
+        self.sums: dict[str, float] = {}
+        self.collected: dict[str, list[NDArray[Any]]] = {}
+        self.targets: list[NDArray[Any]] = []
+        self.lr = training.optimizer.lr
+        self.best: Checkpoint | None = None
+        self.best_unwritten = False
+        self.written_at = time.monotonic()
+        self.epoch_seconds = 0.0
+        self.interrupted = False
+        self.training_seconds = 0.0
+        self.trained_steps = 0
+        self.first_step_at = 0.0
+
+    # The loop -----------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        begin = time.perf_counter()
+        training, start = self.training, self.start
+        watch = self.watch = self._watch()
+        epoch = start.epoch if start else 0
+        record: Epoch | None = None
+        stopped = ""
+        with self._interruptible():
+            while epoch < training.epochs and not self.interrupted:
+                done = start.steps_done if start and epoch == start.epoch else 0
+                if not self._epoch(epoch, done, start.sums if start and done else {}):
+                    break
+                record = self._judge(epoch, watch)
+                epoch += 1
+                if watch.spent(epoch) and epoch < training.epochs:
+                    stopped = f"{watch.on} has not improved for {epoch - watch.best_epoch} epochs"
+                ends = bool(stopped) or epoch == training.epochs or self.interrupted
+                self._keep(epoch, record, watch, ends)
+                if stopped:
+                    break
+        steps = int(self.stepper.state()["step"])
+        restored = self._restore(watch)
+        return Outcome(
+            {**self.aside, **{k: v.copy() for k, v in self.stepper.state().items()}},
+            epoch,
+            steps,
+            record.train if record else {},
+            record.valid if record else {},
+            time.perf_counter() - begin,
+            1e6 * self.training_seconds / max(1, self.trained_steps),
+            self.first_step_at,
+            stopped,
+            restored,
+            self.interrupted,
+        )
+
+    def _epoch(self, epoch: int, done: int, sums: Mapping[str, float]) -> bool:
+        """Train on all rows once, from batch `done` on.  False when it was interrupted: a checkpoint says where."""
+        rows, batch = len(self.view), self.training.batch
+        order = epoch_order(self.training.seed, epoch, rows)
+        summed = [m.name for m in self.training.metrics if not m.collects]
+        self.sums = {name: float(sums.get(name, 0.0)) for name in ("loss", *summed)}
+        self.collected = {m.name: [] for m in self.training.metrics if m.collects}
+        self.targets = []
+        self.listener.epoch_begins(epoch + 1, rows, done * batch)
+        begin = time.perf_counter()
+        first = done
+        for start in range(done * batch, rows, batch):
+            self._step(epoch, order[start : start + batch], min(start + batch, rows))
+            done += 1
+            if self.interrupted and start + batch < rows:
+                self._write(epoch, done, self.watch)
+                return False
+        self.training_seconds += time.perf_counter() - begin
+        self.trained_steps += done - first
+        self.epoch_seconds = time.perf_counter() - begin
+        self.sums = {name: total / rows for name, total in self.sums.items()}
+        return True
+
+    def _step(self, epoch: int, positions: NDArray[np.int64], seen: int) -> None:
+        rows = len(positions)
+        buffers = self.stepper.buffers(rows)
+        self.view.read(positions, buffers)
+        results = self.stepper.step(rows)
+        if not self.first_step_at:
+            self.first_step_at = time.perf_counter()
+        if not results["all_finite"]:
+            step = int(self.stepper.state()["step"])
+            raise NumbersWentWrong({**self.aside, **self.stepper.before()}, buffers, epoch + 1, step)
+        loss = float(results["loss"])
+        self.lr = float(results["lr"])
+        for name in self.sums:
+            self.sums[name] += loss * rows if name == "loss" else float(results[name])
+        for name, kept in self.collected.items():
+            kept.append(results[name].copy())
+        if self.collected:
+            self.targets.append(buffers[TARGET].copy())
+        self.listener.step_done(rows, loss, self.sums, seen, self.lr)
+
+    # Between epochs -----------------------------------------------------------------------------------
+
+    def _judge(self, epoch: int, watch: Watch) -> Epoch:
+        train = dict(self.sums)
+        for metric in self.training.metrics:
+            if metric.collects and self.collected[metric.name]:
+                scores = np.concatenate(self.collected[metric.name])
+                train[metric.name] = metric.value(scores, np.concatenate(self.targets))
+        train = {name: train[name] for name in self.training.metric_names if name in train}
+        valid = self.evaluate(self.job.splits.valid) if self.job.splits.valid is not None else {}
+        split, _, name = watch.on.partition(".")
+        best = watch.better(epoch + 1, (valid if split == "valid" else train).get(name, float("nan")))
+        step = int(self.stepper.state()["step"])
+        rate = len(self.view) / max(self.epoch_seconds, 1e-9)
+        return Epoch(epoch + 1, step, self.lr, train, valid, self.epoch_seconds, rate, best)
+
+    def evaluate(self, view: View) -> dict[str, float]:
+        """The loss and metrics of the present state."""
+        if self.runner is None:
+            self.runner = self.backend.runner(self.artifacts.evaluate.serialize())
+        state = {**self.aside, **self.stepper.state()}
+        graph = self.artifacts.evaluation_graph
+        wanted = {p.name: state[p.name] for p in graph.params}
+        return evaluate(lambda batch: self.runner.run({**wanted, **batch}), graph, view, self.training.metrics)
+
+    def _keep(self, epoch: int, record: Epoch, watch: Watch, ends: bool) -> None:
+        """Log the epoch, note the best state, and write checkpoints unless the last ones are only moments old."""
+        self.keeper.log(record)
+        if record.best:
+            self.best = replace(self._checkpoint(epoch, 0, watch), state=self._copy())
+            self.best_unwritten = True
+        if ends or time.monotonic() - self.written_at >= SECONDS_BETWEEN_CHECKPOINTS:
+            self._write(epoch, 0, watch)
+        self.listener.epoch_done(record)
+
+    def _write(self, epoch: int, steps_done: int, watch: Watch) -> None:
+        if self.best is not None and self.best_unwritten:
+            self.keeper.save("best", self.best)
+            self.best_unwritten = False
+        self.keeper.save("last", self._checkpoint(epoch, steps_done, watch))
+        self.written_at = time.monotonic()
+
+    def _copy(self) -> dict[str, NDArray[Any]]:
+        return {**self.aside, **{k: v.copy() for k, v in self.stepper.state().items()}}
+
+    def _checkpoint(self, epoch: int, steps_done: int, watch: Watch) -> Checkpoint:
+        state = {**self.aside, **self.stepper.state()}
+        best = (watch.best_epoch, watch.best) if watch.best is not None else None
+        return Checkpoint(state, epoch, steps_done, dict(self.sums) if steps_done else {}, best)
+
+    def _watch(self) -> Watch:
+        stop = self.training.stop
+        fallback = "valid.loss" if self.job.splits.valid is not None else "train.loss"
+        on = stop.on if stop else fallback
+        known = {m.name: m for m in self.training.metrics}
+        name = on.partition(".")[2]
+        watch = Watch(on, name == "loss" or known[name].best == "min", stop)
+        if self.start is not None and self.start.best is not None:
+            watch.best_epoch, watch.best = self.start.best
+        return watch
+
+    def _restore(self, watch: Watch) -> int | None:
+        """With restore=best, go back to the best epoch's weights; its number."""
+        if watch.stop is None or watch.stop.restore != "best" or self.interrupted:
+            return None
+        best = self.best or self.keeper.load("best")
+        if best is None:
+            return None
+        self.stepper.load({k: v for k, v in best.state.items() if k not in self.aside})
+        return watch.best_epoch
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """The first Ctrl-C ends the training after the step in flight, with a checkpoint; the second one ends at once."""
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
