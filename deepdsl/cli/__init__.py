@@ -1,0 +1,92 @@
+"""The command line: `dnnc COMMAND …`.
+
+Each command is a module of this package with `arguments` and `run`; only the one that is used is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from deepdsl.cli.output import Output, exit_status
+from deepdsl.version import VERSION
+
+# name -> what it does, in the order in which a newcomer needs them
+COMMANDS = {
+    "new": "write a starter file",
+    "check": "find every mistake in a file, without training",
+    "fmt": "put a file into canonical layout",
+    "inspect": "show layers, shapes, parameters, memory, work",
+    "train": "train a model",
+    "eval": "measure a run or an ONNX file on data",
+    "predict": "apply a run or an ONNX file to new rows",
+    "export": "write a run as one ONNX file to deploy",
+    "build": "write the training step as ONNX files for any host",
+    "bench": "time training steps",
+    "explain": "explain a diagnostic, a layer or an option",
+    "doctor": "show what this machine can run",
+}
+
+OK, USAGE, INTERRUPTED = 0, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the process's exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    options = _parse(arguments)
+    if isinstance(options, int):
+        return options
+    output = Output(options.json, options.quiet, options.verbose)
+    try:
+        status: int = import_module(f"deepdsl.cli.{options.command}_").run(options, output)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The reader has gone (`dnnc … | head`): nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        output.note("interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        return exit_status(output.failure(error))
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace | int:
+    known = next((a for a in arguments if not a.startswith("-")), None)
+    parser = _Parser(prog="dnnc", description=__doc__ and "Write a neural network as text; train it as ONNX.")
+    parser.add_argument("--version", action="version", version=f"dnnc {VERSION}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Parser)
+    for name, about in COMMANDS.items():
+        sub = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        sub.add_argument("--json", action="store_true", help="one JSON object on stdout")
+        sub.add_argument("-q", "--quiet", action="store_true", help="say only what was asked for")
+        sub.add_argument("-v", "--verbose", action="store_true", help="say more")
+        if name == known:
+            import_module(f"deepdsl.cli.{name}_").arguments(sub)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return USAGE
+    return options
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, with the nearest name where a command is misspelt."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        if "invalid choice" in message and "COMMAND" in message:
+            from deepdsl.diagnostics import did_you_mean
+
+            word = message.split("'")[1]
+            near = did_you_mean(word, COMMANDS)
+            message = f"there is no command `{word}`" + (f"; {near}" if near.startswith("did") else "")
+        print(f"dnnc: {message}\n`{self.prog} --help` says what there is", file=sys.stderr)
+        raise SystemExit(USAGE)

@@ -1,47 +1,29 @@
-"""A csv file: its columns, an index of its lines, and its fields as numbers or texts."""
+"""A csv file: its columns, and its fields as numbers or texts."""
 
 from __future__ import annotations
 
-import csv
-from array import array as machine_array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepdsl.data.csv_lines import Block, read_blocks, split_record
 from deepdsl.data.files import DataFile
-from deepdsl.data.table import Rows
 from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data_csv import (
-    BrokenLine,
     ColumnMissing,
     DuplicateColumn,
     EmptyField,
     EmptyFile,
     NotANumber,
-    NotUtf8,
     RaggedLine,
 )
 from deepdsl.diagnostics.data_labels import NotFinite
 
-LONGEST = 16 << 20  # bytes of one line, or of one record with quotes
-_BLOCK = 2 << 20  # bytes that are parsed at a time
-_BOM = b"\xef\xbb\xbf"
+_MARKS = (("semicolon", ";"), ("tab", "\t"), ("comma", ","), ("pipe", "|"))
 
 Numbers = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Record:
-    """One example: its text (several lines, where a quoted text has some), its place in the
-    file, its line.
-    """
-
-    text: str
-    start: int
-    line: int
 
 
 @dataclass(frozen=True)
@@ -57,90 +39,63 @@ class CsvFile:
     def open(file: DataFile, delimiter: str, header: bool) -> CsvFile:
         """Read the line of names, or count the columns of the first line where there is none."""
         with file.open() as stream:
-            for record in _records(stream, file):
-                columns = _fields(record, delimiter, file)
-                if header:
-                    columns = [column.strip() for column in columns]
-                else:
-                    columns = [str(i + 1) for i in range(len(columns))]
-                return CsvFile(file, delimiter, tuple(columns), header)
+            for block in read_blocks(stream, file):
+                fields = split_record(block.texts[0], int(block.lines[0]), delimiter, file)
+                names = [field.strip() if header else str(i) for i, field in enumerate(fields, 1)]
+                return CsvFile(file, delimiter, tuple(names), header)
         raise DnnError([EmptyFile(file.span, file.name)])
 
     def index(self, column: str) -> int:
         """The number of a column, from 0, by its name."""
         found = [i for i, name in enumerate(self.columns) if name == column]
         span, name = self.file.span, self.file.name
-        if not found:
-            other = next(
-                (
-                    word
-                    for word, mark in (
-                        ("semicolon", ";"),
-                        ("tab", "\t"),
-                        ("comma", ","),
-                        ("pipe", "|"),
-                    )
-                    if len(self.columns) == 1 and mark in self.columns[0]
-                ),
-                "",
-            )
-            names = tuple(each for each in self.columns if each)
-            raise DnnError([ColumnMissing(span, name, column, names, other)])
-        if len(found) > 1:
+        if len(found) == 1:
+            return found[0]
+        if found:
             raise DnnError([DuplicateColumn(span, name, column, found[0] + 1, found[1] + 1)])
-        return found[0]
+        alone = self.columns[0] if len(self.columns) == 1 else ""
+        other = next((word for word, mark in _MARKS if mark in alone), "")
+        names = tuple(each for each in self.columns if each)
+        raise DnnError([ColumnMissing(span, name, column, names, other)])
 
-    def blocks(self) -> Iterator[list[Record]]:
+    def blocks(self) -> Iterator[Block]:
         """All rows, some MB at a time, each with as many fields as there are columns."""
-        block: list[Record] = []
-        size = 0
+        skip = self.has_header
         with self.file.open() as stream:
-            records = _records(stream, self.file)
-            if self.has_header:
-                next(records)
-            for record in records:
-                self._check_width(record)
-                block.append(record)
-                size += len(record.text)
-                if size > _BLOCK:
-                    yield block
-                    block, size = [], 0
-        if block:
-            yield block
+            for block in read_blocks(stream, self.file):
+                rows = block.without_first() if skip else block
+                skip = False
+                self._check_widths(rows)
+                if rows.texts:
+                    yield rows
 
     def count(self) -> int:
-        return sum(len(block) for block in self.blocks())
+        return sum(len(block.texts) for block in self.blocks())
 
-    def texts(self, records: Sequence[Record], column: int) -> list[str]:
+    def texts(self, block: Block, column: int) -> list[str]:
         """One field of each record, without the blanks around it."""
-        from_left = column + 1 <= len(self.columns) // 2
-        right = len(self.columns) - column
-        texts = []
-        for record in records:
-            if '"' in record.text:
-                text = _fields(record, self.delimiter, self.file)[column]
-            elif from_left:
-                text = record.text.split(self.delimiter, column + 1)[column]
-            else:
-                parts = record.text.rsplit(self.delimiter, right)
-                text = parts[-right]
-            text = text.strip()
-            if not text:
-                raise DnnError(
-                    [EmptyField(self.file.span, self.file.name, record.line, self.columns[column])]
-                )
-            texts.append(text)
-        return texts
+        mark, width = self.delimiter, len(self.columns)
+        if block.quoted:
+            found = [self._fields(block, row)[column] for row in range(len(block.texts))]
+        elif column < width // 2:
+            found = [text.split(mark, column + 1)[column] for text in block.texts]
+        else:
+            right = width - column
+            found = [text.rsplit(mark, right)[-right] for text in block.texts]
+        found = [text.strip() for text in found]
+        if "" in found:
+            line = int(block.lines[found.index("")])
+            raise DnnError([EmptyField(self.file.span, self.file.name, line, self.columns[column])])
+        return found
 
-    def numbers(self, records: Sequence[Record], columns: Sequence[int]) -> Numbers:
+    def numbers(self, block: Block, columns: Sequence[int]) -> Numbers:
         """The fields of some columns as finite float32 numbers, one row for each record."""
         values: Numbers | None = None
-        texts = [record.text for record in records]
-        if not any('"' in text for text in texts):
+        if not block.quoted:
             some = None if len(columns) == len(self.columns) else list(columns)
             try:
                 values = np.loadtxt(
-                    texts,
+                    block.texts,
                     np.float32,
                     comments=None,
                     delimiter=self.delimiter,
@@ -149,131 +104,56 @@ class CsvFile:
                 )
             except (ValueError, OverflowError):
                 values = None  # read once more, with care, for the message
-        if values is None or values.shape != (len(records), len(columns)):
-            values = self._numbers_with_care(records, columns)
-        if not np.isfinite(values).all():
-            row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
-            text = _fields(records[row], self.delimiter, self.file)[columns[column]].strip()
-            name = self.columns[columns[column]]
-            place = f"{self.file.name}, line {records[row].line}, column `{name}`"
-            shown = "NaN" if np.isnan(values[row, column]) else text[:40]
-            raise DnnError([NotFinite(self.file.span, shown, place)])
-        return values
+        if values is None or values.shape != (len(block.texts), len(columns)):
+            values = self._numbers_with_care(block, columns)
+        if np.isfinite(values).all():
+            return values
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        text = self._fields(block, row)[columns[column]].strip()
+        name = self.columns[columns[column]]
+        place = f"{self.file.name}, line {block.lines[row]}, column `{name}`"
+        shown = "NaN" if np.isnan(values[row, column]) else text[:40]
+        raise DnnError([NotFinite(self.file.span, shown, place)])
 
-    def _numbers_with_care(self, records: Sequence[Record], columns: Sequence[int]) -> Numbers:
-        rows = [_fields(record, self.delimiter, self.file) for record in records]
+    def _numbers_with_care(self, block: Block, columns: Sequence[int]) -> Numbers:
+        rows = [self._fields(block, row) for row in range(len(block.texts))]
         span, name = self.file.span, self.file.name
         values = np.empty((len(rows), len(columns)), np.float64)
-        for i, (record, row) in enumerate(zip(records, rows, strict=True)):
+        for i, row in enumerate(rows):
+            line = int(block.lines[i])
             if len(row) != len(self.columns):
-                raise DnnError([RaggedLine(span, name, record.line, len(self.columns), len(row))])
+                raise DnnError([RaggedLine(span, name, line, len(self.columns), len(row))])
             for j, column in enumerate(columns):
                 number = _number(row[column])
                 if number is not None:
                     values[i, j] = number
                     continue
-                text = row[column].strip()
+                text, title = row[column].strip(), self.columns[column]
                 if not text:
-                    raise DnnError([EmptyField(span, name, record.line, self.columns[column])])
+                    raise DnnError([EmptyField(span, name, line, title)])
                 bad = [c for c in columns if _mostly_text(rows, c)]
                 others = tuple(self.columns[c] for c in columns if c not in bad)
-                raise DnnError(
-                    [
-                        NotANumber(
-                            span,
-                            name,
-                            record.line,
-                            self.columns[column],
-                            text,
-                            column in bad,
-                            others,
-                        )
-                    ]
-                )
+                mostly = column in bad
+                raise DnnError([NotANumber(span, name, line, title, text, mostly, others)])
         with np.errstate(over="ignore"):
             return values.astype(np.float32)
 
-    def _check_width(self, record: Record) -> None:
-        if '"' in record.text:
-            found = len(_fields(record, self.delimiter, self.file))
+    def _fields(self, block: Block, row: int) -> list[str]:
+        return split_record(block.texts[row], int(block.lines[row]), self.delimiter, self.file)
+
+    def _check_widths(self, block: Block) -> None:
+        if block.quoted:
+            widths = [len(self._fields(block, row)) for row in range(len(block.texts))]
         else:
-            found = record.text.count(self.delimiter) + 1
-        if found != len(self.columns):
-            file = self.file
-            raise DnnError(
-                [RaggedLine(file.span, file.name, record.line, len(self.columns), found)]
-            )
-
-
-class CsvIndex:
-    """Where the records of a csv file begin, and in which lines."""
-
-    def __init__(self) -> None:
-        self._starts = machine_array("q")
-        self._lines = machine_array("q")
-
-    def add(self, records: Sequence[Record]) -> None:
-        self._starts.extend(record.start for record in records)
-        self._lines.extend(record.line for record in records)
-
-    @property
-    def starts(self) -> Rows:
-        return np.frombuffer(self._starts, np.int64) if self._starts else np.empty(0, np.int64)
-
-    @property
-    def lines(self) -> Rows:
-        return np.frombuffer(self._lines, np.int64) if self._lines else np.empty(0, np.int64)
-
-
-def decode(raw: bytes, start: int, line: int, file: DataFile) -> Record:
-    """The record that begins at an offset of the file, with the bytes up to where the next
-    begins.
-    """
-    try:
-        return Record(raw.decode().rstrip("\r\n"), start, line)
-    except UnicodeDecodeError as reason:
-        line += raw.count(b"\n", 0, reason.start)
-        raise DnnError([NotUtf8(file.span, file.name, line, b"\0" in raw)]) from None
-
-
-def _records(stream: BinaryIO, file: DataFile) -> Iterator[Record]:
-    """The records of a file that are not blank.
-
-    A record goes on over lines while a quote is open.
-    """
-    offset, line = 0, 1
-    if stream.read(3) == _BOM:
-        offset = 3
-    stream.seek(offset)
-    while raw := stream.readline(LONGEST):
-        start, first = offset, line
-        while raw.count(b'"') % 2 and len(raw) < LONGEST:
-            more = stream.readline(LONGEST)
-            if not more:
-                raise _broken(file, first, "a quote is opened and never closed")
-            raw += more
-        if len(raw) >= LONGEST:
-            raise _broken(file, first, f"it is longer than {LONGEST >> 20} MB")
-        offset += len(raw)
-        line += raw.count(b"\n")
-        if raw.strip(b" \r\n"):
-            if start == 0 and raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                raise DnnError([NotUtf8(file.span, file.name, 1, wide=True)])
-            yield decode(raw, start, first, file)
-
-
-def _fields(record: Record, delimiter: str, file: DataFile) -> list[str]:
-    try:
-        return next(csv.reader([record.text], delimiter=delimiter, strict=True))
-    except (csv.Error, StopIteration) as reason:
-        text = str(reason)
-        if "new-line" in text:
-            text = "its lines end in a single carriage return"
-        raise _broken(file, record.line, text or "it has no fields") from None
-
-
-def _broken(file: DataFile, line: int, problem: str) -> DnnError:
-    return DnnError([BrokenLine(file.span, file.name, line, problem)])
+            mark = self.delimiter
+            widths = [text.count(mark) + 1 for text in block.texts]
+        wanted = len(self.columns)
+        if widths.count(wanted) == len(widths):
+            return
+        for width, line in zip(widths, block.lines.tolist(), strict=True):
+            if width != wanted:
+                file = self.file
+                raise DnnError([RaggedLine(file.span, file.name, line, wanted, width)])
 
 
 def _number(text: str) -> float | None:

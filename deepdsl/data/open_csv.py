@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from deepdsl.data import files
-from deepdsl.data.csv_file import CsvFile, CsvIndex, Numbers, decode
+from deepdsl.data.csv_file import CsvFile, Numbers
+from deepdsl.data.csv_lines import Block, decode
 from deepdsl.data.feeds import assign
 from deepdsl.data.files import find_file
 from deepdsl.data.request import OpenRequest, Shape, TargetSpec
@@ -35,25 +36,26 @@ class CsvField:
         self._source = source
         self._columns = columns
         self._bytes = source.file.map(np.dtype(np.uint8), (source.file.size,), 0, False)
-        self._starts = starts
+        self._starts = starts  # one more than there are rows
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._starts) - 1
 
     def read(self, rows: Rows, out: Array) -> None:
         assert self.origin.lines is not None
         file = self._source.file
-        records = []
-        for row in rows.tolist():
-            start = int(self._starts[row])
-            end = int(self._starts[row + 1]) if row + 1 < len(self._starts) else file.size
-            line = int(self.origin.lines[row])
-            records.append(decode(self._bytes[start:end].tobytes(), start, line, file))
+        starts, lines = self._starts[rows], self.origin.lines[rows]
+        ends = self._starts[rows + 1]
         try:
-            values = self._source.numbers(records, self._columns)
+            texts = [
+                decode(self._bytes[start:end].tobytes(), line, file).rstrip("\r\n")
+                for start, end, line in zip(starts, ends, lines.tolist(), strict=True)
+            ]
+            block = Block(texts, starts, lines, any('"' in text for text in texts))
+            values = self._source.numbers(block, self._columns)
         except DnnError:
             # Every field was a number when the file was opened.
-            raise DnnError([FileChanged(file.span, file.name, records[0].line)]) from None
+            raise DnnError([FileChanged(file.span, file.name, int(lines[0]))]) from None
         out.reshape(values.shape)[...] = values
 
     def place(self, row: int) -> str:
@@ -78,18 +80,21 @@ def open_csv(source: Csv, request: OpenRequest) -> Table:
         if spec.kind != "value" and len(columns[name]) == 1
     }
     numbers: dict[str, list[Numbers]] = {name: [] for name in columns if name not in labels}
-    index = CsvIndex()
+    starts: list[Rows] = []
+    line_numbers: list[Rows] = []
     for block in opened.blocks():
-        index.add(block)
+        starts.append(block.starts)
+        line_numbers.append(block.lines)
         for name, parts in numbers.items():
             values = opened.numbers(block, columns[name])
             if keep:
                 parts.append(values)
         for label in labels.values():
             label.add(opened.texts(block, label.column), request)
-    lines = index.lines
-    if not len(lines):
+    if not starts:
         raise DnnError([NoRows(file.span, f'"{file.name}"')])
+    lines = np.concatenate(line_numbers)
+    offsets = np.append(np.concatenate(starts), file.size)
     origins = {
         name: Origin(file.name, file.span, lines, tuple(opened.columns[c] for c in columns[name]))
         for name in columns
@@ -100,7 +105,7 @@ def open_csv(source: Csv, request: OpenRequest) -> Table:
             fields[name] = ArrayField(np.concatenate(parts), shapes[name], origins[name])
         else:
             chosen = columns[name]
-            fields[name] = CsvField(opened, chosen, shapes[name], origins[name], index.starts)
+            fields[name] = CsvField(opened, chosen, shapes[name], origins[name], offsets)
     classes: tuple[str, ...] | None = None
     for name, label in labels.items():
         fields[name], found = label.field(name, origins[name], request)

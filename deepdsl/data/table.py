@@ -86,16 +86,15 @@ class ArrayField:
             raise ValueError("the buffer is not C-contiguous")
         array = self._array
         rows_out = out.reshape(len(rows), *array.shape[1:])
-        if self._check:
+        if self._in_rows and array.dtype == out.dtype:
+            array.take(rows, axis=0, out=rows_out, mode="clip")  # "clip" spares a copy of `out`
+        elif self._in_rows and not self._check:
+            rows_out[...] = array.take(rows, axis=0, mode="clip")
+        else:
             with np.errstate(over="ignore"):
                 rows_out[...] = array[rows]
+        if self._check:
             check_finite(rows_out, self.origin, rows)
-        elif not self._in_rows:
-            rows_out[...] = array[rows]
-        elif array.dtype == out.dtype:
-            array.take(rows, axis=0, out=rows_out, mode="clip")  # "clip" spares a copy of `out`
-        else:
-            rows_out[...] = array.take(rows, axis=0, mode="clip")
 
     def place(self, row: int) -> str:
         return self.origin.place(row)

@@ -62,3 +62,22 @@ class NoModel(Diagnostic):
             return "add one: `model NAME { … }`"
         near = did_you_mean(self.model, self.models) if self.model else ""
         return near if near.startswith("did") else "choose with --model: " + ", ".join(self.models)
+
+
+@dataclass(frozen=True)
+class BadSetting(Diagnostic):
+    """A `--set` is not of the form ROW.OPTION=VALUE.
+
+    `--set optimizer.lr=0.1` changes an option of a row of the train section, `--set batch=64` the value of a row.
+    """
+
+    code = "E311"
+    setting: str
+
+    @property
+    def message(self) -> str:
+        return f"cannot read the setting `{self.setting}`"
+
+    @property
+    def help(self) -> str:
+        return "write ROW.OPTION=VALUE, such as optimizer.lr=0.1, or ROW=VALUE, such as batch=64"

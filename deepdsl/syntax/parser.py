@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 from threading import Lock
@@ -12,7 +12,7 @@ from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.source import Source
 from deepdsl.syntax import ast
 from deepdsl.syntax.braces import mismatches
-from deepdsl.syntax.repair import Edit, Finding, apply
+from deepdsl.syntax.repair import Edit, Finding, apart, apply
 from deepdsl.syntax.scan import Layout
 from deepdsl.syntax.tree import Builder
 from deepdsl.syntax.words import CHECKS, not_text, too_deep
@@ -53,7 +53,7 @@ def parse_partial(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
                 found.append(finding.diagnostic)
         if file is not None or any(finding.fatal for finding in findings):
             return file, _ordered(found)
-        edits = _apart(edit for finding in findings for edit in finding.edits)
+        edits = apart(edit for finding in findings for edit in finding.edits)
         changed = apply(text, edits)
         read += len(text)
         if changed == text or len(found) >= _MOST or read > _MOST_CHARACTERS:
@@ -106,15 +106,6 @@ def _follows(finding: Finding, closed: list[Edit]) -> bool:
     """Whether a finding stands in a place that was mended, so that it may only follow from the mending."""
     span = finding.diagnostic.span
     return span is not None and any(edit.start <= span.start <= edit.end for edit in closed)
-
-
-def _apart(edits: Iterable[Edit]) -> list[Edit]:
-    """Edits without those that lie within or across others; the longer one of two wins."""
-    kept: list[Edit] = []
-    for edit in sorted(edits, key=lambda each: each.start - each.end):
-        if all(edit.end <= other.start or other.end <= edit.start for other in kept):
-            kept.append(edit)
-    return kept
 
 
 def _ordered(found: list[Diagnostic]) -> list[Diagnostic]:

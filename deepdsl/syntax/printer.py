@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from deepdsl.source import Source
-from deepdsl.syntax.lines import Group, Line, Sheet, sheet
+from deepdsl.syntax.lines import Cell, Group, Line, Sheet, sheet
 from deepdsl.syntax.parser import parse
 from deepdsl.syntax.scan import Frame, Layout, Statement
 
@@ -95,29 +95,31 @@ class _Placing:
             assert line.comment is not None
             return " " * self._indent[id(line.frame)] + line.comment.text.rstrip()
         margin = self._first_column(line)
-        text = " " * margin
+        pieces: list[str] = []
+        end = 0
         hanging: Frame | None = None
-        for place, cell in enumerate(line.cells):
-            if place:
-                column = len(text) + cell.loose
-                if cell.tab is not None:
-                    column = max(column, margin + cell.tab)
-                if cell.group is not None:
-                    column = self._aligned(cell.group.whole(), column)
-                text = text.ljust(column)
+        for cell in line.cells:
+            column = self._column(cell, end, margin) if end else margin
             if hanging is not None:
-                self._indent[id(hanging)] = len(text)
-            hanging = self._note(cell.index, len(text), margin)
-            text += cell.text
-        return self._with_comment(line, text, margin)
+                self._indent[id(hanging)] = column
+            hanging = self._note(cell.index, column, margin)
+            pieces += " " * (column - end), cell.text
+            end = column + len(cell.text)
+        if line.comment is not None:
+            column = self._comment_column(line, end, margin)
+            pieces += " " * (column - end), line.comment.text.rstrip()
+        return "".join(pieces)
 
-    def _with_comment(self, line: Line, text: str, margin: int) -> str:
-        if line.comment is None:
-            return text
-        column = max(len(text) + _BEFORE_COMMENT, line.comment_column - line.margin + margin)
-        if line.comment_group is not None:
-            column = self._aligned(line.comment_group, column)
-        return text.ljust(column) + line.comment.text.rstrip()
+    def _column(self, cell: Cell, end: int, margin: int) -> int:
+        column = end + cell.loose
+        if cell.tab is not None:
+            column = max(column, margin + cell.tab)
+        return column if cell.group is None else self._aligned(cell.group.whole(), column)
+
+    def _comment_column(self, line: Line, end: int, margin: int) -> int:
+        column = max(end + _BEFORE_COMMENT, line.comment_column - line.margin + margin)
+        group = line.comment_group
+        return column if group is None else self._aligned(group, column)
 
     def _aligned(self, group: Group, column: int) -> int:
         """The group's column, which is the farthest that any of its tokens needs."""

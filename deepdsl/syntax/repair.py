@@ -43,9 +43,22 @@ def blank_statement(layout: Layout, statement: Statement) -> Edit:
 
 
 def apply(text: str, edits: Iterable[Edit]) -> str:
-    for edit in sorted(edits, key=lambda each: -each.start):
-        text = text[: edit.start] + edit.text + text[edit.end :]
-    return text
+    """The text with edits made; they do not overlap."""
+    pieces: list[str] = []
+    done = 0
+    for edit in sorted(edits, key=lambda each: each.start):
+        pieces += text[done : edit.start], edit.text
+        done = edit.end
+    return "".join([*pieces, text[done:]])
+
+
+def apart(edits: Iterable[Edit]) -> list[Edit]:
+    """Edits without those that lie within or across earlier ones."""
+    kept: list[Edit] = []
+    for edit in sorted(edits, key=lambda each: (each.start, -each.end)):
+        if not kept or kept[-1].end <= edit.start:
+            kept.append(edit)
+    return kept
 
 
 def mended_line(source: Source, at: int, *changes: tuple[int, int, str]) -> str:
@@ -53,6 +66,8 @@ def mended_line(source: Source, at: int, *changes: tuple[int, int, str]) -> str:
     number, column = source.position(at)
     start = at - column + 1
     line = source.line(number)
+    if len(line) > 4 * _LINE:
+        return ""
     for first, last, text in sorted(changes, reverse=True):
         if not start <= first <= last <= start + len(line):
             return ""

@@ -31,7 +31,7 @@ def csv_text(labels: object = LABELS, rows: np.ndarray[Any, Any] = ROWS) -> str:
 
 
 def write_page_files(folder: Path) -> None:
-    """Every file that a page of E401 to W451 names, so that its two programs do what the page says."""
+    """Every file that a page names, so that its two programs do what the page says."""
     bytes_of_rows = (ROWS * 32).astype(np.uint8)
     good = csv_text()
     files: dict[str, bytes | str] = {

@@ -1,0 +1,105 @@
+"""The progress of a training: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from deepdsl.cli.output import Output
+from deepdsl.trainer import Epoch
+from deepdsl.workflow import Session
+
+# Between two lines where there is no terminal, and between two refreshes of the bar.
+SECONDS_BETWEEN_LINES = 2.0
+SECONDS_BETWEEN_BARS = 0.1
+
+
+class Progress:
+    """Implements trainer.Listener on stderr."""
+
+    def __init__(self, output: Output, session: Session) -> None:
+        self.output, self.session = output, session
+        self.training = session.job.task.training
+        self.names = [m.name for m in self.training.metrics if not m.collects]
+        self.bar: Any = None
+        self.on_terminal = sys.stderr.isatty() and not output.quiet
+        self.said_at = 0.0
+        self.drawn_at = 0.0
+
+    def __enter__(self) -> Progress:
+        job, backend = self.session.job, self.session.backend
+        count = self.session.artifacts.manifest["parameters"]["trainable"]
+        rows = len(job.splits.train) if job.splits.train else 0
+        valid = f", {len(job.splits.valid):,} to validate" if job.splits.valid else ""
+        self.output.note(
+            f"{self.training.model}: {count:,} parameters, {rows:,} rows to train on{valid}, on {backend.name}"
+        )
+        if self.session.start is not None:
+            self.output.note(f"resuming after epoch {self.session.start.epoch}")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def epoch_begins(self, epoch: int, rows: int, done: int) -> None:
+        if not self.on_terminal:
+            return
+        from tqdm import tqdm
+
+        width = len(str(self.training.epochs))
+        self.bar = tqdm(
+            total=rows,
+            initial=done,
+            desc=f"epoch {epoch:>{width}}/{self.training.epochs}",
+            unit="row",
+            unit_scale=True,
+            leave=False,
+            dynamic_ncols=True,
+            mininterval=SECONDS_BETWEEN_BARS,
+            bar_format="{desc} {bar:24} {n_fmt}/{total_fmt} {postfix} {rate_fmt} {remaining} left",
+        )
+
+    def step_done(
+        self, rows: int, loss: float, sums: Mapping[str, float], seen: int, lr: float
+    ) -> None:
+        if self.bar is None:
+            return
+        now = time.monotonic()
+        if now - self.drawn_at >= SECONDS_BETWEEN_BARS:
+            self.drawn_at = now
+            means = [f"{name} {total / seen:.4f}" for name, total in sums.items()]
+            self.bar.set_postfix_str(f"{' '.join(means)} lr {lr:.2g}", refresh=False)
+        self.bar.update(rows)
+
+    def epoch_done(self, record: Epoch) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+        now = time.monotonic()
+        last = record.number == self.training.epochs
+        if not self.on_terminal and not last and now - self.said_at < SECONDS_BETWEEN_LINES:
+            return
+        self.said_at = now
+        width = len(str(self.training.epochs))
+        told = [f"epoch {record.number:>{width}}/{self.training.epochs}", _figures(record.train)]
+        if record.valid:
+            told.append("valid " + _figures(record.valid))
+        told.append(f"lr {record.lr:.3g}  {_short(record.rows_per_s)} rows/s")
+        self.output.note("  ".join(told) + ("  *" if record.best else ""))
+
+
+def _figures(values: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+
+
+def _short(number: float) -> str:
+    return f"{number / 1000:.1f}k" if number >= 10_000 else f"{number:.0f}"

@@ -1,0 +1,59 @@
+"""The `.dnn` file that a command works on, as it is named and changed on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from deepdsl.compiler import read_source
+from deepdsl.diagnostics import DnnError
+from deepdsl.diagnostics.files import CannotRead
+from deepdsl.source import Source
+
+
+def read(name: str) -> Source:
+    """The text of a file, or of stdin for `-`."""
+    if name != "-":
+        return read_source(Path(name))
+    try:
+        return Source("<stdin>", sys.stdin.buffer.read().decode("utf-8").removeprefix("\ufeff"))
+    except UnicodeDecodeError as error:
+        reason = f"it is not UTF-8 text (byte {error.start})"
+        raise DnnError([CannotRead(None, "<stdin>", reason)]) from error
+
+
+def folder_of(name: str) -> Path:
+    """What the paths in a file are relative to."""
+    return Path(name).parent if name != "-" else Path()
+
+
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every command that trains."""
+    parser.add_argument("file", metavar="FILE", help="a .dnn file, or - for stdin")
+    parser.add_argument("--model", metavar="M", help="which model, where several are trained")
+    parser.add_argument("--epochs", metavar="N", help="instead of the file's `epochs`")
+    parser.add_argument("--seed", metavar="S", help="instead of the file's `seed`")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="ROW.OPTION=VALUE",
+        help="change an option of the train section: optimizer.lr=0.1, batch=64",
+    )
+    parser.add_argument(
+        "--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto"
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="cores to use; all by default")
+
+
+def changed_source(options: argparse.Namespace) -> Source:
+    """The file's text with --set, --epochs and --seed worked into it."""
+    from deepdsl.settings import apply_settings
+
+    settings = list(options.set)
+    for name in ("epochs", "seed"):
+        if (value := getattr(options, name)) is not None:
+            settings.append(f"{name}={value}")
+    source = read(options.file)
+    return apply_settings(source, settings, options.model) if settings else source

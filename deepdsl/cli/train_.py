@@ -1,0 +1,58 @@
+"""`dnnc train FILE`: trains, with a progress bar, into a run directory."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from deepdsl.cli.output import Output, table
+from deepdsl.cli.sources import add_training_arguments, changed_source, folder_of
+
+INTERRUPTED = 130
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    add_training_arguments(parser)
+    parser.add_argument("-o", "--out", metavar="DIR", type=Path, help="run directory; runs/NAME by default")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in the directory")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    from deepdsl.cli.progress import Progress
+    from deepdsl.compiler import load_program, training_of
+    from deepdsl.runs import free_directory
+    from deepdsl.workflow import prepare
+
+    source = changed_source(options)
+    program, warnings = load_program(source)
+    training = training_of(program, options.model)
+    place = options.out or default_directory(options.file, training.model, len(program.trainings))
+    if options.out is None and not options.resume:
+        place = free_directory(place)
+    output.warnings(warnings)
+    session = prepare(
+        program, training, folder_of(options.file), place, options.device, options.threads, options.resume
+    )
+    output.warnings(session.job.splits.warnings)
+    with Progress(output, session) as progress:
+        finished = session.train(progress)
+    figures = finished.figures
+    if finished.outcome.interrupted:
+        output.note(f"interrupted; `dnnc train {options.file} --out {place} --resume` goes on from here")
+    rows = [["", *training.metric_names]]
+    for split in ("train", "valid", "test"):
+        if figures[split]:
+            rows.append([split, *(f"{figures[split][m]:.4f}" for m in training.metric_names)])
+    summary = f"{table(rows, range(1, len(rows[0])))}\n" if len(rows) > 1 else ""
+    if finished.outcome.stopped:
+        output.note(f"stopped after epoch {figures['epochs']}: {finished.outcome.stopped}")
+    if finished.outcome.restored is not None:
+        output.note(f"restored the weights of epoch {finished.outcome.restored}")
+    output.result("" if output.quiet else f"{summary}run: {figures['run']}", dict(figures))
+    return INTERRUPTED if finished.outcome.interrupted else 0
+
+
+def default_directory(file: str, model: str, trainings: int) -> Path:
+    """runs/NAME after the file, and after the model too where a file trains several."""
+    stem = Path(file).stem if file != "-" else "stdin"
+    return Path("runs") / (stem if trainings == 1 else f"{stem}-{model}")

@@ -1,0 +1,27 @@
+"""The message for what no message was written for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepdsl.diagnostics.base import Diagnostic
+
+
+@dataclass(frozen=True)
+class Crash(Diagnostic):
+    """A fault of this program: something happened that no message was written for.
+
+    The report file holds what its makers need to mend it.
+    """
+
+    code = "E699"
+    reason: str
+    report: str
+
+    @property
+    def message(self) -> str:
+        return f"dnnc failed unexpectedly: {self.reason}"
+
+    @property
+    def help(self) -> str:
+        return f"this is a fault of dnnc, not yours; please report it with {self.report}"

@@ -1,0 +1,109 @@
+"""Training from end to end, for the command line and the Python interface alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deepdsl.analysis import Program, Training
+from deepdsl.backend import Backend, open_backend
+from deepdsl.checkpoint import Checkpoint
+from deepdsl.compiler import Artifacts, Job, build, open_job
+from deepdsl.data.table import View
+from deepdsl.diagnose import first_bad_tensor
+from deepdsl.diagnostics import DnnError
+from deepdsl.runs import RunDirectory
+from deepdsl.trainer import Listener, NumbersWentWrong, Outcome, Silent, Trainer
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A training that is over: where it is, its job, and its figures."""
+
+    path: Path
+    job: Job
+    outcome: Outcome
+    test: Mapping[str, float]
+    figures: Mapping[str, Any]
+
+
+@dataclass
+class Session:
+    """A training made ready: data opened, graphs compiled, run directory and backend at hand."""
+
+    job: Job
+    artifacts: Artifacts
+    backend: Backend
+    run: RunDirectory
+    start: Checkpoint | None
+    folder: Path
+    program: Program
+
+    def train(self, listener: Listener | None = None) -> Finished:
+        """Train to the end, evaluate on test data where there is some, and note the result in the run directory.
+
+        Raises DnnError with NotFinite when a number goes wrong.
+        """
+        begin = time.perf_counter()
+        trainer = Trainer(
+            self.job, self.artifacts, self.backend, self.run, listener or Silent(), self.start
+        )
+        try:
+            outcome = trainer.run()
+        except NumbersWentWrong as wrong:
+            kept = self.run.path / "checkpoints" / "last"
+            where = str(kept) if kept.is_dir() else ""
+            raise DnnError([first_bad_tensor(wrong, self.job, self.backend, where)]) from None
+        test: dict[str, float] = {}
+        if not outcome.interrupted and (view := self._test_rows()) is not None:
+            test = trainer.evaluate(view)
+        figures = {
+            "run": str(self.run.path),
+            "epochs": outcome.epochs,
+            "steps": outcome.steps,
+            "train": dict(outcome.train),
+            "valid": dict(outcome.valid),
+            "test": test,
+            "wall_s": round(time.perf_counter() - begin, 4),
+            "step_us": round(outcome.step_us, 1),
+            "stopped": outcome.stopped or None,
+            "restored_epoch": outcome.restored,
+            "interrupted": outcome.interrupted,
+        }
+        final = "best" if outcome.restored is not None else "last"
+        self.run.finish(self.artifacts.manifest, final, figures)
+        return Finished(self.run.path, self.job, outcome, test, figures)
+
+    def _test_rows(self) -> View | None:
+        # Only now: a run that is stopped early never reads its test data.
+        if self.job.splits.test is not None or self.job.task.data.test is None:
+            return self.job.splits.test
+        job = open_job(
+            self.program, self.job.task.training, self.folder, ("test",), self.job.splits.classes
+        )
+        return job.splits.test
+
+
+def prepare(
+    program: Program,
+    training: Training,
+    folder: Path,
+    out: Path,
+    device: str = "cpu",
+    threads: int | None = None,
+    resume: bool = False,
+    job: Job | None = None,
+) -> Session:
+    """Open data and device, compile, and make or take up the run directory."""
+    # The device first: a missing GPU should be said before minutes of reading data.
+    backend = open_backend(device, threads)
+    job = job or open_job(program, training, folder)
+    artifacts = build(job)
+    if resume:
+        run = RunDirectory.resume(out, program.source, artifacts.manifest)
+        return Session(job, artifacts, backend, run, run.load("last"), folder, program)
+    run = RunDirectory.begin(out, program.source, artifacts.manifest)
+    return Session(job, artifacts, backend, run, None, folder, program)
