@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,9 @@ def prepare(
     backend = open_backend(device, threads)
     job = job or open_job(program, training, folder)
     artifacts = build(job)
+    # Where the file's data paths start from, as seen from the run: an evaluation later finds the data again.
+    origin = os.path.relpath(folder.absolute(), out.absolute()).replace(os.sep, "/")
+    artifacts = replace(artifacts, manifest={**artifacts.manifest, "folder": origin})
     if resume:
         run = RunDirectory.resume(out, program.source, artifacts.manifest)
         return Session(job, artifacts, backend, run, run.load("last"), folder, program)

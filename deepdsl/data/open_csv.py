@@ -42,24 +42,37 @@ class CsvField:
         return len(self._starts) - 1
 
     def read(self, rows: Rows, out: Array) -> None:
-        assert self.origin.lines is not None
         file = self._source.file
-        starts, lines = self._starts[rows], self.origin.lines[rows]
-        ends = self._starts[rows + 1]
         try:
-            texts = [
-                decode(self._bytes[start:end].tobytes(), line, file).rstrip("\r\n")
-                for start, end, line in zip(starts, ends, lines.tolist(), strict=True)
-            ]
-            block = Block(texts, starts, lines, any('"' in text for text in texts))
-            values = self._source.numbers(block, self._columns)
+            values = self._parse(rows)
         except DnnError:
             # Every field was a number when the file was opened.
-            raise DnnError([FileChanged(file.span, file.name, int(lines[0]))]) from None
+            changed = next((row for row in rows if not self._parses(row)), rows[0])
+            assert self.origin.lines is not None
+            line = int(self.origin.lines[changed])
+            raise DnnError([FileChanged(file.span, file.name, line)]) from None
         out.reshape(values.shape)[...] = values
 
     def place(self, row: int) -> str:
         return self.origin.place(row)
+
+    def _parse(self, rows: Rows) -> Numbers:
+        assert self.origin.lines is not None
+        file = self._source.file
+        starts, lines = self._starts[rows], self.origin.lines[rows]
+        texts = [
+            decode(self._bytes[start:end].tobytes(), line, file).rstrip("\r\n")
+            for start, end, line in zip(starts, self._starts[rows + 1], lines.tolist(), strict=True)
+        ]
+        block = Block(texts, starts, lines, any('"' in text for text in texts))
+        return self._source.numbers(block, self._columns)
+
+    def _parses(self, row: int) -> bool:
+        try:
+            self._parse(np.array([row]))
+        except DnnError:
+            return False
+        return True
 
 
 def open_csv(source: Csv, request: OpenRequest) -> Table:

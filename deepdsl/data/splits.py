@@ -54,12 +54,18 @@ def load(
     return _Loader(spec, folder, inputs, targets, seed, classes, unused).load(select)
 
 
-def count_train_rows(spec: DataSpec, folder: Path, inputs: Mapping[str, Shape | None]) -> int:
+def count_train_rows(
+    spec: DataSpec,
+    folder: Path,
+    inputs: Mapping[str, Shape | None],
+    targets: Mapping[str, TargetSpec] | None = None,
+) -> int:
     """How many rows train has after `take` and `valid`, from the headers of files where they say
     it.
     """
     assert spec.train is not None
-    request = OpenRequest(folder, inputs, {}, "train", spec.train.span)
+    wanted = {} if spec.target is not None else targets or {}
+    request = OpenRequest(folder, inputs, wanted, "train", spec.train.span)
     rows: int = spec.train.row.count(request)
     if spec.take is not None:
         rows = spec.take.row.checked(rows, spec.take.span)

@@ -23,6 +23,7 @@ from deepdsl.syntax.scan import Layout, Statement
 
 DEEPEST = 40
 _LONGEST_NUMBER = 40
+_SHOWN = 100  # tokens of a statement that is repeated in a help text
 
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd\ud800-\udfff]|\r(?!\n)")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?(%|[eE][+-]?[0-9]+)?|[1-9][0-9]*(x[1-9][0-9]*){1,2}")
@@ -275,6 +276,8 @@ def _signed(layout: Layout, minus: int) -> bool:
 
 def wrapped(layout: Layout, statement: Statement, place: int) -> str:
     """The line around an operator, with parentheses round what is computed."""
+    if len(statement.tokens) > _SHOWN:
+        return ""
     tokens = [layout.tokens[index] for index in statement.tokens]
     first = last = place
     if place and not (tokens[place - 1].kind == "mark" and tokens[place - 1].text in "=[(|+:"):

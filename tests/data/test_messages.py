@@ -246,7 +246,8 @@ def test_changed_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train.read(np.array([0, 1, 2]), {"x": out})
     with pytest.raises(DnnError) as caught:
         train.read(np.array([6, 7, 8]), {"x": out})
-    assert caught.value.diagnostics[0].code == "E430"
+    found = caught.value.diagnostics[0]
+    assert (found.code, found.label) == ("E430", "line 9 is not what it was")
 
 
 @pytest.mark.parametrize("one_hot", [False, True])

@@ -1,0 +1,73 @@
+"""`dnnc build FILE -o DIR`: init, step, eval and infer as ONNX, with a manifest; or one stage as text."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from deepdsl.analysis import Program, Training
+from deepdsl.cli.output import Output
+from deepdsl.cli.sources import folder_of, read
+from deepdsl.compiler import Job, build, load_program, model_of, open_job, training_of, write_artifacts
+from deepdsl.ir import show_graph
+from deepdsl.lower import forward
+from deepdsl.step import step_graph
+
+STAGES = ("ast", "ir", "train", "onnx-text")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a .dnn file, or - for stdin")
+    parser.add_argument("-o", "--out", metavar="DIR", type=Path, default=Path("build"), help="where to (build)")
+    parser.add_argument("--model", metavar="M", help="which model, where several are trained")
+    parser.add_argument(
+        "--emit",
+        choices=STAGES,
+        help="print one stage instead: the syntax tree, the model's graph, the step's graph, its ONNX",
+    )
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    source = read(options.file)
+    if options.emit == "ast":
+        from deepdsl.syntax.dump import dump
+        from deepdsl.syntax.parser import parse
+
+        text = dump(parse(source))
+        output.result(text.rstrip("\n"), {"ast": text})
+        return 0
+    program, warnings = load_program(source)
+    output.warnings(warnings)
+    folder = folder_of(options.file)
+    if options.emit is not None:
+        text = _stage(options.emit, program, options.model, folder)
+        output.result(text.rstrip("\n"), {options.emit: text})
+        return 0
+    job = _job(program, training_of(program, options.model), folder)
+    output.warnings(job.splits.warnings)
+    artifacts = build(job)
+    place = options.out / job.task.model.name
+    write_artifacts(artifacts, place)
+    files = sorted(p for p in place.iterdir() if p.suffix in (".onnx", ".json"))
+    human = "\n".join(f"{p}  {p.stat().st_size:,} bytes" for p in files)
+    output.result(human, {"directory": str(place), "files": [p.name for p in files]})
+    return 0
+
+
+def _stage(stage: str, program: Program, name: str | None, folder: Path) -> str:
+    if stage == "ir":
+        model = model_of(program, name)
+        made = forward(model)
+        return show_graph(made.builder.graph(made.outputs))
+    job = _job(program, training_of(program, name), folder)
+    if stage == "train":
+        return show_graph(step_graph(job.task, job.steps_per_epoch))
+    from deepdsl.emit import onnx_text
+
+    return onnx_text(build(job).step)
+
+
+def _job(program: Program, training: Training, folder: Path) -> Job:
+    return open_job(program, training, folder)
+
+

@@ -1,0 +1,33 @@
+"""`dnnc export RUN -o FILE.onnx`: the deployable model, verified."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from deepdsl.cli.output import Output
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", type=Path, help="a run directory")
+    parser.add_argument("-o", "--out", metavar="FILE.onnx", type=Path, help="the file; the export section's by default")
+    parser.add_argument("--checkpoint", choices=("last", "best"), help="which; the run's result by default")
+    parser.add_argument("--no-fold", action="store_true", help="keep batch norms as they are")
+    parser.add_argument("--verify", metavar="E", type=float, help="largest difference allowed (1e-5)")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    from deepdsl.export import export
+    from deepdsl.runs import open_run
+
+    trained = open_run(options.run, options.checkpoint)
+    section = trained.program.exports.get(trained.model.name)
+    named = Path(section.file) if section and section.file else Path(f"{trained.model.name}.onnx")
+    made = export(trained, options.out or named, False if options.no_fold else None, options.verify)
+    folded = f", {made.folded} batch norm{'s' * (made.folded != 1)} folded" if made.folded else ""
+    output.result(
+        f"{made.file}: {made.bytes:,} bytes, opset {made.opset}{folded}\n"
+        f"verified: largest difference from the evaluation graph {made.max_abs_error:.2g}",
+        made.as_json(),
+    )
+    return 0

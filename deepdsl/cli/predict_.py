@@ -1,0 +1,144 @@
+"""`dnnc predict RUN|FILE.onnx INPUT…`: outputs for new rows, as csv, npz or jsonl."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepdsl.cli.output import Output
+from deepdsl.diagnostics import DnnError
+from deepdsl.diagnostics.runtime import NoSuchRun
+from deepdsl.files import write_atomically
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from deepdsl.predictor import Predictor
+
+SUFFIXES = (".csv", ".npz", ".jsonl")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="RUN|FILE.onnx", type=Path)
+    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=Path, help="npz, npy, csv or idx files of rows")
+    parser.add_argument("-o", "--out", metavar="OUT", type=Path, help="csv, npz or jsonl; csv on stdout by default")
+    parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
+    parser.add_argument("--threads", type=int, metavar="N", help="cores to use; all by default")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    if options.out is not None and options.out.suffix not in SUFFIXES:
+        advice = "end the name in " + ", ".join(SUFFIXES)
+        raise DnnError([NoSuchRun(None, str(options.out), "this is no format for predictions", advice)])
+    import numpy as np
+
+    from deepdsl.predictor import labels, open_predictor
+
+    predictor = open_predictor(options.model, options.device, options.threads)
+    made: list[Mapping[str, NDArray[Any]]] = [
+        predictor.predict(_rows(predictor, path)) for path in options.inputs
+    ]
+    outputs = {k: np.concatenate([m[k] for m in made]) for k in made[0]}
+    first = next(iter(outputs.values()))
+    named = labels(predictor, first)
+    if options.out is not None and options.out.suffix == ".npz":
+        buffer = io.BytesIO()
+        extra = {"label": np.array(named)} if named is not None else {}
+        np.savez(buffer, **outputs, **extra)  # type: ignore[arg-type]
+        write_atomically(options.out, buffer.getvalue())
+    else:
+        as_lines = options.out is not None and options.out.suffix == ".jsonl"
+        text = _jsonl(outputs, named) if as_lines else _csv(predictor, outputs, named)
+        if options.out is not None:
+            write_atomically(options.out, text.encode())
+        elif not output.as_json:
+            sys.stdout.write(text)
+    told: dict[str, Any] = {"rows": len(first), "file": str(options.out) if options.out else None}
+    if options.out is None:
+        told["outputs"] = {k: v.tolist() for k, v in outputs.items()}
+        told["label"] = list(named) if named is not None else None
+    if options.out is not None or output.as_json:
+        output.result(f"{options.out}: {len(first):,} rows", told)
+    return 0
+
+
+def _rows(predictor: Predictor, path: Path) -> dict[str, NDArray[Any]]:
+    """The inputs of a file, read and checked as a data section's would be."""
+    import numpy as np
+
+    from deepdsl.data import Csv, Idx, Npy, Npz, OpenRequest
+
+    ports = predictor.interface.inputs
+    shapes = {p.name: p.row_shape for p in ports}
+    name = path.name.removesuffix(".gz")
+    suffix = Path(name).suffix
+    source: Any
+    if suffix == ".csv":
+        source = Csv(str(path.absolute()))
+    elif suffix == ".npz":
+        source = Npz(str(path.absolute()), feeds=_arrays(path, [p.name for p in ports]))
+    elif suffix == ".npy":
+        source = Npy(str(path.absolute()))
+    elif "idx" in name:
+        source = Idx(str(path.absolute()))
+    else:
+        advice = "rows are read from .npz, .npy, .csv and idx files"
+        raise DnnError([NoSuchRun(None, str(path), "this is no format for rows", advice)])
+    table = source.open(OpenRequest(Path(), shapes, {}, "test"))
+    rows = np.arange(table.rows)
+    out = {}
+    for port in ports:
+        out[port.name] = np.empty((table.rows, *(port.row_shape or ())), port.dtype)
+        table.inputs[port.name].read(rows, out[port.name])
+    return out
+
+
+def _arrays(path: Path, inputs: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """An npz with arrays named like the inputs needs no mapping; one input may be called `x`."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            have = {n.removesuffix(".npy") for n in archive.namelist()}
+    except (OSError, zipfile.BadZipFile):
+        return ()  # opening it as data says what is wrong
+    if all(i in have for i in inputs):
+        return tuple((i, i) for i in inputs)
+    return ()
+
+
+def _csv(
+    predictor: Predictor, outputs: Mapping[str, NDArray[Any]], named: Sequence[str] | None
+) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    header: list[str] = ["label"] if named is not None else []
+    columns: list[NDArray[Any]] = []
+    for name, values in outputs.items():
+        flat = values.reshape(len(values), -1)
+        columns.append(flat)
+        classes = predictor.classes
+        told = classes if len(classes) == flat.shape[1] and len(outputs) == 1 else range(flat.shape[1])
+        header += [name] if flat.shape[1] == 1 else [f"{name}_{t}" for t in told]
+    writer.writerow(header)
+    for row in range(len(columns[0])):
+        cells: list[Any] = [named[row]] if named is not None else []
+        for flat in columns:
+            cells += [f"{v:.9g}" for v in flat[row]]
+        writer.writerow(cells)
+    return text.getvalue()
+
+
+def _jsonl(outputs: Mapping[str, NDArray[Any]], named: Sequence[str] | None) -> str:
+    lines = []
+    for row in range(len(next(iter(outputs.values())))):
+        told: dict[str, Any] = {"label": named[row]} if named is not None else {}
+        told.update({name: values[row].tolist() for name, values in outputs.items()})
+        lines.append(json.dumps(told))
+    return "\n".join(lines) + "\n" if lines else ""

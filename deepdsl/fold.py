@@ -1,0 +1,135 @@
+"""Folds batch norms into the dense layers beside them: the deployed network has none left where that can be done.
+
+With s = gamma / sqrt(variance + epsilon) and t = beta - mean * s, batch norm is x * s + t per feature.  After a dense layer,
+(x W + b) s + t = x (W s) + (b s + t); before one, (x s + t) W + b = x (s W) + (t W + b).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepdsl.ir import Graph, Node, Param, Value
+from deepdsl.ops.linear import Gemm
+from deepdsl.ops.normalization import BatchNormInference
+from deepdsl.passes import prune
+
+Array = NDArray[Any]
+
+
+@dataclass
+class _Folding:
+    weights: dict[str, Array]
+    params: dict[str, Param]
+    made: dict[tuple[Value, ...], tuple[Param, Param]] = field(default_factory=dict)
+
+    def affine(self, norm: Node) -> tuple[Array, Array]:
+        """s and t of a batch norm, in float64."""
+        assert isinstance(norm.op, BatchNormInference)
+        gamma, beta, mean, variance = (self.weights[v.name].astype(np.float64) for v in norm.inputs[1:])
+        scale = gamma / np.sqrt(variance + norm.op.epsilon)
+        return scale, beta - mean * scale
+
+    def parameters(self, gemm: Node, norm: Node, weight: Array, bias: Array) -> tuple[Param, Param]:
+        """New parameters in the place of the dense layer's; a shared part folded twice gets them once."""
+        key = (*gemm.inputs[1:], *norm.inputs[1:])
+        if key not in self.made:
+            old = gemm.inputs[1]
+            assert isinstance(old, Param)
+            stem = old.name.removesuffix(".weight")
+            self.made[key] = (
+                self._param(f"{stem}.folded_weight", old, weight),
+                self._param(f"{stem}.folded_bias", old, bias),
+            )
+        return self.made[key]
+
+    def _param(self, name: str, like: Param, values: Array) -> Param:
+        number, free = 2, name
+        while free in self.params:
+            free, number = f"{name}_{number}", number + 1
+        param = Param(free, like.type.with_shape(values.shape), like.init, "weight", None, like.span)
+        self.params[free] = param
+        self.weights[free] = values.astype(np.float32)
+        return param
+
+
+def fold_batch_norms(graph: Graph, weights: Mapping[str, Array]) -> tuple[Graph, dict[str, Array], int]:
+    """The graph and weights with batch norms folded, and how many were.
+
+    A batch norm is folded into the dense layer before it when nothing else reads that layer, else into the one after it when
+    that is all that reads the batch norm; otherwise it stays.
+    """
+    state = _Folding(dict(weights), {p.name: p for p in graph.params})
+    folded = 0
+    for merge in (_into_before, _into_after):
+        nodes = list(graph.nodes)
+        readers = Counter(v for node in nodes for v in node.inputs)
+        readers.update(graph.results)
+        producers = graph.producers()
+        for node in graph.nodes:
+            if (pair := merge(node, nodes, producers, readers, state)) is not None:
+                old, new = pair
+                nodes = [new if n is old[-1] else n for n in nodes if n not in old[:-1]]
+                producers.update(dict.fromkeys(new.outputs, new))
+                folded += 1
+        graph = replace(graph, nodes=tuple(nodes))
+    graph = replace(graph, params=tuple(state.params.values()))
+    return prune(graph), state.weights, folded
+
+
+Merged = tuple[tuple[Node, Node], Node]
+
+
+def _into_before(
+    node: Node,
+    nodes: list[Node],
+    producers: Mapping[Value, Node],
+    readers: Mapping[Value, int],
+    state: _Folding,
+) -> Merged | None:
+    if not isinstance(node.op, BatchNormInference):
+        return None
+    gemm = producers.get(node.inputs[0])
+    if gemm is None or not _is_dense(gemm) or readers[gemm.outputs[0]] > 1:
+        return None
+    weight, bias = _dense(gemm, state)
+    scale, shift = state.affine(node)
+    params = state.parameters(gemm, node, weight * scale, bias * scale + shift)
+    return (gemm, node), Node(Gemm(), (gemm.inputs[0], *params), node.outputs, gemm.span)
+
+
+def _into_after(
+    node: Node,
+    nodes: list[Node],
+    producers: Mapping[Value, Node],
+    readers: Mapping[Value, int],
+    state: _Folding,
+) -> Merged | None:
+    if not _is_dense(node):
+        return None
+    norm = producers.get(node.inputs[0])
+    if norm is None or not isinstance(norm.op, BatchNormInference) or norm not in nodes:
+        return None
+    if readers[norm.outputs[0]] > 1:
+        return None
+    weight, bias = _dense(node, state)
+    scale, shift = state.affine(norm)
+    params = state.parameters(node, norm, scale[:, None] * weight, shift @ weight + bias)
+    return (norm, node), Node(Gemm(), (norm.inputs[0], *params), node.outputs, node.span)
+
+
+def _is_dense(node: Node) -> bool:
+    """x W [+ b] with parameters, not transposed, the bias one row."""
+    return node.op == Gemm() and all(isinstance(v, Param) for v in node.inputs[1:])
+
+
+def _dense(node: Node, state: _Folding) -> tuple[Array, Array]:
+    weight = state.weights[node.inputs[1].name].astype(np.float64)
+    if len(node.inputs) == 3:
+        return weight, state.weights[node.inputs[2].name].astype(np.float64)
+    return weight, np.zeros(weight.shape[1])

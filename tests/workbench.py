@@ -1,0 +1,188 @@
+"""Runs graphs of this package in tests: on onnx's reference in any precision, and on onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx.reference import ReferenceEvaluator
+
+from deepdsl.analysis import Program
+from deepdsl.backend import open_backend
+from deepdsl.checkpoint import Checkpoint
+from deepdsl.compiler import Artifacts, Job, build, initial_state, load_program, open_job
+from deepdsl.data.splits import Splits
+from deepdsl.emit import emit
+from deepdsl.ir import Graph, verify
+from deepdsl.passes import optimize
+from deepdsl.source import Source
+from deepdsl.step import Task, evaluation_graph, inference_graph, step_with_gradients
+from deepdsl.trainer import Outcome, Trainer
+
+Array = np.ndarray[Any, Any]
+Arrays = Mapping[str, Array]
+
+
+# Graphs ---------------------------------------------------------------------------------------------------
+
+
+def reference(graph: Graph, feeds: Arrays) -> dict[str, Array]:
+    """A graph's outputs and updates by onnx's reference, after the checker has passed it."""
+    model = emit(verify(graph), "sample")
+    model.check()
+    names = [o.name for o in model.proto.graph.output]
+    # Counters and hashes wrap round on purpose.
+    with np.errstate(over="ignore"):
+        made = ReferenceEvaluator(model.proto).run(None, dict(feeds))
+    return dict(zip(names, made, strict=True))
+
+
+def on_runtime(graph: Graph, feeds: Arrays, threads: int = 1) -> dict[str, Array]:
+    """A graph's outputs and updates by onnxruntime."""
+    model = emit(verify(graph), "sample")
+    model.check()
+    return open_backend("cpu", threads).runner(model.serialize()).run(feeds)
+
+
+def near(actual: Any, wanted: Any, tolerance: float = 1e-6) -> None:
+    """Equal up to a relative tolerance, and an absolute one of the same size."""
+    assert np.shape(actual) == np.shape(wanted)
+    np.testing.assert_allclose(actual, wanted, rtol=tolerance, atol=tolerance)
+
+
+# Programs -------------------------------------------------------------------------------------------------
+
+
+def program(text: str) -> Program:
+    return load_program(Source("test.dnn", text))[0]
+
+
+def task(text: str, one_hot: bool = False) -> Task:
+    """The task of a file's one training, without opening its data."""
+    whole = program(text)
+    (training,) = whole.trainings
+    return Task(whole.models[training.model], training, whole.datasets[training.data], one_hot)
+
+
+def training_file(model: str, train: str, data: str = "") -> str:
+    """A file with a model's body and a train section's rows, on data that no test opens."""
+    return (
+        f'data d {{ train npz "none.npz"; {data} }}\n'
+        f"model m {{\n{model}\n}}\n"
+        f"train m on d {{ {train} }}\n"
+    )
+
+
+class Training:
+    """A training without data files: the step on onnxruntime, fed by hand."""
+
+    def __init__(
+        self,
+        text: str,
+        one_hot: bool = False,
+        steps_per_epoch: int = 10,
+        state: Arrays | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.task = task(text, one_hot)
+        self.threads = threads
+        raw, self.gradients = step_with_gradients(self.task, steps_per_epoch)
+        self.raw = verify(raw)
+        self.graph = optimize(raw, verify)
+        self.evaluation = evaluation_graph(self.task)
+        self.inference = inference_graph(self.task.model, self.task.data)
+        graphs = (self.graph, self.evaluation, self.inference)
+        job = Job(self.task, Splits(), Source("test.dnn", text))
+        self.state: dict[str, Array] = {**initial_state(graphs, job), **(state or {})}
+
+    @cached_property
+    def _step(self) -> Any:
+        return self._open(self.graph)
+
+    @cached_property
+    def _evaluate(self) -> Any:
+        return self._open(self.evaluation)
+
+    @cached_property
+    def _infer(self) -> Any:
+        return self._open(self.inference)
+
+    @cached_property
+    def _gradients(self) -> Any:
+        named = {p.name: g for p, g in self.gradients.items()}
+        return self._open(optimize(replace(self.raw, outputs=named, updates={}), verify))
+
+    def _open(self, graph: Graph) -> Any:
+        model = emit(graph, "test")
+        model.check()
+        return open_backend("cpu", self.threads).runner(model.serialize())
+
+    def weight(self, path: str) -> Array:
+        return self.state[path]
+
+    def step(self, **batch: Array) -> dict[str, Array]:
+        """One step: the results, and `state` moves on."""
+        made: dict[str, Array] = self._step.run({**self.state, **batch})
+        for name in [n for n in made if n.startswith("next:")]:
+            self.state[name.removeprefix("next:")] = made.pop(name)
+        return made
+
+    def gradient(self, **batch: Array) -> dict[str, Array]:
+        """The gradient of each parameter before clipping."""
+        made: dict[str, Array] = self._gradients.run({**self.state, **batch})
+        return made
+
+    def evaluate(self, **batch: Array) -> dict[str, Array]:
+        made: dict[str, Array] = self._evaluate.run({**self.state, **batch})
+        return made
+
+    def infer(self, **inputs: Array) -> Array:
+        (out,) = self._infer.run({**self.state, **inputs}).values()
+        return out
+
+
+# Whole runs -----------------------------------------------------------------------------------------------
+
+
+class Memory:
+    """Keeps checkpoints and records as a run directory does, without a disk."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Checkpoint] = {}
+        self.records: list[Any] = []
+
+    def save(self, name: str, checkpoint: Checkpoint) -> None:
+        state = {k: v.copy() for k, v in checkpoint.state.items()}
+        self.kept[name] = replace(checkpoint, state=state)
+
+    def load(self, name: str) -> Checkpoint | None:
+        return self.kept.get(name)
+
+    def log(self, record: Any) -> None:
+        self.records.append(record)
+
+
+def opened(text: str, folder: Path = Path()) -> tuple[Job, Artifacts]:
+    """A file's one training with its data opened and its graphs made."""
+    whole = program(text)
+    (training,) = whole.trainings
+    job = open_job(whole, training, folder)
+    return job, build(job)
+
+
+def run(
+    text: str,
+    threads: int = 1,
+    start: Checkpoint | None = None,
+    keeper: Memory | None = None,
+    listener: Any = None,
+) -> Outcome:
+    """Train a file to its end."""
+    job, artifacts = opened(text)
+    extra = {} if listener is None else {"listener": listener}
+    backend = open_backend("cpu", threads)
+    return Trainer(job, artifacts, backend, keeper or Memory(), start=start, **extra).run()
