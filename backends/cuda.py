@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import re
 from typing import Any
 
 from deepdsl.backend import Arrays, StepModel
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import NoSuchDevice
 
-from ._session import OrtRunner, OrtStepper, first_line, ort
+from ._session import OrtRunner, OrtStepper, ort
 
 PROVIDER = "CUDAExecutionProvider"
 
@@ -28,14 +30,22 @@ class CudaBackend:
         """Allocate on the device: a provider that is listed may still lack its libraries or its GPU."""
         reason = "this onnxruntime was built without CUDA"
         if PROVIDER in ort.get_available_providers():
-            with contextlib.suppress(Exception):
-                ort.preload_dlls()
+            said = io.StringIO()
+            # onnxruntime prints what it cannot load; the message below says it once.
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                with contextlib.suppress(Exception):
+                    ort.preload_dlls()
+            ort.set_default_logger_severity(4)
             try:
                 ort.OrtValue.ortvalue_from_shape_and_type([1], "float32", "cuda", 0)
                 return
-            except Exception as error:
-                reason = first_line(error)
-        raise DnnError([NoSuchDevice(None, "cuda", _plain(reason), ("cpu", "cuda"))])
+            except Exception:
+                missing = re.search(r"Failed to load (\S+?):", said.getvalue())
+                library = f"{missing.group(1)} is missing" if missing else "no CUDA device was found"
+                reason = f"{library}; `pip install \"deepdsl[cuda]\"` brings CUDA and cuDNN"
+            finally:
+                ort.set_default_logger_severity(3)
+        raise DnnError([NoSuchDevice(None, "cuda", reason, ("cpu", "cuda"))])
 
     def runner(self, onnx: bytes) -> OrtRunner:
         return OrtRunner(onnx, self.providers, self.threads)
@@ -43,7 +53,3 @@ class CudaBackend:
     def stepper(self, model: StepModel, state: Arrays) -> OrtStepper:
         return OrtStepper(model, state, self.providers, self.threads, "cuda")
 
-
-def _plain(reason: str) -> str:
-    """onnxruntime's reason without its source location."""
-    return reason.rpartition("] ")[2][:200] or "no CUDA device was found"

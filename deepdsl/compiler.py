@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from deepdsl.analysis import Model, Program, Training, analyse
 from deepdsl.data.request import DataSpec, Split, TargetSpec
 from deepdsl.diagnostics import Diagnostic, DnnError, Report
-from deepdsl.diagnostics.training import NeedsData
 from deepdsl.lints import allowed, lint
 from deepdsl.losses import Target
 from deepdsl.lower import TARGET
@@ -35,15 +34,18 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-def check(source: Source) -> tuple[Program | None, Report]:
-    """Everything that can be known of a text without reading data: the program, if there is one, and all diagnostics."""
+def check(source: Source, data_given: bool = False) -> tuple[Program | None, Report]:
+    """Everything that can be known of a text without reading data: the program, if there is one, and all diagnostics.
+
+    With `data_given` the file need not say where its data is.
+    """
     report = Report()
     file, problems = parse_partial(source)
     report.extend(problems)
     program = None
     if file is not None:
         own = Report()
-        program = analyse(file, own)
+        program = analyse(file, own, data_given)
         report.extend(own)
         if not own.has_errors:
             report.extend(lint(program))
@@ -52,9 +54,11 @@ def check(source: Source) -> tuple[Program | None, Report]:
     return program, kept
 
 
-def load_program(source: Source) -> tuple[Program, tuple[Diagnostic, ...]]:
+def load_program(
+    source: Source, data_given: bool = False
+) -> tuple[Program, tuple[Diagnostic, ...]]:
     """The program and its warnings, or DnnError with everything that is wrong."""
-    program, report = check(source)
+    program, report = check(source, data_given)
     report.raise_if_errors()
     assert program is not None
     return program, tuple(report)
@@ -122,7 +126,7 @@ def open_job(
         return Job(task, _load(task, folder, select, classes), program.source)
     except DnnError:
         rows = replace(task, one_hot=True)
-        if task.one_hot or spec.target is not None or _target(rows) == _target(task):
+        if task.one_hot or spec.target is not None or wanted_target(rows) == wanted_target(task):
             raise
         try:
             return Job(rows, _load(rows, folder, select, classes), program.source)
@@ -131,7 +135,8 @@ def open_job(
         raise
 
 
-def _target(task: Task) -> TargetSpec:
+def wanted_target(task: Task) -> TargetSpec:
+    """What a task's data is asked for."""
     (number,) = task.model.outputs.values()
     return target_spec(task.training.loss.target(task.model.type_of(number), task.one_hot))
 
@@ -143,7 +148,7 @@ def _load(
 
     inputs = {i.name: i.row_shape for i in task.model.inputs}
     return load(
-        task.data, folder, inputs, {TARGET: _target(task)}, task.training.seed, select, classes
+        task.data, folder, inputs, {TARGET: wanted_target(task)}, task.training.seed, select, classes
     )
 
 
@@ -295,23 +300,6 @@ def training_of(program: Program, model: str | None) -> Training:
         names = tuple(dict.fromkeys(t.model for t in program.trainings))
         raise DnnError([NoTraining(None, model or "", names)])
     return found[0]
-
-
-def changed(training: Training, settings: Mapping[str, Any]) -> Training:
-    """The training with some of its plain settings replaced (epochs, seed, batch)."""
-    return replace(training, **{k: v for k, v in settings.items() if v is not None})
-
-
-def needs_data(spec: DataSpec, training: Training) -> NeedsData | None:
-    """Why a file cannot be compiled without its data, if that is so."""
-    for placed in spec.transforms:
-        if placed.row.name == "standardize":
-            why = "the mean and deviation of the training rows become part of the graph"
-            return NeedsData(placed.span, "`standardize`", why)
-    if training.schedule.needs_epochs:
-        why = "the number of steps in an epoch becomes part of the graph"
-        return NeedsData(training.spans.get("schedule"), f"`{training.schedule.name}`", why)
-    return None
 
 
 def model_of(program: Program, name: str | None) -> Model:

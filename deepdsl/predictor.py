@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deepdsl.analysis import Training
 from deepdsl.backend import Runner, open_backend
 from deepdsl.data.request import DataSpec, TargetSpec
-from deepdsl.data.table import View
+from deepdsl.data.table import Table, View
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import NoSuchRun
 from deepdsl.emit import Interface, emit, read_interface
@@ -98,9 +98,7 @@ def measure(
     from deepdsl.data import load
 
     inputs = {p.name: p.row_shape for p in predictor.interface.inputs}
-    output = predictor.interface.outputs[0]
-    type_ = Type(("N", *(d for d in output.shape[1:] if isinstance(d, int))))
-    target = training.loss.target(type_, data.one_hot is not None)
+    target = training.loss.target(_output_type(predictor), data.one_hot is not None)
     row = tuple(d for d in target.type.shape[1:] if isinstance(d, int))
     kind: Any = {"one_hot": "value"}.get(target.kind, target.kind)
     spec = TargetSpec(kind, target.classes if target.kind == "index" else None, row)
@@ -113,15 +111,35 @@ def measure(
         have = [s for s in ("train", "valid", "test") if getattr(data, s) is not None]
         advice = "it has: " + ", ".join(have)
         raise DnnError([NoSuchRun(None, f"data {data.name}", f"there is no `{split}` row", advice)])
-    graph = judge_graph(training, type_, data.one_hot is not None)
+    return measure_view(predictor, training, view, target.type, data.one_hot is not None), len(view)
+
+
+def measure_table(
+    predictor: Predictor, training: Training, table: Table, one_hot: bool
+) -> dict[str, float]:
+    """The training's loss and metrics of a predictor on all rows of a table."""
+    target = training.loss.target(_output_type(predictor), one_hot)
+    view = View(table, np.arange(table.rows))
+    return measure_view(predictor, training, view, target.type, one_hot)
+
+
+def measure_view(
+    predictor: Predictor, training: Training, view: View, target: Type, one_hot: bool
+) -> dict[str, float]:
+    output = predictor.interface.outputs[0]
+    graph = judge_graph(training, _output_type(predictor), one_hot)
     judge = open_backend("cpu").runner(emit(graph, "judge").serialize())
 
     def run(batch: Mapping[str, Array]) -> Mapping[str, Array]:
         made = predictor.runner.run({n: a for n, a in batch.items() if n != TARGET})
         return judge.run({"output": made[output.name], TARGET: batch[TARGET]})
 
-    reading = _reading(predictor, target.type)
-    return evaluate(run, reading, view, training.metrics), len(view)
+    return evaluate(run, _reading(predictor, target), view, training.metrics)
+
+
+def _output_type(predictor: Predictor) -> Type:
+    output = predictor.interface.outputs[0]
+    return Type(("N", *(d for d in output.shape[1:] if isinstance(d, int))))
 
 
 def judge_graph(training: Training, output: Type, one_hot: bool) -> Graph:

@@ -33,13 +33,18 @@ class Kind:
         """The value as the field wants it, or Mismatch."""
         raise NotImplementedError
 
+    def show(self, value: Any) -> str:
+        """The field's value as a file would write it."""
+        return show(value)
+
 
 def show(value: object) -> str:
     """A value as it would be written in a `.dnn` file."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:g}"
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, Word):
@@ -137,6 +142,9 @@ class Choice(Kind):
             raise Mismatch(self.expected)
         return value.text
 
+    def show(self, value: Any) -> str:
+        return str(value)
+
 
 @dataclass(frozen=True)
 class Names(Kind):
@@ -221,6 +229,9 @@ class Pairs(Kind):
             raise Mismatch(self.expected)
         return tuple((self.key.convert(k), self.value.convert(v)) for k, v in value)
 
+    def show(self, value: Any) -> str:
+        return " ".join(f"{self.key.show(k)}:{self.value.show(v)}" for k, v in value)
+
 
 def argument(kind: Kind, doc: str, default: Any = MISSING, many: bool = False) -> Any:
     """A field that is given by its place (or by its name).  With `many` it takes all the values that are left."""
@@ -248,6 +259,10 @@ class Signature:
     @property
     def required(self) -> bool:
         return self.default is MISSING
+
+    def shown(self, value: Any) -> str:
+        """A value of the argument as a file would write it."""
+        return "none" if value is None else self.kind.show(value)
 
 
 T = TypeVar("T", bound="Registered")
@@ -290,7 +305,7 @@ class Registered:
         lines = [inspect.cleandoc(cls.__doc__ or "")]
         for s in cls.signature():
             what = s.kind.expected
-            default = "required" if s.required else f"default {show(s.default)}"
+            default = "required" if s.required else f"default {s.shown(s.default)}"
             head = s.name if s.positional else f"{s.name}="
             if len(lines) == 1:
                 lines.append("")
@@ -300,7 +315,7 @@ class Registered:
     def show(self) -> str:
         """How this value is written: `normal(std=0.01)`, or the bare name when all is default."""
         told = [
-            show(v) if s.positional else f"{s.name}={show(v)}"
+            s.shown(v) if s.positional else f"{s.name}={s.shown(v)}"
             for s in self.signature()
             if (v := getattr(self, s.name)) != s.default
         ]

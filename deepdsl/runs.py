@@ -149,7 +149,7 @@ class Trained:
 def open_run(path: Path, which: str | None = None) -> Trained:
     """Open a run directory; `which` is `last` or `best`, by default the one that the run ended with."""
     manifest = read_manifest(path)
-    program, _ = load_program(read_source(path / "spec.dnn"))
+    program, _ = load_program(read_source(path / "spec.dnn"), data_given=True)
     training = training_of(program, manifest["model"])
     model = model_of(program, manifest["model"])
     found = checkpoint.read(path / "checkpoints" / (which or manifest.get("final", "last")))

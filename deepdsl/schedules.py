@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepdsl.ir import Builder, Value
-from deepdsl.ops.arithmetic import Floor, Less, Pow, Where, scaled
+from deepdsl.ops.arithmetic import Floor, Less, Pow, Where, div, scaled
 from deepdsl.registry import Boolean, Choice, Number, Pairs, Registered, argument, option
 
 PER = Choice(("epoch", "step"))
@@ -46,7 +46,7 @@ class Exponential(Schedule):
     staircase: bool = option(Boolean(), "in jumps", False)
 
     def rate(self, b: Builder, lr: float, time: Value) -> Value:
-        exponent = scaled(b, 1 / self.every, time)
+        exponent = div(b, time, b.like(self.every, time))
         if self.staircase:
             exponent = b.add(Floor(), exponent)
         return scaled(b, lr, b.add(Pow(), b.like(self.factor, time), exponent))

@@ -11,7 +11,7 @@ from deepdsl.data.request import DataSpec
 from deepdsl.initializers import Zeros
 from deepdsl.ir import Builder, Graph, Param, Type, Value
 from deepdsl.lower import Judged, forward, judged
-from deepdsl.ops.arithmetic import IsFinite, add, cast, scaled
+from deepdsl.ops.arithmetic import IsFinite, add, cast, div
 from deepdsl.ops.random import STEP_PATH
 from deepdsl.ops.shaping import Concatenate, Reshape, Split, flat
 from deepdsl.optimizers import Rates
@@ -83,7 +83,10 @@ def _apply(
 
 def _rates(b: Builder, task: Task, done: Value, t: Value, steps_per_epoch: int) -> Rates:
     optimizer, schedule = task.training.optimizer, task.training.schedule
-    time = scaled(b, 1 / steps_per_epoch, done) if schedule.needs_epochs else done
+    time = done
+    if schedule.needs_epochs:
+        # Divided, since n * (1 / n) may fall short of 1, and a jump would come a step late.
+        time = div(b, done, b.like(float(steps_per_epoch), done))
     return optimizer.rates(b, schedule.rate(b, optimizer.lr, time), t)
 
 

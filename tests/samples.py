@@ -1,4 +1,4 @@
-"""One row for each operation, layer, initializer, loss, metric, optimizer and schedule: what the tests of all are run on."""
+"""One row of test data for each operation and for each name of the language."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Formula = Callable[..., Any]
 ROWS = 5
 
 
-# Sample inputs --------------------------------------------------------------------------------------------
+# Sample inputs ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Feed:
-    """An input's shape and how its values are drawn; `dtype` is None for the float type under test."""
+    """A shape and how its values are drawn; `dtype` is None for the float type under test."""
 
     shape: tuple[Dim, ...]
     draw: Callable[[np.random.Generator, tuple[int, ...]], Array]
@@ -83,15 +83,15 @@ def truth(*shape: Dim) -> Feed:
     return Feed(shape, lambda rng, sizes: rng.integers(0, 2, sizes) > 0, "bool")
 
 
-# Operations -----------------------------------------------------------------------------------------------
+# Operations ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class OpSample:
     """An operation with its inputs.
 
-    `formula` gives the outputs in NumPy.  `gradients` are the inputs that have a gradient, `outputs` the outputs that
-    pass one back.
+    `formula` gives the outputs in NumPy.  `gradients` are the inputs that have a gradient,
+    `outputs` the outputs that pass one back.
     """
 
     op: Op
@@ -249,7 +249,7 @@ OPS = (
     flat(random.UniformLike(12345), _NX3, below(100, dtype="u32")),
     # Losses
     flat(losses.OneHot(4), below(4, "N"), formula=lambda x: np.eye(4, dtype=np.float32)[x]),
-    flat(losses.OneHot(4, "f64"), below(4, "N", 2), formula=lambda x: np.eye(4)[x]),
+    flat(losses.OneHot(4), below(4, "N", 2), formula=lambda x: np.eye(4, dtype=np.float32)[x]),
     OpSample(losses.SoftmaxCrossEntropy(), (_NX3, shares("N", 3)), _cross_entropy, (0,)),
     OpSample(
         losses.SoftmaxCrossEntropy(), (real("N", 2, 3), shares("N", 2, 3)), _cross_entropy, (0,)
@@ -263,12 +263,12 @@ OPS = (
 )
 
 
-# Layers ---------------------------------------------------------------------------------------------------
+# Layers -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class LayerSample:
-    """A layer with its operands; `formula` gives its inference from the operands and then the parameters by name."""
+    """A layer with its operands; `formula` gives its inference from them and the parameters."""
 
     layer: Layer
     feeds: tuple[Feed, ...]
@@ -317,12 +317,12 @@ LAYERS = (
 )
 
 
-# Initializers ---------------------------------------------------------------------------------------------
+# Initializers -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class InitializerSample:
-    """An initializer, the standard deviation that a kernel of 784 by 300 must show, and its largest value."""
+    """An initializer, and what a kernel of 784 by 300 must show: deviation and largest value."""
 
     init: Initializer
     std: float
@@ -359,7 +359,7 @@ INITIALIZERS = (
 )
 
 
-# Losses and metrics ---------------------------------------------------------------------------------------
+# Losses and metrics -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -446,14 +446,14 @@ METRICS = (
 )
 
 
-# Optimizers -----------------------------------------------------------------------------------------------
+# Optimizers ---------------------------------------------------------------------------------------
 
 Slots = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class OptimizerSample:
-    """An optimizer, and its rule in NumPy: from (weight, gradient, slots, t from 1) to the next weight."""
+    """An optimizer, and its rule in NumPy: (weight, gradient, slots, t from 1) to next weight."""
 
     optimizer: Optimizer
     rule: Callable[[Array, Array, Slots, int], Array]
@@ -497,12 +497,12 @@ OPTIMIZERS = (
 )
 
 
-# Schedules ------------------------------------------------------------------------------------------------
+# Schedules ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ScheduleSample:
-    """A schedule, and the rate after so many steps: `formula(lr, step, steps of an epoch)`, with whole numbers."""
+    """A schedule, and the rate after so many steps: `formula(lr, step, steps of an epoch)`."""
 
     schedule: Schedule
     formula: Callable[[float, int, int], float]

@@ -16,6 +16,7 @@ from deepdsl.analysis.model import (
 )
 from deepdsl.analysis.network import Elaborator, add_default
 from deepdsl.analysis.sections import data_section, export_section, train_section
+from deepdsl.data.request import DataSpec
 from deepdsl.diagnostics import Report
 from deepdsl.diagnostics.lints import UnusedName
 from deepdsl.diagnostics.names import DefinedTwice, NotBuiltYet
@@ -34,8 +35,12 @@ __all__ = [
 ]
 
 
-def analyse(file: ast.File, report: Report) -> Program:
-    """The program that a file means.  What cannot be made is left out, and `report` says why."""
+def analyse(file: ast.File, report: Report, data_given: bool = False) -> Program:
+    """The program that a file means.  What cannot be made is left out, and `report` says why.
+
+    With `data_given` the data comes from elsewhere (arrays of a Python program): data sections may be missing, or lack
+    their sources.
+    """
     env = Environment({}, report)
     names = _Names(report)
     defaults: dict[str, tuple[ast.Keyword, ...]] = {}
@@ -66,8 +71,12 @@ def analyse(file: ast.File, report: Report) -> Program:
     broken = frozenset(
         item.name.text for item in sections if any(r.name.text == "train" for r in item.rows)
     )
+    if data_given:
+        broken |= frozenset(i.data.text for i in file.items if isinstance(i, ast.Train))
+        for name in broken:
+            datasets.setdefault(name, DataSpec(name))
     trainings = [
-        train_section(item, models, datasets, broken, env)
+        train_section(item, models, datasets, broken, env, data_given)
         for item in file.items
         if isinstance(item, ast.Train)
     ]

@@ -125,6 +125,7 @@ def train_section(
     datasets: Mapping[str, DataSpec],
     broken: frozenset[str],
     env: Environment,
+    data_given: bool = False,
 ) -> Training | None:
     name, data = section.model.text, section.data.text
     if name not in models:
@@ -158,7 +159,7 @@ def train_section(
         section.model.span,
         spans,
     )
-    return training if _check_stop(training, spec, env) else None
+    return training if data_given or _check_stop(training, spec, env) else None
 
 
 def _settings(

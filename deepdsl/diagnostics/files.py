@@ -24,7 +24,7 @@ class CannotRead(Diagnostic):
 class NoTraining(Diagnostic):
     """A file has no `train` section, or several, so that it is not clear what is to be trained."""
 
-    code = "E309"
+    code = "E308"
     model: str
     trainings: tuple[str, ...]
 
@@ -46,7 +46,7 @@ class NoTraining(Diagnostic):
 class NoModel(Diagnostic):
     """A file has no model of this name, or several models and none was named."""
 
-    code = "E310"
+    code = "E309"
     model: str
     models: tuple[str, ...]
 
@@ -71,7 +71,7 @@ class BadSetting(Diagnostic):
     `--set optimizer.lr=0.1` changes an option of a row of the train section, `--set batch=64` the value of a row.
     """
 
-    code = "E311"
+    code = "E310"
     setting: str
 
     @property

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from deepdsl.diagnostics.base import Diagnostic, Label, Severity
 from deepdsl.source import Source
 
 _COLORS = {"error": "1;31", "warning": "1;33", "bold": "1", "blue": "1;34", "help": "1;36"}
+
+Paint = Callable[[str, str], str]
+
+# Longer lines are cut, so that a file without line ends cannot flood the terminal.
+_WIDEST = 160
+_BEFORE_CUT = 40
+
+# Control characters as pictures: a terminal would obey them.
+_PICTURES = {code: 0x2400 + code for code in range(32) if code != 9} | {0x7F: 0x2421}
+# Halves of surrogate pairs cannot be written at all.
+_PICTURES |= dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
 
 
 def render(diagnostic: Diagnostic, color: bool = False) -> str:
@@ -20,10 +31,8 @@ def render(diagnostic: Diagnostic, color: bool = False) -> str:
     lines = [
         paint(f"{severity}[{diagnostic.code}]", severity) + paint(f": {diagnostic.message}", "bold")
     ]
-    indent = 0
     if diagnostic.span is not None:
-        body, indent = _excerpt(diagnostic, paint)
-        lines += body
+        lines += _excerpt(diagnostic, paint)
     if diagnostic.help:
         lines.append(paint("help", "help") + f": {diagnostic.help}")
     if diagnostic.severity is Severity.WARNING:
@@ -31,8 +40,8 @@ def render(diagnostic: Diagnostic, color: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _excerpt(diagnostic: Diagnostic, paint: object) -> tuple[list[str], int]:
-    assert callable(paint) and diagnostic.span is not None
+def _excerpt(diagnostic: Diagnostic, paint: Paint) -> list[str]:
+    assert diagnostic.span is not None
     span = diagnostic.span
     labels = [Label(span, diagnostic.label), *diagnostic.notes]
     here = [label for label in labels if label.span.source == span.source]
@@ -54,42 +63,47 @@ def _excerpt(diagnostic: Diagnostic, paint: object) -> tuple[list[str], int]:
             gutter,
         ]
         lines += _lines_of(where.source, [label], labels[0], width, paint, style)
-    return [*lines, gutter], width
+    return [*lines, gutter]
 
 
 def _lines_of(
-    source: Source, labels: list[Label], primary: Label, width: int, paint: object, style: str
+    source: Source, labels: list[Label], primary: Label, width: int, paint: Paint, style: str
 ) -> list[str]:
-    assert callable(paint)
     out: list[str] = []
     shown = 0
+    cut = 0
     for label in sorted(labels, key=lambda each: each.span.start):
         number, column = source.position(label.span.start)
         if number != shown:
             if 0 < shown < number - 2:
                 out.append(paint("...", "blue"))
             elif shown == number - 2 and source.line(shown + 1).strip():
-                out.append(_numbered(source, shown + 1, width, paint))
-            out.append(_numbered(source, number, width, paint))
+                out.append(_numbered(source, shown + 1, 0, width, paint))
+            cut = column - _BEFORE_CUT if column > _WIDEST else 0
+            out.append(_numbered(source, number, cut, width, paint))
             shown = number
         text = source.line(number)
-        length = max(1, min(label.span.end - label.span.start, len(text) - column + 1))
+        room = min(len(text) - column + 1, _WIDEST + cut - column)
+        length = max(1, min(label.span.end - label.span.start, room))
         mark = "^" if label is primary else "-"
-        # A tab before the mark stays a tab, so that the mark stands under its text on every terminal.
-        lead = "".join("\t" if c == "\t" else " " for c in text[: column - 1])
+        # A tab before the mark stays a tab, so that the mark stands under its text.
+        before = text[cut : column - 1]
+        lead = "".join("\t" if c == "\t" else " " for c in before) + " " * bool(cut)
         said = f"{mark * length} {label.text}".rstrip()
         out.append(
             " " * (width + 1)
             + paint("|", "blue")
-            + f" {lead}"
+            + f" {lead[:_WIDEST]}"
             + paint(said, style if label is primary else "blue")
         )
     return out
 
 
-def _numbered(source: Source, number: int, width: int, paint: object) -> str:
-    assert callable(paint)
-    return paint(f"{number:>{width}} |", "blue") + f" {source.line(number)}".rstrip()
+def _numbered(source: Source, number: int, cut: int, width: int, paint: Paint) -> str:
+    text = source.line(number)
+    shown = ("…" if cut else "") + text[cut : cut + _WIDEST]
+    shown += "…" if len(text) > cut + _WIDEST else ""
+    return paint(f"{number:>{width}} |", "blue") + f" {shown.translate(_PICTURES)}".rstrip()
 
 
 def render_all(diagnostics: Iterable[Diagnostic], color: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""Messages about how words stand together in a `.dnn` text (E001 to E025)."""
+"""Messages about how words stand together in a `.dnn` text."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from deepdsl.source import Span
 class UnexpectedText(Diagnostic):
     """Something that cannot stand where it stands.
 
-    The message says what was found and what the language allows at that place. A file is made of items
-    (`use`, `let`, `default`, `block`, `model`, `data`, `train`, `export`); layers stand inside of models.
+    The message says what was found and what the language allows at that place. A file is made of
+    items (`use`, `let`, `default`, `block`, `model`, `data`, `train`, `export`); layers stand
+    inside of models.
 
     ```wrong
     modle tiny {
@@ -53,8 +54,9 @@ class UnexpectedText(Diagnostic):
 class MissingClosingBrace(Diagnostic):
     """A `{` that has no `}`.
 
-    Every model, part, block, section and repeat ends with a `}` of its own. Where the next item begins at the
-    margin, or an outer `}` stands under its own line, the brace before it must have been forgotten.
+    Every model, part, block, section and repeat ends with a `}` of its own. Where the next item
+    begins at the margin, or an outer `}` stands under its own line, the brace before it must have
+    been forgotten.
 
     ```wrong
     model tiny {
@@ -139,8 +141,8 @@ class StrayClosingBrace(Diagnostic):
 class CommaBetween(Diagnostic):
     """A comma between arguments, options or the items of a list.
 
-    Blanks separate them. Commas stand in one place only: between the parameters of a block, where it is
-    declared.
+    Blanks separate them. Commas stand in one place only: between the parameters of a block, where
+    it is declared.
 
     ```wrong
     model tiny {
@@ -174,8 +176,8 @@ class CommaBetween(Diagnostic):
 class ColonAfterName(Diagnostic):
     """A colon after the name of an option or a row.
 
-    Options are `name=value`, and what follows the first word of a row just follows it. A colon stands only
-    between two numbers, as in `schedule piecewise 0:0.1 80:0.01`.
+    Options are `name=value`, and what follows the first word of a row just follows it. A colon
+    stands only between two numbers, as in `schedule piecewise 0:0.1 80:0.01`.
 
     ```wrong
     model tiny {
@@ -210,7 +212,8 @@ class ColonAfterName(Diagnostic):
 class QuotedWord(Diagnostic):
     """A layer or a name in quotes.
 
-    Quotes are for file names and other text from outside. Words of the language and names stand bare.
+    Quotes are for file names and other text from outside. Words of the language and names stand
+    bare.
 
     ```wrong
     model tiny {
@@ -249,8 +252,8 @@ class QuotedWord(Diagnostic):
 class ElseWithoutIf(Diagnostic):
     """An `else` that belongs to no `if`.
 
-    A choice is `if CONDITION then FLOW else FLOW`; the `else` may begin the next line. Each `if` has one
-    `else`.
+    A choice is `if CONDITION then FLOW else FLOW`; the `else` may begin the next line. Each `if`
+    has one `else`.
 
     ```wrong
     block shortcut(stride=1) {
@@ -281,8 +284,8 @@ class ElseWithoutIf(Diagnostic):
 class IfWithoutElse(Diagnostic):
     """An `if` that lacks its `then` or its `else`.
 
-    Something must flow on in both cases, so both are written. Where nothing is to happen, `else in` hands on
-    what came in.
+    Something must flow on in both cases, so both are written. Where nothing is to happen, `else
+    in` hands on what came in.
 
     ```wrong
     block shortcut(stride=1) {

@@ -1,4 +1,4 @@
-"""Messages about single characters and words of a `.dnn` text, before any grammar (E002 to E026)."""
+"""Messages about single characters and words of a `.dnn` text, before any grammar."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ _ORDINARY = {
 class UnexpectedCharacter(Diagnostic):
     """A character that no `.dnn` text uses outside of strings and comments.
 
-    Names are made of the letters a to z, digits and `_`. Text copied from a web page or a paper often has
-    curly quotes, a long dash or the sign × where the language wants `"`, `-` and the letter x.
+    Names are made of the letters a to z, digits and `_`. Text copied from a web page or a paper
+    often has curly quotes, a long dash or the sign × where the language wants `"`, `-` and the
+    letter x.
 
     ```wrong
     model digits {
@@ -58,7 +59,7 @@ class UnexpectedCharacter(Diagnostic):
         if ordinary:
             return f"write `{ordinary}`"
         if self.character.isalpha():
-            return "names are made of the letters a to z, digits and `_`; other text stands in a comment"
+            return "names are made of the letters a to z, digits and `_`"
         return ""
 
 
@@ -75,8 +76,8 @@ def _shown(character: str) -> str:
 class UnclosedString(Diagnostic):
     """A string that has no second quote on its line.
 
-    A string begins and ends on one line. A file name without its closing quote would swallow the options
-    behind it.
+    A string begins and ends on one line. A file name without its closing quote would swallow the
+    options behind it.
 
     ```wrong
     model tiny {
@@ -109,7 +110,7 @@ class UnclosedString(Diagnostic):
 
     @property
     def label(self) -> str:
-        return "there is no second `\"` on this line"
+        return 'there is no second `"` on this line'
 
     @property
     def help(self) -> str:
@@ -120,8 +121,8 @@ class UnclosedString(Diagnostic):
 class UnclosedBracket(Diagnostic):
     """A `(` or `[` that has no partner on its line.
 
-    A computed value, the options of a value and a list each stand on one line, so the closing mark must be
-    there too.
+    A computed value, the options of a value and a list each stand on one line, so the closing
+    mark must be there too.
 
     ```wrong
     model tiny {
@@ -170,8 +171,8 @@ class UnclosedBracket(Diagnostic):
 class MalformedNumber(Diagnostic):
     """Something that begins like a number and is none.
 
-    Numbers are written `32`, `0.5`, `1e-3` and `20%`, sizes `3x3` and `2x2x2`. Both sides of a decimal point
-    have digits. There are no hexadecimal numbers and no `_` between digits.
+    Numbers are written `32`, `0.5`, `1e-3` and `20%`, sizes `3x3` and `2x2x2`. Both sides of a
+    decimal point have digits. There are no hexadecimal numbers and no `_` between digits.
 
     ```wrong
     model tiny {
@@ -214,8 +215,8 @@ class MalformedNumber(Diagnostic):
 class NestingTooDeep(Diagnostic):
     """Brackets, braces, operators and `if`s that stand too deep within each other.
 
-    Forty levels are more than any model that a person reads. The limit keeps every text, however strange,
-    within bounded time and memory.
+    Forty levels are more than any model that a person reads. The limit keeps every text, however
+    strange, within bounded time and memory.
 
     ```wrong
     let n = (1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1)
@@ -247,9 +248,9 @@ class NestingTooDeep(Diagnostic):
 class NotText(Diagnostic):
     """A character that shows that the file is not plain UTF-8 text.
 
-    Control characters such as NUL, and bytes that are not UTF-8 (shown as �), come from a file in another
-    encoding or from a file that is no text at all, such as a data file given by mistake. Nothing else in such
-    a file is reported.
+    Control characters such as NUL, and bytes that are not UTF-8 (shown as �), come from a file in
+    another encoding or from a file that is no text at all, such as a data file given by mistake.
+    Nothing else in such a file is reported.
 
     ```wrong
     let classes = 10  # na�ve

@@ -201,27 +201,6 @@ class NothingToWatch(Diagnostic):
 
 
 @dataclass(frozen=True)
-class NeedsData(Diagnostic):
-    """Something in the file can only be compiled when the data can be read.
-
-    `standardize` needs the mean and deviation of the training rows; a schedule that counts epochs needs their number.
-    `dnnc build` and `dnnc train` read the data for that; `dnnc check` does not.
-    """
-
-    code = "E307"
-    what: str
-    why: str
-
-    @property
-    def message(self) -> str:
-        return f"{self.what} needs the data: {self.why}"
-
-    @property
-    def help(self) -> str:
-        return "put the data where the file says, or leave the row out"
-
-
-@dataclass(frozen=True)
 class NothingToTrain(Diagnostic):
     """A model without weights is to be trained.
 
@@ -237,7 +216,7 @@ class NothingToTrain(Diagnostic):
     ```
     """
 
-    code = "E308"
+    code = "E307"
     model: str
 
     @property

@@ -1,11 +1,11 @@
-"""Braces that do not match: which one is missing or too much, told from the margins and from where items begin."""
+"""Braces that do not match: which is missing or too much, told from margins and beginnings."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from deepdsl.diagnostics.shape import MissingOpeningBrace
+from deepdsl.diagnostics.structure import MissingOpeningBrace
 from deepdsl.diagnostics.syntax import MissingClosingBrace, StrayClosingBrace
 from deepdsl.source import Span
 from deepdsl.syntax.repair import Edit, Finding, blank, mended_line, short
@@ -123,11 +123,11 @@ def _stray(layout: Layout, brace: int) -> Finding:
         last = layout.tokens[header.tokens[-1]]
         what = layout.text[first.start : last.end]
         mended = mended_line(layout.source, first.start, (last.end, last.end, " {"))
-        diagnostic = MissingOpeningBrace(
+        headless = MissingOpeningBrace(
             Span(layout.source, first.start, last.end), short(what), mended or f"{short(what)} {{"
         )
         start = layout.tokens[_item_of(layout, header.tokens[0]).tokens[0]].start
-        return Finding(diagnostic, (blank(layout, start, end),))
+        return Finding(headless, (blank(layout, start, end),))
     closed = [s for s in items if layout.tokens[s.tokens[-1]].text == "}"]
     loose = [
         s
@@ -157,8 +157,11 @@ def _without_brace(layout: Layout, items: list[Statement], brace: int) -> Statem
         if start <= statement.tokens[0] < brace
         and layout.words(statement)[0] in _WITH_BRACES
         and "{" not in layout.words(statement)
-        and not layout.words(statement)[1:2] == ["="]
+        and layout.words(statement)[1:2] != ["="]
         and len(statement.tokens) > 1
-        and (statement.frame is layout.file or layout.words(statement)[0] in ("part", "phase", "repeat"))
+        and (
+            statement.frame is layout.file
+            or layout.words(statement)[0] in ("part", "phase", "repeat")
+        )
     ]
     return found[-1] if found else None

@@ -9,7 +9,7 @@ from deepdsl.syntax.ast import Syntax
 
 
 def dump(file: Syntax) -> str:
-    """Each node's kind, place (`line:column`) and simple fields; below it the nodes that it holds."""
+    """Each node's kind, place (`line:column`) and simple fields; below it the nodes it holds."""
     return "".join(line + "\n" for line in _lines(file, "", 0))
 
 

@@ -1,7 +1,7 @@
 """What the grammar refused, said in words: a list of rules, each for one mistake that people make.
 
-The first rule that knows the place wins; the last one always does.  They see what the parser found, what it would
-have accepted there, and the words around.
+The first rule that knows the place wins; the last one always does.  They see what the parser
+found, what it would have accepted there, and the words around.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cached_property
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from deepdsl.diagnostics import closest
-from deepdsl.diagnostics.shape import (
+from deepdsl.diagnostics.structure import (
     ComputedBare,
     DanglingPipe,
     KeywordAsName,
@@ -47,7 +47,9 @@ class Failure:
     """A place where the parser could not go on."""
 
     layout: Layout
-    index: int | None  # what it found, as a position in the layout's tokens; None at a line's or the text's end
+    index: (
+        int | None
+    )  # what it found, as a position in the layout's tokens; None at a line's or the text's end
     before: int | None  # the token before that
     at_end: bool  # of the whole text
     accepts: frozenset[str]
@@ -81,7 +83,8 @@ class Failure:
     @property
     def place(self) -> int:
         """Where in its statement the found token stands."""
-        assert self.statement is not None and self.index is not None
+        assert self.statement is not None
+        assert self.index is not None
         return bisect_left(self.statement.tokens, self.index)
 
     @property
@@ -133,7 +136,7 @@ def _failure(layout: Layout, error: UnexpectedInput) -> Failure:
     return Failure(layout, None if ended else index, before, at_end, accepts)
 
 
-# The rules ----------------------------------------------------------------------------------------------
+# The rules ---------------------------------------------------------------------------------------
 
 
 def comma(failure: Failure) -> Finding | None:
@@ -141,11 +144,10 @@ def comma(failure: Failure) -> Finding | None:
     if failure.found.text != "," or failure.first_word == "block" or statement is None:
         return None
     tokens = [layout.tokens[i] for i in statement.tokens if layout.tokens[i].text == ","]
-    end = layout.text.find("\n", failure.found.start) % (len(layout.text) + 1)
     changes = [
         (token.start, token.end, "" if layout.text[token.end : token.end + 1] == " " else " ")
         for token in tokens
-        if failure.found.start <= token.start < end
+        if "\n" not in layout.text[failure.found.start : token.start]
     ]
     edits = tuple(blank(layout, token.start, token.end) for token in tokens)
     return Finding(CommaBetween(failure.span, failure.mended(*changes)), edits)
@@ -211,9 +213,7 @@ def dangling_pipe(failure: Failure) -> Finding | None:
     assert failure.before is not None
     span = failure.layout.span(failure.before)
     line_end = failure.index is None and not failure.at_end
-    return Finding(
-        DanglingPipe(span, line_end), (blank(failure.layout, span.start, span.end),)
-    )
+    return Finding(DanglingPipe(span, line_end), (blank(failure.layout, span.start, span.end),))
 
 
 def pipe_without_flow(failure: Failure) -> Finding | None:
@@ -250,9 +250,7 @@ def no_brace(failure: Failure) -> Finding | None:
     else:
         mended = ""
     whole = mended or f"{short(what)} {{"
-    return Finding(
-        MissingOpeningBrace(Span(layout.source, start, end), short(what), whole), edits
-    )
+    return Finding(MissingOpeningBrace(Span(layout.source, start, end), short(what), whole), edits)
 
 
 def _joined(layout: Layout, start: int, following: int) -> tuple[int, str]:
@@ -294,9 +292,9 @@ def computed(failure: Failure) -> Finding | None:
     operand = failure.previous.kind in ("name", "number") or failure.previous.text == ")"
     if failure.found.text in ("*", "/", "-") and operand:
         operator = place
-    elif failure.previous.text == "-" and failure.found.text not in (")", "|", "="):
-        operator = place - 1
-    elif failure.previous.text == "+" and failure.found.kind == "number":
+    elif (failure.previous.text == "-" and failure.found.text not in (")", "|", "=")) or (
+        failure.previous.text == "+" and failure.found.kind == "number"
+    ):
         operator = place - 1
     else:
         return None
@@ -339,7 +337,9 @@ def misplaced_section(failure: Failure) -> Finding | None:
         advice = f"did you mean `{near}`?"
     else:
         return None
-    diagnostic = UnexpectedText(span, f"`{short(word)}` before a `{{`", expected_words(words), advice)
+    diagnostic = UnexpectedText(
+        span, f"`{short(word)}` before a `{{`", expected_words(words), advice
+    )
     return Finding(diagnostic, (blank_statement(failure.layout, failure.statement),))
 
 
@@ -349,9 +349,7 @@ def expected_words(words: tuple[str, ...]) -> str:
 
 def anything_else(failure: Failure) -> Finding | None:
     found = found_words(failure.found, failure.at_end)
-    diagnostic = UnexpectedText(
-        failure.span, found, expected(failure.accepts), _advice(failure)
-    )
+    diagnostic = UnexpectedText(failure.span, found, expected(failure.accepts), _advice(failure))
     return Finding(diagnostic, failure.rest())
 
 

@@ -1,4 +1,4 @@
-"""The lines of a text as the formatter moves them: what stands where, and which tokens are meant to align."""
+"""The lines of a text as the formatter sees them, and which of their tokens are to align."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ class Sheet:
 
     layout: Layout
     lines: list[Line] = field(default_factory=list)
-    hanging: dict[int, bool] = field(default_factory=dict)  # opening brace: whether code follows on its line
+    hanging: dict[int, bool] = field(
+        default_factory=dict
+    )  # opening brace: whether code follows on its line
 
 
 def sheet(layout: Layout) -> Sheet:
@@ -131,7 +133,8 @@ def _tabulate(made: Sheet) -> None:
     """Rows of a section have their second tokens in one column."""
     by_index = {line.cells[0].index: line for line in made.lines if line.cells}
     for frame in made.layout.frames[1:]:
-        assert frame.parent is not None and frame.opening is not None
+        assert frame.parent is not None
+        assert frame.opening is not None
         header = made.layout.tokens[frame.parent.tokens[0]].text
         if header not in _SECTIONS or made.hanging.get(frame.opening, True):
             continue

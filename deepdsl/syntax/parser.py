@@ -64,7 +64,7 @@ def parse_partial(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
 
 
 def _attempt(source: Source, text: str) -> tuple[ast.File | None, list[Finding]]:
-    """The tree of a text, or the next mistakes in it; with a tree come mistakes that do not spoil it."""
+    """The tree with what does not spoil it, or the next mistakes that do."""
     if findings := list(not_text(source)):
         return None, findings
     layout = Layout(source, text)
@@ -103,7 +103,7 @@ def _parser() -> tuple[Lark, Builder]:
 
 
 def _follows(finding: Finding, closed: list[Edit]) -> bool:
-    """Whether a finding stands in a place that was mended, so that it may only follow from the mending."""
+    """Whether a finding stands where something was mended, and may follow only from that."""
     span = finding.diagnostic.span
     return span is not None and any(edit.start <= span.start <= edit.end for edit in closed)
 

@@ -1,8 +1,9 @@
 """The formatter: one way of spacing, with its author's line breaks, comments and alignments kept.
 
-Lines keep their tokens and change their columns.  A block is set in by two blanks, or stands under the first token
-behind its `{`; a line that begins with `|` stands under the first `|` of its flow, `else` under its `if`.  A gap is one
-blank unless it brings a token under a token of a line nearby; rows have their second words in one column.
+Lines keep their tokens and change their columns.  A block is set in by two blanks, or stands
+under the first token behind its `{`; a line that begins with `|` stands under the first `|` of
+its flow, `else` under its `if`.  A gap is one blank unless it brings a token under a token of a
+line nearby; rows have their second words in one column.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class _Placing:
         return flow.pipe if flow.pipe is not None else flow.base + _STEP
 
     def _note(self, index: int, column: int, margin: int) -> Frame | None:
-        """Remember a token that other lines stand under; a frame is handed back to learn its next token's column."""
+        """Remember what other lines stand under; a frame comes back to learn its first column."""
         token = self.tokens[index]
         if token.text == ";":
             return None

@@ -1,4 +1,4 @@
-"""What is found wrong in a text, and how to go on behind it: changes that leave every other place where it is."""
+"""What is found wrong in a text, and how to go on behind it without moving anything else."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def apart(edits: Iterable[Edit]) -> list[Edit]:
 
 
 def mended_line(source: Source, at: int, *changes: tuple[int, int, str]) -> str:
-    """The line around `at` after some changes, without its comment; empty when it is too long to show."""
+    """The line around `at` after changes, without its comment; empty when too long to show."""
     number, column = source.position(at)
     start = at - column + 1
     line = source.line(number)

@@ -1,7 +1,8 @@
 """Words, marks and comments of a text, and how braces and line ends group them into statements.
 
-The grammar decides what is right.  This is for the work around it that must also stand texts that are wrong:
-finding where a faulty statement ends, matching braces, and moving tokens in the formatter.
+The grammar decides what is right.  This is for the work around it that must also stand texts that
+are wrong: finding where a faulty statement ends, matching braces, and moving tokens in the
+formatter.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class Token(NamedTuple):
 class Statement:
     """The tokens between two separators on one level of braces.
 
-    `tokens` are positions in `Layout.tokens`; a brace belongs to the statement that opens it, what stands inside
-    does not.
+    `tokens` are positions in `Layout.tokens`; a brace belongs to the statement that opens it,
+    what stands inside does not.
     """
 
     frame: Frame
@@ -62,7 +63,7 @@ class Frame:
 
 
 class Layout:
-    """A text cut into tokens, statements and frames; braces that do not match are listed, not refused.
+    """A text cut into tokens, statements and frames; braces without a partner are listed.
 
     `text` is the source's, or that with faulty places blanked out: places are the same in both.
     """
@@ -109,7 +110,7 @@ class Layout:
         self.unclosed = stack[1:]
 
     def ends_statement(self, index: int) -> bool:
-        """Whether a line end or `;` separates two statements: a `|` or `else` behind it would go on."""
+        """Whether a line end or `;` separates statements: behind it no `|` or `else` goes on."""
         return self.tokens[index].text == ";" or not self._goes_on(index)
 
     def _goes_on(self, newline: int) -> bool:
@@ -166,7 +167,7 @@ class Layout:
         return None
 
     def computing(self, statement: Statement) -> list[bool]:
-        """For each token of a statement, whether `-` before it would subtract: in parentheses and conditions."""
+        """For each token, whether a `-` there would subtract: in parentheses and conditions."""
         result: list[bool] = []
         stack: list[bool] = [False]
         for place, index in enumerate(statement.tokens):
@@ -194,7 +195,7 @@ class Layout:
         return [self.tokens[index].text for index in statement.tokens]
 
     def extent(self, statement: Statement) -> tuple[int, int]:
-        """The characters of a statement, from its first token to its last, with all that its braces hold."""
+        """The characters of a statement, first token to last, with all that its braces hold."""
         first, last = statement.tokens[0], statement.tokens[-1]
         end = self.tokens[last].end
         if self.tokens[last].text == "{":  # the brace was never closed

@@ -44,7 +44,7 @@ def _of_statement(layout: Layout, statement: Statement, loose: list[bool]) -> No
 
 
 def _binding(tokens: list[Token]) -> int:
-    """The place of the `=` of `let x = …` or `a = …`; it has blanks around, those of options have none."""
+    """The place of the `=` of `let x = …` or `a = …`, which has blanks around it."""
     for place in (1, 2):
         named = place == 1 or tokens[0].text == "let"
         if named and len(tokens) > place and tokens[place].text == "=":
@@ -68,7 +68,7 @@ def _tight_after(tokens: list[Token], computing: list[bool], place: int) -> bool
 
 
 def _call(layout: Layout, statement: Statement, tokens: list[Token], place: int) -> bool:
-    """Whether a `(` belongs to the name before it: options of a value, or the parameters of a block."""
+    """Whether a `(` belongs to the name before it: options of a value, parameters of a block."""
     if place == 2 and tokens[0].text == "block":
         return True
     if tokens[place - 1].kind != "name" or not layout.glued(statement.tokens[place]):

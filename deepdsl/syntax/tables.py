@@ -22,18 +22,26 @@ def grammar_text() -> str:
 
 
 def load(callbacks: object) -> Lark:
-    """A parser that calls `callbacks` as it reduces; with no usable cache it only takes longer to make."""
+    """A parser that calls `callbacks` as it reduces; without a cache it takes longer to make."""
     grammar = grammar_text()
     file = _cache_file(grammar)
     if file is not None and (kept := _read(file)) is not None:
         # A damaged file may hold anything at all, and then the tables are made anew.
         with suppress(Exception):
-            return Lark._load_from_dict(**pickle.loads(kept), transformer=callbacks)
+            return _with_callbacks(kept, callbacks)
     made = BytesIO()
     Lark(grammar, start="start", parser="lalr", lexer="contextual").save(made)
     if file is not None:
         _write(file, made.getvalue())
-    return Lark._load_from_dict(**pickle.loads(made.getvalue()), transformer=callbacks)
+    return _with_callbacks(made.getvalue(), callbacks)
+
+
+def _with_callbacks(tables: bytes, callbacks: object) -> Lark:
+    # What lark's own stand-alone parsers call: unlike `load`, it takes the callbacks.
+    parser: Lark = Lark._load_from_dict(  # type: ignore[no-untyped-call]
+        **pickle.loads(tables), transformer=callbacks
+    )
+    return parser
 
 
 def _cache_file(grammar: str) -> Path | None:
@@ -74,5 +82,3 @@ def _write(file: Path, tables: bytes) -> None:
         except OSError:
             with suppress(OSError):
                 os.unlink(temporary)
-
-

@@ -1,4 +1,4 @@
-"""Builds the syntax tree while the grammar is being matched: one method a rule, no tree in between."""
+"""Builds the syntax tree while the grammar is being matched: one method a rule."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from dataclasses import replace
 from typing import Any
 
 from deepdsl.diagnostics import Diagnostic
-from deepdsl.diagnostics.shape import KeywordAsName
+from deepdsl.diagnostics.structure import KeywordAsName
 from deepdsl.source import Source, Span
 from deepdsl.syntax import ast
 
-# Where these may stand the grammar has already taken them for what they mean; anything else is a mistake.
+# Where these may stand the grammar has already taken them for what they mean; anything else is a
+# mistake.
 FLOW_WORDS = frozenset({"if", "then", "else", "repeat", "reuse"})
 RESERVED = FLOW_WORDS | {"input", "default", "let", "part", "in", "true", "false", "none"}
 
-# What a rule has matched: the parser's tokens, and the trees that the rules below have made of them.
+# What a rule has matched: the parser's tokens, and the trees that the rules below have made of
+# them.
 Matched = list[Any]
 
 
-
 class Builder:
-    """The methods are named for the rules and aliases of the grammar, which calls them with what it matched."""
+    """The methods are named for the rules of the grammar and get what these matched."""
 
     def __init__(self) -> None:
         self.begin(Source("", ""))
@@ -146,7 +147,9 @@ class Builder:
     def call(self, matched: Matched) -> ast.Call:
         opening, *args, _ = matched
         span = Span(self.source, opening.start_pos, opening.end_pos - 1)
-        return ast.Call(ast.Name(str(opening[:-1]), span=span), tuple(args), span=self._span(matched))
+        return ast.Call(
+            ast.Name(str(opening[:-1]), span=span), tuple(args), span=self._span(matched)
+        )
 
     def list(self, matched: Matched) -> ast.List:
         return ast.List(tuple(matched[1:-1]), span=self._span(matched))
@@ -195,8 +198,10 @@ class Builder:
 
 
 def _start(matched: Any) -> int:
-    return matched.span.start if isinstance(matched, ast.Syntax) else matched.start_pos  # type: ignore[no-any-return]
+    start: int = matched.span.start if isinstance(matched, ast.Syntax) else matched.start_pos
+    return start
 
 
 def _end(matched: Any) -> int:
-    return matched.span.end if isinstance(matched, ast.Syntax) else matched.end_pos  # type: ignore[no-any-return]
+    end: int = matched.span.end if isinstance(matched, ast.Syntax) else matched.end_pos
+    return end

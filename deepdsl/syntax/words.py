@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from deepdsl.diagnostics.shape import CalledLayer, ComputedBare
+from deepdsl.diagnostics.structure import CalledLayer, ComputedBare
 from deepdsl.diagnostics.syntax import ElseWithoutIf
 from deepdsl.diagnostics.text import (
     Arrow,
@@ -80,9 +80,7 @@ def odd_characters(layout: Layout) -> Iterator[Finding]:
         seen = layout.statement_of[index]
         offset = next((i for i, c in enumerate(token.text) if ord(c) > 127), 0)
         start = token.start + offset
-        diagnostic = UnexpectedCharacter(
-            Span(layout.source, start, start + 1), token.text[offset]
-        )
+        diagnostic = UnexpectedCharacter(Span(layout.source, start, start + 1), token.text[offset])
         yield Finding(diagnostic, (_around(layout, index),))
 
 

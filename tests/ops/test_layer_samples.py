@@ -1,4 +1,4 @@
-"""Every layer, in training and at inference: types, numbers, and gradients of operands and weights."""
+"""Every layer, in training and at inference: types, numbers, gradients of all that it reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every operation: its types against ONNX, its numbers against NumPy, its gradient against finite differences."""
+"""Every operation: types against ONNX, numbers against NumPy, gradients against differences."""
 
 from __future__ import annotations
 

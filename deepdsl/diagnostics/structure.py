@@ -1,4 +1,4 @@
-"""Messages about steps, blocks and names that are put together wrongly in a `.dnn` text (E014 to E024)."""
+"""Messages about steps, blocks and names that are put together wrongly in a `.dnn` text."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from deepdsl.source import Span
 class NothingToContinue(Diagnostic):
     """A `|` with no layer or value before it.
 
-    A line that begins with `|` goes on with the line above. The first line of a body, and the line after an
-    `input`, a `default`, a `let` or a `part`, have no flow above them. A line that begins with a layer continues from the
-    line above by itself.
+    A line that begins with `|` goes on with the line above. The first line of a body, and the
+    line after an `input`, a `default`, a `let` or a `part`, have no flow above them. A line that
+    begins with a layer continues from the line above by itself.
 
     ```wrong
     model tiny {
@@ -90,8 +90,9 @@ class DanglingPipe(Diagnostic):
 class KeywordAsName(Diagnostic):
     """A word of the language where a name of your own must stand.
 
-    `input`, `default`, `let`, `part`, `repeat`, `reuse`, `if`, `then` and `else` begin something of their own, and
-    `in`, `true`, `false` and `none` are values, so none of them can name anything else.
+    `input`, `default`, `let`, `part`, `repeat`, `reuse`, `if`, `then` and `else` begin something
+    of their own, and `in`, `true`, `false` and `none` are values, so none of them can name
+    anything else.
 
     ```wrong
     model tiny {
@@ -160,8 +161,9 @@ class MissingOpeningBrace(Diagnostic):
 class CalledLayer(Diagnostic):
     """A layer or a row that is called like a function.
 
-    One line is one step: the layer's name, then its arguments, separated by blanks. Parentheses right behind a
-    name are for values that have options of their own, as in `init=normal(std=0.01)`.
+    One line is one step: the layer's name, then its arguments, separated by blanks. Parentheses
+    right behind a name are for values that have options of their own, as in
+    `init=normal(std=0.01)`.
 
     ```wrong
     model tiny {
@@ -198,8 +200,8 @@ class CalledLayer(Diagnostic):
 class ComputedBare(Diagnostic):
     """A computed value that does not stand in parentheses.
 
-    Blanks separate arguments, so only parentheses show where a computation begins and ends. `dense -1` gives the
-    number -1; `dense (n - 1)` gives one less than n.
+    Blanks separate arguments, so only parentheses show where a computation begins and ends.
+    `dense -1` gives the number -1; `dense (n - 1)` gives one less than n.
 
     ```wrong
     block wide(n) {

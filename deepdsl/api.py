@@ -1,0 +1,227 @@
+"""The Python interface: load a program, train it, use what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+from deepdsl.compiler import check, load_program, read_source, training_of
+from deepdsl.diagnostics import Diagnostic, Severity
+from deepdsl.settings import apply_settings
+from deepdsl.source import Source
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from deepdsl.analysis import Program as Typed
+    from deepdsl.analysis import Training
+    from deepdsl.compiler import Job
+    from deepdsl.export import Exported
+    from deepdsl.predictor import Predictor
+
+    Arrays = Union[ArrayLike, Mapping[str, ArrayLike]]
+
+
+def load(path: str | Path) -> Program:
+    """The program in a `.dnn` file.
+
+    Mistakes in it do not raise: they are in `diagnostics`.  Raises DnnError where the file cannot be read.
+    """
+    return Program(read_source(Path(path)), Path(path).parent)
+
+
+def loads(text: str, name: str = "<text>", folder: str | Path = ".") -> Program:
+    """The program in a text; `folder` is what the paths in it are relative to."""
+    return Program(Source(name, text), Path(folder))
+
+
+def open_run(path: str | Path) -> Run:
+    """A run directory that `dnnc train` or `Program.train` made.  Raises DnnError where it is none."""
+    return Run(Path(path), {})
+
+
+class Program:
+    """A `.dnn` text with everything that is known of it without reading data."""
+
+    def __init__(self, source: Source, folder: Path) -> None:
+        self._source, self._folder = source, folder
+        _, report = check(source)
+        #: What `dnnc check` prints, errors and warnings, in the order of the text.
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(report)
+
+    @property
+    def text(self) -> str:
+        return self._source.text
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no errors; warnings do not count."""
+        return not any(d.severity is Severity.ERROR for d in self.diagnostics)
+
+    def train(
+        self,
+        x: Arrays | None = None,
+        y: Arrays | None = None,
+        *,
+        valid: tuple[Arrays, Arrays] | None = None,
+        model: str | None = None,
+        epochs: int | None = None,
+        seed: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+        out: str | Path | None = None,
+        resume: bool = False,
+    ) -> Run:
+        """Train a model and give the run.
+
+        Arrays stand in for the data section: `x` of shape (rows, …), or a mapping from input to array; `y` of shape (rows,)
+        with class indices for cross_entropy, of the output's shape for other losses; `valid` is a pair like (x, y).
+        The section's transforms still apply.  `settings` are as with `dnnc train --set`: {"optimizer.lr": 0.1}.
+        `out` is the run directory, by default a fresh one under `runs/`.
+
+        Raises DnnError with the diagnostics of what is wrong: the text, the data, the device, or a number that went NaN.
+        """
+        from deepdsl.runs import free_directory
+        from deepdsl.workflow import prepare
+
+        changes = {**(settings or {}), "epochs": epochs, "seed": seed}
+        written = [f"{k}={_written(v)}" for k, v in changes.items() if v is not None]
+        source = apply_settings(self._source, written, model) if written else self._source
+        program, _ = load_program(source, data_given=x is not None)
+        training = training_of(program, model)
+        job = None if x is None else _job_of_arrays(program, training, source, x, y, valid)
+        stem = Path(source.name).stem if source.name.endswith(".dnn") else training.model
+        place = Path(out) if out is not None else Path("runs") / stem
+        if out is None and not resume:
+            place = free_directory(place)
+        session = prepare(program, training, self._folder, place, device, threads, resume, job)
+        finished = session.train()
+        return Run(finished.path, finished.figures)
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _job_of_arrays(
+    program: Typed,
+    training: Training,
+    source: Source,
+    x: Arrays,
+    y: Arrays | None,
+    valid: tuple[Arrays, Arrays] | None,
+) -> Job:
+    """A job whose rows are arrays; a `valid first=…` row of the data section cuts them as it would a file's."""
+    from dataclasses import replace
+
+    from deepdsl.compiler import Job
+    from deepdsl.data.splits import split_table
+    from deepdsl.step import Task
+
+    spec = replace(program.datasets[training.data], train=None, test=None)
+    task = Task(program.models[training.model], training, spec, spec.one_hot is not None)
+    table, task = _table(task, x, y)
+    held = _table(task, *valid)[0] if valid is not None else None
+    return Job(task, split_table(spec, table, training.seed, held), source)
+
+
+def _table(task: Any, x: Arrays, y: Arrays | None) -> tuple[Any, Any]:
+    """A checked table of arrays; targets that are rows of probabilities are taken as such."""
+    from dataclasses import replace
+
+    from deepdsl.compiler import wanted_target
+    from deepdsl.data import from_arrays
+    from deepdsl.diagnostics import DnnError
+    from deepdsl.lower import TARGET
+
+    shapes = {i.name: i.row_shape for i in task.model.inputs}
+    if task.data.target is not None:
+        return from_arrays(x, None, inputs=shapes), task
+    try:
+        return from_arrays(x, y, inputs=shapes, targets={TARGET: wanted_target(task)}), task
+    except DnnError:
+        rows = replace(task, one_hot=True)
+        if wanted_target(rows) == wanted_target(task):
+            raise
+        try:
+            return from_arrays(x, y, inputs=shapes, targets={TARGET: wanted_target(rows)}), rows
+        except DnnError:
+            pass
+        raise
+
+
+class Run:
+    """A trained model in its run directory."""
+
+    def __init__(self, path: Path, figures: Mapping[str, Any]) -> None:
+        from deepdsl.predictor import open_predictor
+        from deepdsl.runs import open_run, read_manifest
+
+        #: The run directory.
+        self.path = path
+        self._trained = open_run(path)
+        self._predictor: Predictor = open_predictor(path)
+        #: The figures that `dnnc train --json` prints: epochs, steps, train, valid, test, wall_s, step_us.
+        self.figures: Mapping[str, Any] = figures or read_manifest(path).get("result", {})
+
+    @property
+    def weights(self) -> Mapping[str, NDArray[Any]]:
+        """Every tensor of the model by its path, such as `body.dense_1.weight` of shape (inputs, units)."""
+        roles = {t["name"]: t["role"] for t in self._trained.manifest["state"]}
+        state = self._trained.checkpoint.state
+        return {k: v for k, v in state.items() if roles[k] not in ("slot", "counter")}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._trained.classes
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """One record an epoch, as in log.jsonl."""
+        import json
+
+        lines = (self.path / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def predict(self, x: Arrays) -> Any:
+        """The model's output for raw rows, float32 of shape (rows, …); a mapping by name where there are several outputs.
+
+        `x` is an array of shape (rows, …) for a model with one input, or a mapping from input to array.
+        """
+        import numpy as np
+
+        names = [port.name for port in self._predictor.interface.inputs]
+        given = x if isinstance(x, Mapping) else {names[0]: x}
+        made = self._predictor.predict({k: np.asarray(v) for k, v in given.items()})
+        return next(iter(made.values())) if len(made) == 1 else made
+
+    def evaluate(
+        self, x: Arrays | None = None, y: Arrays | None = None, split: str = "test"
+    ) -> dict[str, float]:
+        """The loss and metrics on arrays, or on a split of the run's own data.
+
+        Raises DnnError where rows, shapes or labels do not fit, or the split is not there.
+        """
+        import os
+
+        from deepdsl.predictor import measure, measure_table
+        from deepdsl.step import Task
+
+        run = self._trained
+        if x is None:
+            folder = Path(os.path.normpath(self.path / str(run.manifest.get("folder", "."))))
+            return measure(self._predictor, run.training, run.data, folder, split)[0]
+        task = Task(run.model, run.training, run.data, run.data.one_hot is not None)
+        table, task = _table(task, x, y)
+        return measure_table(self._predictor, run.training, table, task.one_hot)
+
+    def export(self, path: str | Path, fold_batch_norm: bool = True) -> Exported:
+        """Write one verified ONNX file; what was written, with the largest difference found."""
+        from deepdsl.export import export
+
+        return export(self._trained, Path(path), fold_batch_norm)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"

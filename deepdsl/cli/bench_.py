@@ -1,0 +1,92 @@
+"""`dnnc bench FILE`: how long a step takes, how much memory, and how long until the first step."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+
+from deepdsl.cli.output import Output, table
+from deepdsl.cli.sources import add_training_arguments, changed_source, folder_of
+
+WARM_UP = 20
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    add_training_arguments(parser)
+    parser.add_argument("--steps", type=int, default=500, metavar="N", help="steps to time (500)")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    begin = time.perf_counter()
+    import numpy as np
+
+    from deepdsl.backend import open_backend
+    from deepdsl.compiler import build, load_program, open_job, training_of
+    from deepdsl.data.order import epoch_order
+    from deepdsl.trainer import step_model
+
+    source = changed_source(options)
+    program, _ = load_program(source)
+    training = training_of(program, options.model)
+    backend = open_backend(options.device, options.threads)
+    job = open_job(program, training, folder_of(options.file), ("train",))
+    view = job.splits.train
+    assert view is not None
+    compiling = time.perf_counter()
+    artifacts = build(job)
+    compile_s = time.perf_counter() - compiling
+    stepper = backend.stepper(step_model(artifacts), artifacts.state)
+    rows = min(training.batch, len(view))
+    order = epoch_order(training.seed, 0, len(view))
+    starts = range(0, len(view) - rows + 1, rows)
+
+    def step(number: int) -> None:
+        start = starts[number % len(starts)]
+        view.read(np.asarray(order[start : start + rows]), stepper.buffers(rows))
+        stepper.step(rows)
+
+    step(0)
+    first_step_s = time.perf_counter() - begin
+    for number in range(WARM_UP):
+        step(number)
+    times = []
+    for number in range(max(1, options.steps)):
+        start = time.perf_counter()
+        step(number)
+        times.append((time.perf_counter() - start) * 1e6)
+    median = statistics.median(times)
+    peak = _peak_megabytes()
+    nodes = len(artifacts.step.proto.graph.node)
+    figures = {
+        "step_us": {"min": round(min(times), 1), "median": round(median, 1)},
+        "rows_per_s": round(rows / median * 1e6, 1),
+        "first_step_s": round(first_step_s, 3),
+        "compile_s": round(compile_s, 4),
+        "peak_rss_mb": round(peak, 1),
+        "batch": rows,
+        "steps": len(times),
+        "nodes": nodes,
+        "device": backend.name,
+    }
+    lines = [
+        ["step", f"{min(times):,.0f} µs min, {median:,.0f} µs median ({len(times)} steps of {rows} rows)"],
+        ["throughput", f"{rows / median * 1e6:,.0f} rows/s"],
+        ["first step", f"{first_step_s:.2f} s after the start, of which {compile_s:.3f} s compiling"],
+        ["memory", f"{peak:,.0f} MB at most"],
+        ["graph", f"{nodes} nodes, on {backend.name}"],
+    ]
+    output.result(table(lines), figures)
+    return 0
+
+
+def _peak_megabytes() -> float:
+    """The most memory that this process has held; NaN where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return float("nan")
+    # Linux counts in kilobytes, macOS in bytes.
+    shift = 20 if sys.platform == "darwin" else 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << shift)
