@@ -72,6 +72,10 @@ def aligned(shape: Sequence[int], dtype: Any) -> NDArray[Any]:
     return out
 
 
+# An array and the runtime's value over the same memory (on a device, beside it).
+Buffer = tuple[NDArray[Any], Any]
+
+
 class OrtRunner:
     """A graph that is fed by name."""
 
@@ -107,23 +111,24 @@ class OrtStepper:
     ) -> None:
         self.model, self.device = model, device
         self.session = session(model.onnx, providers, threads, spin=True)
-        self.sides = tuple(self._side(state, fresh=side) for side in (False, True))
+        first = self._side(state, {})
+        # A tensor that no step changes is in both sets, once in memory.
+        fixed = {name: kept for name, kept in first.items() if name not in model.updates}
+        self.sides = (first, self._side(state, fixed))
         self.now = 0
         self.bindings: dict[tuple[int, int], Any] = {}
-        self.fed: dict[int, dict[str, tuple[NDArray[Any], Any]]] = {}
-        self.results: dict[int, dict[str, tuple[NDArray[Any], Any]]] = {}
+        self.fed: dict[int, dict[str, Buffer]] = {}
+        self.results: dict[int, dict[str, Buffer]] = {}
 
-    def _side(self, state: Arrays, fresh: bool) -> dict[str, tuple[NDArray[Any], Any]]:
-        side: dict[str, tuple[NDArray[Any], Any]] = {}
+    def _side(self, state: Arrays, shared: Mapping[str, Buffer]) -> dict[str, Buffer]:
+        side: dict[str, Buffer] = {}
         for name, value in state.items():
-            if fresh and name not in self.model.updates:
-                side[name] = self.sides_first[name]
+            if name in shared:
+                side[name] = shared[name]
                 continue
             array = aligned(value.shape, value.dtype)
             array[...] = value
             side[name] = (array, self._value(array))
-        if not fresh:
-            self.sides_first = side
         return side
 
     def _value(self, array: NDArray[Any]) -> Any:
@@ -132,7 +137,7 @@ class OrtStepper:
 
     def buffers(self, rows: int) -> dict[str, NDArray[Any]]:
         if rows not in self.fed:
-            made: dict[str, tuple[NDArray[Any], Any]] = {}
+            made: dict[str, Buffer] = {}
             for name, (shape, dtype) in self.model.batch.items():
                 array = aligned((rows, *shape), dtype)
                 array[...] = 0
@@ -161,7 +166,7 @@ class OrtStepper:
     def _bind(self, rows: int) -> Any:
         self.buffers(rows)
         if rows not in self.results:
-            made: dict[str, tuple[NDArray[Any], Any]] = {}
+            made: dict[str, Buffer] = {}
             for name, (per_row, dtype) in self.model.results.items():
                 array = aligned((rows,) if per_row else (), dtype)
                 made[name] = (array, self._value(array))
@@ -182,7 +187,7 @@ class OrtStepper:
     def before(self) -> dict[str, NDArray[Any]]:
         return self._read(self.sides[1 - self.now])
 
-    def _read(self, side: Mapping[str, tuple[NDArray[Any], Any]]) -> dict[str, NDArray[Any]]:
+    def _read(self, side: Mapping[str, Buffer]) -> dict[str, NDArray[Any]]:
         if self.device != "cpu":
             return {name: value.numpy() for name, (_, value) in side.items()}
         return {name: array for name, (array, _) in side.items()}

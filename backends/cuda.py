@@ -7,11 +7,13 @@ import io
 import re
 from typing import Any
 
+import onnxruntime as ort
+
 from deepdsl.backend import Arrays, StepModel
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import NoSuchDevice
 
-from ._session import OrtRunner, OrtStepper, ort
+from ._session import OrtRunner, OrtStepper
 
 PROVIDER = "CUDAExecutionProvider"
 

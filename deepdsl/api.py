@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from deepdsl.compiler import check, load_program, read_source, training_of
 from deepdsl.diagnostics import Diagnostic, Severity
+from deepdsl.record import changed
 from deepdsl.settings import apply_settings
 from deepdsl.source import Source
 
@@ -114,13 +115,11 @@ def _job_of_arrays(
     valid: tuple[Arrays, Arrays] | None,
 ) -> Job:
     """A job whose rows are arrays; a `valid first=…` row of the data section cuts them as it would a file's."""
-    from dataclasses import replace
-
     from deepdsl.compiler import Job
     from deepdsl.data.splits import split_table
     from deepdsl.step import Task
 
-    spec = replace(program.datasets[training.data], train=None, test=None)
+    spec = changed(program.datasets[training.data], train=None, test=None)
     task = Task(program.models[training.model], training, spec, spec.one_hot is not None)
     table, task = _table(task, x, y)
     held = _table(task, *valid)[0] if valid is not None else None

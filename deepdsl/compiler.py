@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepdsl.analysis import Model, Program, Training, analyse
-from deepdsl.data.request import DataSpec, Split, TargetSpec
+from deepdsl.data.request import Split, TargetSpec
 from deepdsl.diagnostics import Diagnostic, DnnError, Report
 from deepdsl.lints import allowed, lint
 from deepdsl.losses import Target
@@ -113,7 +113,7 @@ def open_job(
     program: Program,
     training: Training,
     folder: Path,
-    select: Collection[Split] = ("train", "valid"),
+    select: tuple[Split, ...] = ("train", "valid"),
     classes: tuple[str, ...] | None = None,
 ) -> Job:
     """Open the data of a training.
@@ -142,7 +142,7 @@ def wanted_target(task: Task) -> TargetSpec:
 
 
 def _load(
-    task: Task, folder: Path, select: Collection[Split], classes: tuple[str, ...] | None
+    task: Task, folder: Path, select: tuple[Split, ...], classes: tuple[str, ...] | None
 ) -> Splits:
     from deepdsl.data import load
 

@@ -24,8 +24,8 @@ def first_bad_tensor(
     wrong: NumbersWentWrong, job: Job, backend: Backend, checkpoint: str = ""
 ) -> NotFinite:
     """The message that names it, in the order of computation: state first, then activations, loss, gradients, updates."""
-    for name, values in wrong.before.items():
-        if found := bad(values):
+    for name, tensor in wrong.before.items():
+        if found := bad(tensor):
             # The step before wrote it; the loss of that step was still finite.
             return NotFinite(None, f"`{name}`", found, wrong.epoch, wrong.step - 1, checkpoint)
     graph, gradients = step_with_gradients(job.task, job.steps_per_epoch)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepdsl.backend import open_backend
+from deepdsl.data.transforms import Scale
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import ExportDiffers
 from deepdsl.emit import OPSET, emit
@@ -128,7 +129,7 @@ def _only(graph: Graph, key: str) -> Graph:
 def plausible(run: Trained, name: str, shape: tuple[int, ...]) -> Array:
     """Raw inputs in the range that the model's preprocessing expects: what it maps to ordinary numbers."""
     rng = stream(run.training.seed, f"{name}/{shape[0]}", "verify")
-    values = rng.standard_normal(shape)
+    values: Array = rng.standard_normal(shape)
     for number, placed in reversed(list(enumerate(run.data.transforms, 1))):
         transform = placed.row
         if not transform.concerns(name):
@@ -137,7 +138,7 @@ def plausible(run: Trained, name: str, shape: tuple[int, ...]) -> Array:
         state = run.checkpoint.state
         if f"{path}.mean" in state:
             values = values * state[f"{path}.std"] + state[f"{path}.mean"]
-        elif transform.factor:
+        elif isinstance(transform, Scale) and transform.factor:
             # A scale brings bytes to [0, 1]: whole numbers, as raw images have them.
             values = np.round(np.clip(np.abs(values) / 3, 0, 1) / transform.factor)
     out: Array = values.astype(np.float32)

@@ -7,10 +7,10 @@ a layer changes no other layer's start.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, ClassVar
 
+from deepdsl.record import record
 from deepdsl.registry import Choice, Number, Registered, argument, option
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def stream(seed: int, path: str, purpose: str = "init") -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=stream_key(seed, path, purpose)))
 
 
-@dataclass(frozen=True)
+@record
 class Initializer(Registered, kind="initializer"):
     """Base of initializers."""
 
@@ -51,7 +51,7 @@ class Initializer(Registered, kind="initializer"):
         return None
 
 
-@dataclass(frozen=True)
+@record
 class VarianceScaling(Initializer):
     """`variance_scaling(scale=2 mode=fan_avg distribution=uniform)`: variance v = scale / fan.
 
@@ -81,7 +81,7 @@ class VarianceScaling(Initializer):
         return TruncatedNormal(std=std / TRUNCATED_STD).sample(shape, fans, rng)
 
 
-@dataclass(frozen=True)
+@record
 class _Named(Initializer, abstract=True):
     """A variance scaling with a name of its own and no options."""
 
@@ -96,7 +96,7 @@ class _Named(Initializer, abstract=True):
         return self.scaling.sample(shape, fans, rng)
 
 
-@dataclass(frozen=True)
+@record
 class GlorotUniform(_Named):
     """`glorot_uniform`: uniform on ±sqrt(6 / (fan_in + fan_out)); variance 1 / fan_avg.
 
@@ -106,7 +106,7 @@ class GlorotUniform(_Named):
     scaling = VarianceScaling(scale=1.0, mode="fan_avg", distribution="uniform")
 
 
-@dataclass(frozen=True)
+@record
 class GlorotNormal(_Named):
     """`glorot_normal`: truncated normal with variance 1 / fan_avg.
 
@@ -116,7 +116,7 @@ class GlorotNormal(_Named):
     scaling = VarianceScaling(scale=1.0, mode="fan_avg")
 
 
-@dataclass(frozen=True)
+@record
 class HeUniform(_Named):
     """`he_uniform`: uniform on ±sqrt(6 / fan_in); variance 2 / fan_in.
 
@@ -126,7 +126,7 @@ class HeUniform(_Named):
     scaling = VarianceScaling(scale=2.0, distribution="uniform")
 
 
-@dataclass(frozen=True)
+@record
 class HeNormal(_Named):
     """`he_normal`: truncated normal with variance 2 / fan_in.
 
@@ -136,7 +136,7 @@ class HeNormal(_Named):
     scaling = VarianceScaling(scale=2.0)
 
 
-@dataclass(frozen=True)
+@record
 class LecunUniform(_Named):
     """`lecun_uniform`: uniform on ±sqrt(3 / fan_in); variance 1 / fan_in.
 
@@ -146,7 +146,7 @@ class LecunUniform(_Named):
     scaling = VarianceScaling(scale=1.0, distribution="uniform")
 
 
-@dataclass(frozen=True)
+@record
 class LecunNormal(_Named):
     """`lecun_normal`: truncated normal with variance 1 / fan_in.
 
@@ -156,7 +156,7 @@ class LecunNormal(_Named):
     scaling = VarianceScaling(scale=1.0)
 
 
-@dataclass(frozen=True)
+@record
 class Uniform(Initializer):
     """`uniform(limit=0.05)`: uniform on ±limit."""
 
@@ -171,7 +171,7 @@ class Uniform(Initializer):
         return rng.uniform(-self.limit, self.limit, shape)
 
 
-@dataclass(frozen=True)
+@record
 class Normal(Initializer):
     """`normal(std=0.01)`: normal with a mean and a standard deviation."""
 
@@ -187,7 +187,7 @@ class Normal(Initializer):
         return self.mean + self.std * rng.standard_normal(shape)
 
 
-@dataclass(frozen=True)
+@record
 class TruncatedNormal(Initializer):
     """`truncated_normal(std=0.05)`: normal, drawn again where it falls beyond two standard deviations.
 
@@ -214,7 +214,7 @@ class TruncatedNormal(Initializer):
         return self.mean + self.std * out
 
 
-@dataclass(frozen=True)
+@record
 class Orthogonal(Initializer):
     """`orthogonal(gain=1)`: a matrix with orthonormal rows or columns, times gain.
 
@@ -239,7 +239,7 @@ class Orthogonal(Initializer):
         return self.gain * (q if rows >= columns else q.T).reshape(shape)
 
 
-@dataclass(frozen=True)
+@record
 class Constant(Initializer):
     """`constant(0.1)`: the same number everywhere.  For biases: hidden weights that start equal stay equal."""
 
@@ -256,7 +256,7 @@ class Constant(Initializer):
         return np.full(shape, self.value, np.float64)
 
 
-@dataclass(frozen=True)
+@record
 class Zeros(Initializer):
     """`zeros`: 0 everywhere; the default of biases."""
 
@@ -271,7 +271,7 @@ class Zeros(Initializer):
         return np.zeros(shape, np.float64)
 
 
-@dataclass(frozen=True)
+@record
 class Ones(Initializer):
     """`ones`: 1 everywhere; the default of batch norm's gamma."""
 
@@ -286,7 +286,7 @@ class Ones(Initializer):
         return np.ones(shape, np.float64)
 
 
-@dataclass(frozen=True)
+@record
 class Identity(Initializer):
     """`identity(gain=1)`: ones on the diagonal of a matrix, zeros elsewhere, times gain."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,12 @@ def batches(view: View, graph: Graph) -> Iterator[tuple[dict[str, NDArray[Any]],
 
     The buffers are used again for the next batch.
     """
-    numbers = sum(int(np.prod(v.type.shape[1:] or (1,), dtype=np.int64)) for v in graph.inputs)
+    rows_of = {v.name: tuple(int(d) for d in v.type.shape[1:]) for v in graph.inputs}
+    numbers = sum(prod(shape) for shape in rows_of.values())
     size = int(np.clip(BATCH_NUMBERS // max(1, numbers), 1, MAX_BATCH))
-    shapes = {v.name: (v.type.shape[1:], NUMPY[v.type.dtype]) for v in graph.inputs}
-    buffers = {name: np.empty((size, *shape), dtype) for name, (shape, dtype) in shapes.items()}
+    buffers = {
+        v.name: np.empty((size, *rows_of[v.name]), NUMPY[v.type.dtype]) for v in graph.inputs
+    }
     for start in range(0, len(view), size):
         rows = min(size, len(view) - start)
         part = {name: buffer[:rows] for name, buffer in buffers.items()}

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from deepdsl.ir import Builder, Emitter, Node, Op, Type, Value
+from deepdsl.ir import Builder, DType, Emitter, Node, Op, Type, Value
 from deepdsl.ops.activations import Sigmoid, Softplus
 from deepdsl.ops.arithmetic import Exp, add, div, extent, mul, scaled, square, sub
 from deepdsl.ops.reductions import mean_all
+from deepdsl.record import record
 from deepdsl.registry import Number, Registered, option
 
 TargetKind = Literal["index", "one_hot", "binary", "value"]
 
 
-@dataclass(frozen=True)
+@record
 class Target:
     """What the data must give to be learned: class indices, one-hot rows, zeros and ones, or values.
 
@@ -26,7 +26,7 @@ class Target:
     classes: int | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Loss(Registered, kind="loss"):
     """Base of losses.
 
@@ -44,7 +44,7 @@ class Loss(Registered, kind="loss"):
         raise NotImplementedError(f"{type(self).__name__} has no expand")
 
 
-@dataclass(frozen=True)
+@record
 class CrossEntropy(Loss):
     """`cross_entropy`: -log of the probability given to the right class, the mean over the batch.
 
@@ -81,12 +81,12 @@ def _classes(x: Value) -> int:
     return classes
 
 
-@dataclass(frozen=True)
+@record
 class OneHot(Op):
     """Class indices as rows with a single 1."""
 
     classes: int
-    dtype: Literal["f32", "f64"] = "f32"
+    dtype: DType = "f32"
 
     def infer(self, *inputs: Type) -> Type:
         return Type((*inputs[0].shape, self.classes), self.dtype)
@@ -101,7 +101,7 @@ class OneHot(Op):
         return (None,)
 
 
-@dataclass(frozen=True)
+@record
 class SoftmaxCrossEntropy(Op):
     """The mean over rows of -sum(target * log softmax(x)); the second output is log softmax(x).
 
@@ -137,7 +137,7 @@ class SoftmaxCrossEntropy(Op):
         return mul(b, error, div(b, grad, rows)), None
 
 
-@dataclass(frozen=True)
+@record
 class BinaryCrossEntropy(Loss):
     """`binary_cross_entropy`: -(t log p + (1 - t) log(1 - p)), the mean over all outputs.
 
@@ -153,7 +153,7 @@ class BinaryCrossEntropy(Loss):
         return b.add(SigmoidCrossEntropy(), x, target)
 
 
-@dataclass(frozen=True)
+@record
 class SigmoidCrossEntropy(Op):
     """The mean of softplus(x) - target * x; its gradient is (sigmoid(x) - target) / count."""
 
@@ -173,7 +173,7 @@ class SigmoidCrossEntropy(Op):
         return mul(b, error, div(b, grad, count)), None
 
 
-@dataclass(frozen=True)
+@record
 class MeanSquaredError(Loss):
     """`mean_squared_error`: (output - target)^2, the mean over all outputs."""
 

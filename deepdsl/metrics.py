@@ -6,7 +6,6 @@ A metric is a sum over rows, so that batches of any size add up right; the few t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from deepdsl.ir import Builder, Value
@@ -14,6 +13,7 @@ from deepdsl.losses import Target, TargetKind
 from deepdsl.ops.activations import hits
 from deepdsl.ops.arithmetic import Abs, Equal, Greater, cast, sub
 from deepdsl.ops.reductions import ArgMax, ReduceMean, sum_all
+from deepdsl.record import record
 from deepdsl.registry import Registered
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@record
 class Metric(Registered, kind="metric"):
     """Base of metrics.
 
@@ -42,7 +42,7 @@ class Metric(Registered, kind="metric"):
         raise NotImplementedError(f"{type(self).__name__} is a sum")
 
 
-@dataclass(frozen=True)
+@record
 class Accuracy(Metric):
     """`accuracy`: the share of rows whose most probable class is the right one.
 
@@ -66,7 +66,7 @@ class Accuracy(Metric):
         return sum_all(b, hits(b, right))
 
 
-@dataclass(frozen=True)
+@record
 class Mae(Metric):
     """`mae`: the mean absolute error, over rows and outputs."""
 
@@ -77,7 +77,7 @@ class Mae(Metric):
         return sum_all(b, _row_mean(b, b.add(Abs(), sub(b, output, target))))
 
 
-@dataclass(frozen=True)
+@record
 class Auc(Metric):
     """`auc`: the probability that a random positive row scores above a random negative one (ties count half).
 

@@ -6,17 +6,17 @@ An optimizer is elementwise over a parameter and its slots, so many small tensor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import sqrt
 
 from deepdsl.ir import Builder, Value
 from deepdsl.ops.arithmetic import Pow, Sqrt, add, cast, div, mul, plus, scaled, square, sub
+from deepdsl.record import record
 from deepdsl.registry import Boolean, Number, Registered, option
 
 Slots = Mapping[str, Value]
 
 
-@dataclass(frozen=True)
+@record
 class Rates:
     """Scalars that all tensors of a step share: the learning rate, and what the optimizer made of it."""
 
@@ -25,7 +25,7 @@ class Rates:
     decay: Value | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Optimizer(Registered, kind="optimizer"):
     """Base of optimizers."""
 
@@ -47,7 +47,7 @@ class Optimizer(Registered, kind="optimizer"):
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
 
-@dataclass(frozen=True)
+@record
 class Sgd(Optimizer):
     """`sgd lr=1e-2 momentum=0.9 nesterov=true`: stochastic gradient descent.
 
@@ -76,7 +76,7 @@ class Sgd(Optimizer):
         return add(b, weight, move), {"momentum": velocity}
 
 
-@dataclass(frozen=True)
+@record
 class Adam(Optimizer):
     """`adam lr=1e-3`: adaptive moments, Kingma & Ba 2015, section 2, in Keras's form.
 
@@ -113,7 +113,7 @@ class Adam(Optimizer):
         return sub(b, weight, move), {"first_moment": first, "second_moment": second}
 
 
-@dataclass(frozen=True)
+@record
 class Adamw(Adam):
     """`adamw lr=1e-3 weight_decay=0.004`: Adam with decoupled weight decay, Loshchilov & Hutter 2019.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from collections.abc import Callable
 
 from deepdsl import diagnostics
 from deepdsl.diagnostics import Diagnostic, did_you_mean
@@ -73,7 +74,7 @@ def diagnostic_page(cls: type[Diagnostic]) -> str:
     return f"{cls.code}: {title}\n\n{text.rstrip()}"
 
 
-def _fenced(heading: str) -> object:
+def _fenced(heading: str) -> Callable[[re.Match[str]], str]:
     def replace(match: re.Match[str]) -> str:
         body = "".join(f"    {line}\n" for line in match.group(1).splitlines())
         return f"{heading}\n\n{body}"

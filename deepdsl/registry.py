@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field
 from typing import Any, ClassVar, TypeVar
+
+from deepdsl.record import fields_of, record
 
 
 class Mismatch(Exception):
     """A value is not of the kind that an argument takes; the text says what it is, or what it should be."""
 
 
-@dataclass(frozen=True)
+@record
 class Word:
     """A bare word or dotted path in value position that is no constant: `fan_avg`, `valid.loss`, `he_normal`."""
 
@@ -58,7 +60,7 @@ def show(value: object) -> str:
     return str(value)
 
 
-@dataclass(frozen=True)
+@record
 class Number(Kind):
     """A number between bounds; `above` and `below` exclude the bound."""
 
@@ -105,7 +107,7 @@ def Integer(minimum: float | None = None, maximum: float | None = None) -> Numbe
     return Number(minimum, maximum, whole=True)
 
 
-@dataclass(frozen=True)
+@record
 class Boolean(Kind):
     expected = "`true` or `false`"
 
@@ -115,7 +117,7 @@ class Boolean(Kind):
         return value
 
 
-@dataclass(frozen=True)
+@record
 class Text(Kind):
     """A quoted string, such as the name of a file."""
 
@@ -127,7 +129,7 @@ class Text(Kind):
         return value
 
 
-@dataclass(frozen=True)
+@record
 class Choice(Kind):
     """One word out of a few."""
 
@@ -146,7 +148,7 @@ class Choice(Kind):
         return str(value)
 
 
-@dataclass(frozen=True)
+@record
 class Names(Kind):
     """A bare word: the name of a column, a tensor, a metric.  A quoted text serves where it is no word."""
 
@@ -159,8 +161,11 @@ class Names(Kind):
             return value
         raise Mismatch(self.expected)
 
+    def show(self, value: Any) -> str:
+        return str(value) if re.fullmatch(r"[A-Za-z_][\w.]*", value) else show(value)
 
-@dataclass(frozen=True)
+
+@record
 class ListOf(Kind):
     """`[a b c]`; a single value is a list of one."""
 
@@ -180,7 +185,7 @@ class ListOf(Kind):
         return tuple(self.item.convert(v) for v in items)
 
 
-@dataclass(frozen=True)
+@record
 class Entry(Kind):
     """An entry of another registry, by name, with arguments of its own: `init=normal(std=0.01)`."""
 
@@ -197,7 +202,7 @@ class Entry(Kind):
         raise Mismatch(self.expected)
 
 
-@dataclass(frozen=True)
+@record
 class Either(Kind):
     """One of several kinds; the first that takes the value."""
 
@@ -216,7 +221,7 @@ class Either(Kind):
         raise Mismatch(self.expected)
 
 
-@dataclass(frozen=True)
+@record
 class Pairs(Kind):
     """`0:0.1 80:0.01`: all pairs of a row, as ((0, 0.1), (80, 0.01))."""
 
@@ -245,7 +250,7 @@ def option(kind: Kind, doc: str, default: Any = MISSING) -> Any:
     return field(default=default, metadata=metadata, kw_only=True)
 
 
-@dataclass(frozen=True)
+@record
 class Signature:
     """One argument of a registered class, as the language sees it."""
 
@@ -295,7 +300,7 @@ class Registered:
     def signature(cls) -> tuple[Signature, ...]:
         return tuple(
             Signature(f.name, m["kind"], m["doc"], m["positional"], m["many"], f.default)
-            for f in fields(cls)  # type: ignore[arg-type]
+            for f in fields_of(cls)
             if "kind" in (m := f.metadata)
         )
 

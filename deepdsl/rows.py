@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.ir import Builder, Value
 from deepdsl.ops.arithmetic import Maximum, Minimum, Sqrt, add, div, mul
 from deepdsl.ops.reductions import square_sum
-from deepdsl.registry import Boolean, Choice, Integer, Names, Number, Registered, Text, argument, option
+from deepdsl.record import record
+from deepdsl.registry import (
+    Boolean,
+    Choice,
+    Integer,
+    Names,
+    Number,
+    Registered,
+    Text,
+    argument,
+    option,
+)
 
 
-@dataclass(frozen=True)
+@record
 class TrainRow(Registered, kind="train_row"):
     """Base of settings of a train section."""
 
 
-@dataclass(frozen=True)
+@record
 class Batch(TrainRow):
     """`batch 32`: how many rows a step takes.  The last batch of an epoch is shorter when they do not divide evenly."""
 
     rows: int = argument(Integer(minimum=1), "rows a step", 32)
 
 
-@dataclass(frozen=True)
+@record
 class Epochs(TrainRow):
     """`epochs 10`: how many times the training rows are gone through."""
 
     count: int = argument(Integer(minimum=1), "how many", 10)
 
 
-@dataclass(frozen=True)
+@record
 class Seed(TrainRow):
     """`seed 42`: from it all that is random follows: initial weights, splits, shuffling, dropout."""
 
     value: int = argument(Integer(minimum=0, maximum=2**63 - 1), "a whole number", 0)
 
 
-@dataclass(frozen=True)
+@record
 class Stop(TrainRow):
     """`stop patience=10 on=valid.loss restore=best`: end early when nothing gets better.
 
@@ -50,7 +59,7 @@ class Stop(TrainRow):
     min_delta: float = option(Number(minimum=0), "what counts as improvement", 0.0)
 
 
-@dataclass(frozen=True)
+@record
 class Clip(TrainRow):
     """`clip global_norm=1.0`: gradients are kept from growing too large.
 
@@ -94,12 +103,12 @@ def _factor(b: Builder, limit: float, norm: Value) -> Value:
     return b.add(Minimum(), div(b, b.constant(limit), norm), b.constant(1.0))
 
 
-@dataclass(frozen=True)
+@record
 class ExportRow(Registered, kind="export_row"):
     """Base of settings of an export section."""
 
 
-@dataclass(frozen=True)
+@record
 class Onnx(ExportRow):
     """`onnx "net.onnx" fold_batch_norm=true verify=1e-5`: the file to deploy.
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from deepdsl import checkpoint
+from deepdsl.analysis import Model, Program, Training
 from deepdsl.checkpoint import Checkpoint
 from deepdsl.compiler import load_program, model_of, read_source, training_of
-from deepdsl.analysis import Model, Program, Training
 from deepdsl.data.request import DataSpec
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import CannotResume, NoSuchRun

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.ir import Builder, Value
 from deepdsl.ops.arithmetic import Floor, Less, Pow, Where, div, scaled
+from deepdsl.record import record
 from deepdsl.registry import Boolean, Choice, Number, Pairs, Registered, argument, option
 
 PER = Choice(("epoch", "step"))
 
 
-@dataclass(frozen=True)
+@record
 class Schedule(Registered, kind="schedule"):
     """Base of schedules.  Lengths are in epochs, or with `per=step` in steps."""
 
@@ -25,7 +24,7 @@ class Schedule(Registered, kind="schedule"):
         raise NotImplementedError(f"{type(self).__name__} has no rate")
 
 
-@dataclass(frozen=True)
+@record
 class Constant(Schedule):
     """`constant`: the optimizer's rate throughout; the default."""
 
@@ -33,7 +32,7 @@ class Constant(Schedule):
         return b.constant(lr, "f64")
 
 
-@dataclass(frozen=True)
+@record
 class Exponential(Schedule):
     """`exponential factor=0.1 every=20`: lr * factor^(t / every), smoothly, every step a little.
 
@@ -52,7 +51,7 @@ class Exponential(Schedule):
         return scaled(b, lr, b.add(Pow(), b.like(self.factor, time), exponent))
 
 
-@dataclass(frozen=True)
+@record
 class Piecewise(Schedule):
     """`piecewise 0:0.1 80:0.01 120:0.001`: from each time on, the rate beside it.
 

@@ -58,7 +58,7 @@ def step_with_gradients(task: Task, steps_per_epoch: int) -> tuple[Graph, dict[P
     grads = gradients(b, made.loss, wanted)
     raw = {p: grads[p] for p in wanted if p in grads}
     with b.at("optimizer"):
-        rates, healthy = _apply(b, task, dict(raw), steps_per_epoch, made)
+        rates, healthy = _apply(b, task, grads, steps_per_epoch, made)
     outputs = {"loss": made.loss, **made.metrics, "lr": rates.lr, "all_finite": healthy}
     return b.graph(outputs), raw
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
@@ -457,10 +457,9 @@ class OptimizerSample:
 
     optimizer: Optimizer
     rule: Callable[[Array, Array, Slots, int], Array]
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _sgd(lr: float, momentum: float = 0.0, nesterov: bool = False, decay: float = 0.0) -> Formula:
+def sgd_rule(lr: float, momentum: float = 0.0, nesterov: bool = False, decay: float = 0.0) -> Formula:
     def rule(w: Array, g: Array, slots: Slots, t: int) -> Array:
         g = g + decay * w
         m = slots["m"] = momentum * slots.get("m", 0) - lr * g
@@ -469,7 +468,7 @@ def _sgd(lr: float, momentum: float = 0.0, nesterov: bool = False, decay: float 
     return rule
 
 
-def _adam(
+def adam_rule(
     lr: float, b1: float = 0.9, b2: float = 0.999, epsilon: float = 1e-7, decay: float = 0.0
 ) -> Formula:
     def rule(w: Array, g: Array, slots: Slots, t: int) -> Array:
@@ -482,18 +481,18 @@ def _adam(
 
 
 OPTIMIZERS = (
-    OptimizerSample(optimizers.Sgd(lr=0.1), _sgd(0.1)),
-    OptimizerSample(optimizers.Sgd(lr=0.1, weight_decay=0.1), _sgd(0.1, decay=0.1)),
-    OptimizerSample(optimizers.Sgd(lr=0.05, momentum=0.9), _sgd(0.05, 0.9)),
+    OptimizerSample(optimizers.Sgd(lr=0.1), sgd_rule(0.1)),
+    OptimizerSample(optimizers.Sgd(lr=0.1, weight_decay=0.1), sgd_rule(0.1, decay=0.1)),
+    OptimizerSample(optimizers.Sgd(lr=0.05, momentum=0.9), sgd_rule(0.05, 0.9)),
     OptimizerSample(
         optimizers.Sgd(lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.02),
-        _sgd(0.05, 0.9, nesterov=True, decay=0.02),
+        sgd_rule(0.05, 0.9, nesterov=True, decay=0.02),
     ),
-    OptimizerSample(optimizers.Adam(lr=0.02), _adam(0.02)),
+    OptimizerSample(optimizers.Adam(lr=0.02), adam_rule(0.02)),
     OptimizerSample(
-        optimizers.Adam(lr=0.02, beta_1=0.8, beta_2=0.9, epsilon=0.1), _adam(0.02, 0.8, 0.9, 0.1)
+        optimizers.Adam(lr=0.02, beta_1=0.8, beta_2=0.9, epsilon=0.1), adam_rule(0.02, 0.8, 0.9, 0.1)
     ),
-    OptimizerSample(optimizers.Adamw(lr=0.02, weight_decay=0.1), _adam(0.02, decay=0.1)),
+    OptimizerSample(optimizers.Adamw(lr=0.02, weight_decay=0.1), adam_rule(0.02, decay=0.1)),
 )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -114,7 +113,8 @@ class Training:
     @cached_property
     def _gradients(self) -> Any:
         named = {f"gradient:{p.name}": g for p, g in self.gradients.items()}
-        return self._open(optimize(replace(self.raw, outputs=named, updates={}), verify))
+        raw = self.raw
+        return self._open(optimize(Graph(raw.inputs, raw.params, raw.nodes, named), verify))
 
     def _open(self, graph: Graph) -> Any:
         model = emit(graph, "test")
@@ -157,7 +157,8 @@ class Memory:
 
     def save(self, name: str, checkpoint: Checkpoint) -> None:
         state = {k: v.copy() for k, v in checkpoint.state.items()}
-        self.kept[name] = replace(checkpoint, state=state)
+        c = checkpoint
+        self.kept[name] = Checkpoint(state, c.epoch, c.steps_done, c.sums, c.best, c.watched)
 
     def load(self, name: str) -> Checkpoint | None:
         return self.kept.get(name)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from deepdsl.analysis.model import Call, Model
 from deepdsl.initializers import Initializer
+from deepdsl.record import changed
 from deepdsl.registry import lookup
 
 # For layers that flow into no activation: Glorot's assumption of a linear unit.
@@ -25,14 +26,14 @@ def choose_initializers(model: Model) -> Model:
         if hasattr(call.layer, "init") and call.layer.init is None:
             name = _activation_after(call.output, readers) or FALLBACK
             init = chosen.setdefault(call.path, lookup("initializer")[name]())
-            layer = replace(call.layer, init=init)
+            layer = changed(call.layer, init=init)
             params = tuple(
                 replace(p, init=init) if p.role == "weight" and p.init is None else p
                 for p in call.params
             )
-            call = replace(call, layer=layer, params=params)
+            call = changed(call, layer=layer, params=params)
         calls.append(call)
-    return replace(model, calls=tuple(calls))
+    return changed(model, calls=tuple(calls))
 
 
 def _activation_after(value: int, readers: dict[int, list[Call]]) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from deepdsl.data.request import DataSpec
 from deepdsl.ir import Param, Type
@@ -11,6 +10,7 @@ from deepdsl.losses import Loss
 from deepdsl.metrics import Metric
 from deepdsl.ops.layer import Layer
 from deepdsl.optimizers import Optimizer
+from deepdsl.record import record
 from deepdsl.rows import Clip, Stop
 from deepdsl.schedules import Schedule
 from deepdsl.source import Source, Span
@@ -19,7 +19,7 @@ from deepdsl.source import Source, Span
 BATCH = "N"
 
 
-@dataclass(frozen=True)
+@record
 class Input:
     """An input of a model; its type's first dimension is the batch."""
 
@@ -32,7 +32,7 @@ class Input:
         return tuple(d for d in self.type.shape[1:] if isinstance(d, int))
 
 
-@dataclass(frozen=True)
+@record
 class Call:
     """A layer applied to values.  Values are numbered: the inputs first, then each call's output.
 
@@ -48,7 +48,7 @@ class Call:
     params: tuple[Param, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class Model:
     """A network, unrolled: `outputs` maps a name to the number of a value."""
 
@@ -72,7 +72,7 @@ class Model:
         return None if value < len(self.inputs) else self.calls[value - len(self.inputs)]
 
 
-@dataclass(frozen=True)
+@record
 class Training:
     """How a model is trained on a data section."""
 
@@ -95,7 +95,7 @@ class Training:
         return ("loss", *(m.name for m in self.metrics))
 
 
-@dataclass(frozen=True)
+@record
 class Exporting:
     """What is deployed: the file, and how it is made."""
 
@@ -106,7 +106,7 @@ class Exporting:
     span: Span
 
 
-@dataclass(frozen=True)
+@record
 class Program:
     """Everything that a file says."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from deepdsl.analysis.arguments import FAILED, Environment, bind, bind_entry
@@ -32,6 +31,7 @@ from deepdsl.diagnostics.training import (
 from deepdsl.losses import Loss
 from deepdsl.metrics import Metric
 from deepdsl.optimizers import Sgd
+from deepdsl.record import changed
 from deepdsl.registry import Registered, lookup
 from deepdsl.rows import Batch, Epochs, Onnx, Seed
 from deepdsl.schedules import Constant
@@ -102,9 +102,9 @@ def data_section(section: ast.Data, env: Environment) -> DataSpec:
         if hasattr(made, "problems") and name not in transforms:
             env.report.extend(made.problems(row.span))
         if name in transforms:
-            spec = replace(spec, transforms=(*spec.transforms, placed))
+            spec = changed(spec, transforms=(*spec.transforms, placed))
         else:
-            spec = replace(spec, **{name: placed})
+            spec = changed(spec, **{name: placed})
     return spec
 
 

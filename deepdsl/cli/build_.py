@@ -8,7 +8,15 @@ from pathlib import Path
 from deepdsl.analysis import Program, Training
 from deepdsl.cli.output import Output
 from deepdsl.cli.sources import folder_of, read
-from deepdsl.compiler import Job, build, load_program, model_of, open_job, training_of, write_artifacts
+from deepdsl.compiler import (
+    Job,
+    build,
+    load_program,
+    model_of,
+    open_job,
+    training_of,
+    write_artifacts,
+)
 from deepdsl.ir import show_graph
 from deepdsl.lower import forward
 from deepdsl.step import step_graph

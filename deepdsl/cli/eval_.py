@@ -42,7 +42,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     sections = program.datasets
     if name is None and len(sections) == 1:
         name = next(iter(sections))
-    if name not in sections:
+    if name is None or name not in sections:
         raise DnnError([UnknownReference(None, "data", name or "", tuple(sections))])
     training = trained.training if trained else next(
         (t for t in program.trainings if t.data == name), None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
+from deepdsl.record import record
 from deepdsl.source import Span
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 
-@dataclass(frozen=True)
+@record
 class TargetSpec:
     """What the loss wants of a target.
 
@@ -33,7 +34,7 @@ class TargetSpec:
     shape: Shape | None = ()
 
 
-@dataclass(frozen=True)
+@record
 class OpenRequest:
     """Everything that a source needs to know to open its part of the data."""
 
@@ -49,7 +50,7 @@ class OpenRequest:
 R = TypeVar("R", covariant=True)
 
 
-@dataclass(frozen=True)
+@record
 class Placed(Generic[R]):
     """A row of a data section, and its place in the text."""
 
@@ -57,7 +58,7 @@ class Placed(Generic[R]):
     span: Span | None = None
 
 
-@dataclass(frozen=True)
+@record
 class DataSpec:
     """A data section after analysis.
 

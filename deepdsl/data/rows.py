@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from deepdsl.diagnostics.base import Diagnostic, DnnError
 from deepdsl.diagnostics.data_feeds import UnknownFeed
 from deepdsl.diagnostics.data_split import HeldOutHow, HeldOutTooLarge, NothingLeft, TakeTooLarge
+from deepdsl.record import record
 from deepdsl.registry import Boolean, Integer, Names, Number, Registered, argument, option
 from deepdsl.source import Span
 
@@ -21,7 +21,7 @@ class DataRow(Registered, kind="data_row"):
         yield from ()
 
 
-@dataclass(frozen=True)
+@record
 class HeldOut(DataRow, name="valid"):
     """Rows cut out of train to validate on: the first, the last, or a share drawn at random.
 
@@ -60,7 +60,7 @@ class HeldOut(DataRow, name="valid"):
         return count
 
 
-@dataclass(frozen=True)
+@record
 class Take(DataRow):
     """Train on a few rows only, drawn at random.
 
@@ -79,12 +79,12 @@ class Take(DataRow):
         return self.count
 
 
-@dataclass(frozen=True)
+@record
 class OneHot(DataRow):
     """Turn class numbers into rows of zeros with a one, for losses that compare numbers."""
 
 
-@dataclass(frozen=True)
+@record
 class Target(DataRow):
     """`target input`: what is to be learned is the input itself, as for an autoencoder.
 

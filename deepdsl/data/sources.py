@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from deepdsl.data.request import OpenRequest
+from deepdsl.record import record
 from deepdsl.registry import (
     Boolean,
     Choice,
@@ -48,7 +48,7 @@ class DataSource(Registered, kind="source"):
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@record
 class Column(Kind):
     """The name of a column, or its number where the file has no line of names."""
 
@@ -64,7 +64,7 @@ class Column(Kind):
         raise Mismatch(self.expected)
 
 
-@dataclass(frozen=True)
+@record
 class Idx(DataSource):
     """Files in the format of MNIST and Fashion-MNIST, plain or compressed with gzip.
 
@@ -89,7 +89,7 @@ class Idx(DataSource):
         return count_idx(self, request)
 
 
-@dataclass(frozen=True)
+@record
 class Npy(DataSource):
     """Arrays of NumPy, one a file.
 
@@ -113,7 +113,7 @@ class Npy(DataSource):
         return count_npy(self, request)
 
 
-@dataclass(frozen=True)
+@record
 class Npz(DataSource):
     """Several arrays of NumPy in one file.
 
@@ -141,7 +141,7 @@ class Npz(DataSource):
         return count_npz(self, request)
 
 
-@dataclass(frozen=True)
+@record
 class Csv(DataSource):
     """A table in text form, with a line of names at its head.
 
@@ -174,7 +174,7 @@ class Csv(DataSource):
         return count_csv(self, request)
 
 
-@dataclass(frozen=True)
+@record
 class Builtin(DataSource):
     """A small data set that comes with the package.
 

@@ -21,6 +21,7 @@ from deepdsl.diagnostics.data_split import (
     NoClassesToStratify,
     TooFewToStratify,
 )
+from deepdsl.record import changed
 from deepdsl.source import Span
 
 
@@ -277,4 +278,4 @@ def _class_numbers(target: TargetSpec) -> TargetSpec:
         return TargetSpec("index", target.classes or shape[-1], shape[:-1])
     if target.kind == "any":
         return TargetSpec("index", target.classes, () if shape is None else shape[:-1])
-    return replace(target, kind="index")
+    return changed(target, kind="index")

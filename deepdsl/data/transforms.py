@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deepdsl.data.request import Shape
@@ -14,6 +13,7 @@ from deepdsl.initializers import Deferred
 from deepdsl.ir import Value
 from deepdsl.ops.arithmetic import div, mul, sub
 from deepdsl.ops.layer import Scope
+from deepdsl.record import record
 from deepdsl.registry import ListOf, Names, Number, Registered, argument, option
 from deepdsl.source import Span
 
@@ -66,7 +66,7 @@ class Transform(Registered, kind="transform"):
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@record
 class Scale(Transform):
     """Multiply by a factor; `scale (1 / 255)` brings bytes into 0 to 1."""
 
@@ -82,7 +82,7 @@ class Scale(Transform):
         return mul(scope.builder, x, scope.builder.constant(self.factor))
 
 
-@dataclass(frozen=True)
+@record
 class Standardize(Transform):
     """Give each feature mean 0 and variance 1 over the training rows.
 
@@ -112,7 +112,7 @@ class Standardize(Transform):
         return _shifted(scope, x, row_shape(x))
 
 
-@dataclass(frozen=True)
+@record
 class Normalize(Transform):
     """Subtract a known mean and divide by a known standard deviation, one for each channel or
     one for all.

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
 from typing import Any, ClassVar
 
+from deepdsl.record import record
 from deepdsl.source import Span
 
 
@@ -21,7 +21,7 @@ class Severity(Enum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True)
+@record
 class Label:
     """A place in the text with a few words under it."""
 
@@ -29,7 +29,7 @@ class Label:
     text: str
 
 
-@dataclass(frozen=True)
+@record
 class Diagnostic:
     """Base of every message about a `.dnn` file, its data or its run.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Crash(Diagnostic):
     """A fault of this program: something happened that no message was written for.
 

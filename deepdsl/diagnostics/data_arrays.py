@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import did_you_mean
 from deepdsl.diagnostics.data_text import FileDiagnostic
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class NotIdx(FileDiagnostic):
     """An idx file (the format of MNIST) begins with two zero bytes, a type and a number of
     dimensions.
@@ -45,7 +44,7 @@ class NotIdx(FileDiagnostic):
         return "an idx file begins with 00 00, a type (08 is a byte) and the number of dimensions"
 
 
-@dataclass(frozen=True)
+@record
 class IdxType(FileDiagnostic):
     """The third byte of an idx file says what its numbers are; this one says something that does
     not exist.
@@ -79,7 +78,7 @@ class IdxType(FileDiagnostic):
         return "an idx file holds 08, 09 (bytes), 0b, 0c (integers), 0d or 0e (floats)"
 
 
-@dataclass(frozen=True)
+@record
 class NotNpy(FileDiagnostic):
     """A NumPy file has a header with the type and the shape of its array; this one has none that
     can be read.
@@ -118,7 +117,7 @@ class NotNpy(FileDiagnostic):
         return "write it with numpy.save or numpy.savez"
 
 
-@dataclass(frozen=True)
+@record
 class PickledArray(FileDiagnostic):
     """An array of Python objects is stored as a pickle, and reading a pickle runs whatever code
     stands in it.
@@ -155,7 +154,7 @@ class PickledArray(FileDiagnostic):
         return "store numbers or texts: numpy.save(file, array.astype('float32'))"
 
 
-@dataclass(frozen=True)
+@record
 class ArrayType(FileDiagnostic):
     """Inputs are numbers: integers, floats or booleans.
 
@@ -187,7 +186,7 @@ class ArrayType(FileDiagnostic):
         return "store it as integers or floats"
 
 
-@dataclass(frozen=True)
+@record
 class BrokenZip(FileDiagnostic):
     """An npz file is a zip of arrays; this one is damaged, encrypted, or no zip at all.
 
@@ -220,7 +219,7 @@ class BrokenZip(FileDiagnostic):
         return "fetch it again, or write it with numpy.savez"
 
 
-@dataclass(frozen=True)
+@record
 class ArrayMissing(FileDiagnostic):
     """An npz file holds arrays by name, and none has the name that is asked for.
 

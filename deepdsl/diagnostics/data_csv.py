@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import did_you_mean
 from deepdsl.diagnostics.data_text import FileDiagnostic
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class ColumnMissing(FileDiagnostic):
     """A csv file has no column of the name that is asked for.
 
@@ -49,7 +48,7 @@ class ColumnMissing(FileDiagnostic):
         return did_you_mean(self.column, self.names)
 
 
-@dataclass(frozen=True)
+@record
 class DuplicateColumn(FileDiagnostic):
     """Two columns of a csv file have one name, so that the name does not say which is meant.
 
@@ -85,7 +84,7 @@ class DuplicateColumn(FileDiagnostic):
         return "rename one in the first line of the file, or choose others with columns=[…]"
 
 
-@dataclass(frozen=True)
+@record
 class UnnamedColumn(FileDiagnostic):
     """A csv file has a column without a name, and all columns are to feed the input.
 
@@ -125,7 +124,7 @@ class UnnamedColumn(FileDiagnostic):
         return "write the file with index=False, or choose columns with columns=[…]"
 
 
-@dataclass(frozen=True)
+@record
 class RaggedLine(FileDiagnostic):
     """A line of a csv file has more fields, or fewer, than the first line.
 
@@ -164,7 +163,7 @@ class RaggedLine(FileDiagnostic):
         return "give every line all fields"
 
 
-@dataclass(frozen=True)
+@record
 class NotANumber(FileDiagnostic):
     """A field that feeds an input, or a target of numbers, holds text.
 
@@ -210,7 +209,7 @@ class NotANumber(FileDiagnostic):
         return f"the column is text, leave `{self.column}` out: columns=[…] names the others"
 
 
-@dataclass(frozen=True)
+@record
 class EmptyField(FileDiagnostic):
     """A field of a csv file is empty.
 
@@ -248,7 +247,7 @@ class EmptyField(FileDiagnostic):
         return "fill in a value, or leave out the line or the column (columns=[…])"
 
 
-@dataclass(frozen=True)
+@record
 class EmptyFile(FileDiagnostic):
     """A csv file without any text.
 
@@ -276,7 +275,7 @@ class EmptyFile(FileDiagnostic):
         return "its first line holds the names of the columns"
 
 
-@dataclass(frozen=True)
+@record
 class NoRows(FileDiagnostic):
     """A file is sound and holds no example.
 
@@ -304,7 +303,7 @@ class NoRows(FileDiagnostic):
         return "there must be at least one example"
 
 
-@dataclass(frozen=True)
+@record
 class NotUtf8(FileDiagnostic):
     """A csv file in another encoding than UTF-8.
 
@@ -339,7 +338,7 @@ class NotUtf8(FileDiagnostic):
         return "save it as UTF-8 (Excel: “CSV UTF-8”)"
 
 
-@dataclass(frozen=True)
+@record
 class BrokenLine(FileDiagnostic):
     """A line of a csv file that cannot be parted into fields: a quote that is not closed, or no
     end in sight.
@@ -375,7 +374,7 @@ class BrokenLine(FileDiagnostic):
         return 'a text with quotes in it is written "like ""this"""'
 
 
-@dataclass(frozen=True)
+@record
 class FileChanged(FileDiagnostic):
     """A file whose rows are read as they are needed was changed while it was in use.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic, did_you_mean
 from deepdsl.diagnostics.data_text import names_text, shape_source, shape_text
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class UnknownFeed(Diagnostic):
     """An option of a source is neither one of its own nor the name of an input or target of the
     model.
@@ -47,7 +46,7 @@ class UnknownFeed(Diagnostic):
         return did_you_mean(self.feed, (*self.inputs, *self.targets, "target"))
 
 
-@dataclass(frozen=True)
+@record
 class NothingToFeed(Diagnostic):
     """A source names something that no input is left to take, because all are fed by name.
 
@@ -81,7 +80,7 @@ class NothingToFeed(Diagnostic):
         return "leave one of the two out"
 
 
-@dataclass(frozen=True)
+@record
 class InputNotFed(Diagnostic):
     """A model has an input that no part of the data feeds.
 
@@ -115,7 +114,7 @@ class InputNotFed(Diagnostic):
         return f"name it: `{self.inputs[0]}={self.example}`"
 
 
-@dataclass(frozen=True)
+@record
 class NoTarget(Diagnostic):
     """The loss compares the model's output with a target, and the data has none.
 
@@ -150,7 +149,7 @@ class NoTarget(Diagnostic):
         return f"add `target={self.example}`, or the row `target input` for an autoencoder"
 
 
-@dataclass(frozen=True)
+@record
 class RowShape(Diagnostic):
     """The rows of the data have another shape than the input (or the target) that they are to
     feed.
@@ -221,7 +220,7 @@ def _per_row(shape: tuple[int, ...]) -> str:
     return f"{shape[0]} numbers a row" if len(shape) == 1 else f"{shape_text(shape)} a row"
 
 
-@dataclass(frozen=True)
+@record
 class LengthsDiffer(Diagnostic):
     """Inputs and targets that belong together have different numbers of rows.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import closest
 from deepdsl.diagnostics.data_text import FileDiagnostic, shape_text, size_text
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class FileMissing(FileDiagnostic):
     """A data section names a file that is not there.
 
@@ -48,7 +47,7 @@ class FileMissing(FileDiagnostic):
         return "paths are relative to the folder of the .dnn file"
 
 
-@dataclass(frozen=True)
+@record
 class NotAFile(FileDiagnostic):
     """A data section names a folder, a device or a pipe where a file is wanted.
 
@@ -77,7 +76,7 @@ class NotAFile(FileDiagnostic):
         return "name the file itself"
 
 
-@dataclass(frozen=True)
+@record
 class CannotRead(FileDiagnostic):
     """The file is there, and the operating system does not let it be read; its own words are in
     the message.
@@ -107,7 +106,7 @@ class CannotRead(FileDiagnostic):
         return "check who may read the file"
 
 
-@dataclass(frozen=True)
+@record
 class NotGzip(FileDiagnostic):
     """A file whose name ends in `.gz` is not compressed.
 
@@ -137,7 +136,7 @@ class NotGzip(FileDiagnostic):
         return f'if it is unpacked already, rename it to "{self.file.removesuffix(".gz")}"'
 
 
-@dataclass(frozen=True)
+@record
 class BrokenGzip(FileDiagnostic):
     """Compressed data that ends early or was changed. Most often a download that stopped.
 
@@ -173,7 +172,7 @@ class BrokenGzip(FileDiagnostic):
         return "fetch the file again"
 
 
-@dataclass(frozen=True)
+@record
 class WrongSize(FileDiagnostic):
     """The header of a file promises more data, or less, than there is.
 
@@ -212,7 +211,7 @@ class WrongSize(FileDiagnostic):
         return "fetch or write the file again"
 
 
-@dataclass(frozen=True)
+@record
 class DoesNotFit(FileDiagnostic):
     """Compressed data is unpacked into memory, and this file unpacks to more than the machine
     has.

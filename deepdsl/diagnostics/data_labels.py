@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic, did_you_mean
 from deepdsl.diagnostics.data_text import names_text
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class NotFinite(Diagnostic):
     """A value is NaN, infinite, or too large for 32-bit floats; one such value spoils all weights
     in one step.
@@ -44,7 +43,7 @@ class NotFinite(Diagnostic):
         return "fill in a value, or leave out the row"
 
 
-@dataclass(frozen=True)
+@record
 class LabelNotWhole(Diagnostic):
     """A class is given by a number that is not whole.
 
@@ -79,7 +78,7 @@ class LabelNotWhole(Diagnostic):
         return "classes are 0, 1, 2, …; to predict a quantity use mean_squared_error"
 
 
-@dataclass(frozen=True)
+@record
 class LabelOutOfRange(Diagnostic):
     """A label is no class of the model: labels count from 0 to one less than the outputs.
 
@@ -126,7 +125,7 @@ class LabelOutOfRange(Diagnostic):
         return f"the largest label is {self.largest}: end with `dense {self.largest + 1}`"
 
 
-@dataclass(frozen=True)
+@record
 class TooManyClasses(Diagnostic):
     """The texts of a target name more classes than the model tells apart.
 
@@ -166,7 +165,7 @@ class TooManyClasses(Diagnostic):
         return f"end with `dense {self.found} | softmax`, or check the spelling of the classes"
 
 
-@dataclass(frozen=True)
+@record
 class UnknownClass(Diagnostic):
     """A row of valid or test has a class that no row of train has.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic
 from deepdsl.diagnostics.data_text import names_text
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class HeldOutTooLarge(Diagnostic):
     """More rows are to be held out for validation than there are, or so many that train keeps
     none.
@@ -44,7 +43,7 @@ class HeldOutTooLarge(Diagnostic):
         return "hold out a share instead: `valid split=10%`"
 
 
-@dataclass(frozen=True)
+@record
 class TakeTooLarge(Diagnostic):
     """`take` asks for more rows than train has.
 
@@ -75,7 +74,7 @@ class TakeTooLarge(Diagnostic):
         return f"take at most {self.rows}, or leave the row out to use all"
 
 
-@dataclass(frozen=True)
+@record
 class NothingLeft(Diagnostic):
     """A share so small, or so large, that one of the two parts has no rows.
 
@@ -109,7 +108,7 @@ class NothingLeft(Diagnostic):
         return f"a split of {100 / self.rows:.2g}% is one row"
 
 
-@dataclass(frozen=True)
+@record
 class TooFewToStratify(Diagnostic):
     """`stratify=true` gives each class its share of both parts, and a class has too few rows for
     one in each.
@@ -148,7 +147,7 @@ class TooFewToStratify(Diagnostic):
         return "each part needs at least one row of each class: ask for more rows, or drop stratify"
 
 
-@dataclass(frozen=True)
+@record
 class NoClassesToStratify(Diagnostic):
     """`stratify=true` goes by classes, and the target is no class.
 
@@ -180,7 +179,7 @@ class NoClassesToStratify(Diagnostic):
         return "leave out stratify"
 
 
-@dataclass(frozen=True)
+@record
 class HeldOutHow(Diagnostic):
     """`valid` cuts its rows out of train in exactly one way: `first=`, `last=` or `split=`.
 
@@ -218,7 +217,7 @@ class HeldOutHow(Diagnostic):
         return "write one: `valid first=100`, `valid last=100` or `valid split=10% stratify=true`"
 
 
-@dataclass(frozen=True)
+@record
 class TransformMisfit(Diagnostic):
     """A transform names an input that the model lacks, or has a list that does not fit the shape.
 
@@ -249,7 +248,7 @@ class TransformMisfit(Diagnostic):
         return self.help_text
 
 
-@dataclass(frozen=True)
+@record
 class ClassWithoutRows(Diagnostic):
     """The model has a class that no row of train shows, so that it can never learn it.
 
@@ -279,7 +278,7 @@ class ClassWithoutRows(Diagnostic):
         return "check the target and what is held out, or give the model fewer outputs"
 
 
-@dataclass(frozen=True)
+@record
 class HeldOutLacksClass(Diagnostic):
     """The rows held out for validation show only some of the classes that train has.
 

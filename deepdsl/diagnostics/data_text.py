@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.record import record
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
@@ -29,7 +28,7 @@ def size_text(count: int) -> str:
     return f"{size / 1000:.3g} PB"
 
 
-@dataclass(frozen=True)
+@record
 class FileDiagnostic(Diagnostic):
     """Base of the messages about one file, called by the name that the program gives it."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class CannotRead(Diagnostic):
     """A file that was named on the command line cannot be read."""
 
@@ -20,7 +19,7 @@ class CannotRead(Diagnostic):
         return f"cannot read {self.path}: {self.reason}"
 
 
-@dataclass(frozen=True)
+@record
 class NoTraining(Diagnostic):
     """A file has no `train` section, or several, so that it is not clear what is to be trained."""
 
@@ -42,7 +41,7 @@ class NoTraining(Diagnostic):
         return near if near.startswith("did") else "choose with --model: " + ", ".join(self.trainings)
 
 
-@dataclass(frozen=True)
+@record
 class NoModel(Diagnostic):
     """A file has no model of this name, or several models and none was named."""
 
@@ -64,7 +63,7 @@ class NoModel(Diagnostic):
         return near if near.startswith("did") else "choose with --model: " + ", ".join(self.models)
 
 
-@dataclass(frozen=True)
+@record
 class BadSetting(Diagnostic):
     """A `--set` is not of the form ROW.OPTION=VALUE.
 

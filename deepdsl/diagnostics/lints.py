@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class UnusedName(Diagnostic):
     """Something is defined and never used: usually a name that was misspelt elsewhere.
 

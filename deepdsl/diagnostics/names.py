@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic, Label, did_you_mean
+from deepdsl.record import record
 from deepdsl.source import Span
 
 
-@dataclass(frozen=True)
+@record
 class UnknownLayer(Diagnostic):
     """A line of a model names something that is no layer, no part and no value.
 
@@ -34,7 +33,7 @@ class UnknownLayer(Diagnostic):
         return near if near.startswith("did") else "`dnnc explain layers` lists the layers"
 
 
-@dataclass(frozen=True)
+@record
 class UnknownOption(Diagnostic):
     """A layer, optimizer or row is given an option that it does not have.
 
@@ -62,7 +61,7 @@ class UnknownOption(Diagnostic):
         return did_you_mean(self.option, self.candidates) or "it has: " + ", ".join(self.candidates)
 
 
-@dataclass(frozen=True)
+@record
 class WrongValue(Diagnostic):
     """An argument has a value of the wrong kind, or out of its range.
 
@@ -94,7 +93,7 @@ class WrongValue(Diagnostic):
         return self.hint
 
 
-@dataclass(frozen=True)
+@record
 class MissingArgument(Diagnostic):
     """Something that must be said is not.
 
@@ -126,7 +125,7 @@ class MissingArgument(Diagnostic):
         return f"write `{self.example}`"
 
 
-@dataclass(frozen=True)
+@record
 class TooManyArguments(Diagnostic):
     """More values stand behind a name than it takes.
 
@@ -151,7 +150,7 @@ class TooManyArguments(Diagnostic):
         return "this is one too many"
 
 
-@dataclass(frozen=True)
+@record
 class GivenTwice(Diagnostic):
     """An option stands twice in one place.
 
@@ -185,7 +184,7 @@ class GivenTwice(Diagnostic):
         return "leave one of them out"
 
 
-@dataclass(frozen=True)
+@record
 class NotBuiltYet(Diagnostic):
     """The language has this, but this version of the compiler does not.
 
@@ -210,7 +209,7 @@ class NotBuiltYet(Diagnostic):
         return self.instead
 
 
-@dataclass(frozen=True)
+@record
 class DefinedTwice(Diagnostic):
     """Two things in one place have the same name.
 
@@ -246,7 +245,7 @@ class DefinedTwice(Diagnostic):
         return "give one of them another name"
 
 
-@dataclass(frozen=True)
+@record
 class UnknownConstant(Diagnostic):
     """A name in a computed value is no `let`.
 
@@ -273,7 +272,7 @@ class UnknownConstant(Diagnostic):
         return did_you_mean(self.name, self.candidates) or f"define it: `let {self.name} = 10`"
 
 
-@dataclass(frozen=True)
+@record
 class BadArithmetic(Diagnostic):
     """A computed value cannot be computed: an operand is no number, or a divisor is zero.
 
@@ -294,7 +293,7 @@ class BadArithmetic(Diagnostic):
         return self.reason
 
 
-@dataclass(frozen=True)
+@record
 class AmbiguousXavier(Diagnostic):
     """`xavier` names at least three formulas, so it is no name here.
 
@@ -325,7 +324,7 @@ class AmbiguousXavier(Diagnostic):
         return "the paper's are `glorot_uniform` and `glorot_normal`; Caffe's is `lecun_uniform`"
 
 
-@dataclass(frozen=True)
+@record
 class UnknownEntry(Diagnostic):
     """A value names an initializer, loss, optimizer or the like that does not exist.
 
@@ -351,7 +350,7 @@ class UnknownEntry(Diagnostic):
         return did_you_mean(self.name, self.candidates) or "one of: " + ", ".join(self.candidates)
 
 
-@dataclass(frozen=True)
+@record
 class UnknownRow(Diagnostic):
     """A data, train or export section has a row that it does not know.
 
@@ -381,7 +380,7 @@ class UnknownRow(Diagnostic):
         return did_you_mean(self.name, self.candidates) or "one of: " + ", ".join(self.candidates)
 
 
-@dataclass(frozen=True)
+@record
 class UnknownReference(Diagnostic):
     """A section speaks of a model or data section that the file does not have.
 
@@ -411,7 +410,7 @@ class UnknownReference(Diagnostic):
         return did_you_mean(self.name, self.candidates) or f"define it: `{self.kind} {self.name} {{ … }}`"
 
 
-@dataclass(frozen=True)
+@record
 class UsesItself(Diagnostic):
     """A part stands inside itself.  Networks are finite: there is no recursion.
 
@@ -439,7 +438,7 @@ class UsesItself(Diagnostic):
         return "to stack a piece several times, write `repeat N { … }`"
 
 
-@dataclass(frozen=True)
+@record
 class TooLarge(Diagnostic):
     """The network is beyond the limits, which are checked before any memory is taken.
 
@@ -462,7 +461,7 @@ class TooLarge(Diagnostic):
         return f"{self.what}; the limit is {self.limit}"
 
 
-@dataclass(frozen=True)
+@record
 class NameOfLayer(Diagnostic):
     """A part or value is called like a layer, so that a reader could not tell which is meant.
 
@@ -486,7 +485,7 @@ class NameOfLayer(Diagnostic):
         return "give it another name"
 
 
-@dataclass(frozen=True)
+@record
 class ValueInChain(Diagnostic):
     """A value stands behind `|`, where a layer must stand: a value begins a line, or is added with `+`.
 
@@ -510,7 +509,7 @@ class ValueInChain(Diagnostic):
         return "begin a line with it, add it with `+`, or join it with `concat`"
 
 
-@dataclass(frozen=True)
+@record
 class NoOperands(Diagnostic):
     """A layer that joins values is given fewer than two of them.
 
@@ -534,7 +533,7 @@ class NoOperands(Diagnostic):
         return f"name them: `{self.name} a b`"
 
 
-@dataclass(frozen=True)
+@record
 class SeveralRows(Diagnostic):
     """A row stands twice in a section where only one can count.
 
@@ -571,7 +570,7 @@ class SeveralRows(Diagnostic):
         return "leave one of them out"
 
 
-@dataclass(frozen=True)
+@record
 class OuterValue(Diagnostic):
     """A part speaks of a value of the model around it.  A part sees only what flows into it, which is called `in`.
 

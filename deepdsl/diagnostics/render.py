@@ -77,7 +77,7 @@ def _lines_of(
         if number != shown:
             if 0 < shown < number - 2:
                 out.append(paint("...", "blue"))
-            elif shown == number - 2 and source.line(shown + 1).strip():
+            elif 0 < shown == number - 2 and source.line(shown + 1).strip():
                 out.append(_numbered(source, shown + 1, 0, width, paint))
             cut = column - _BEFORE_CUT if column > _WIDEST else 0
             out.append(_numbered(source, number, cut, width, paint))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class NoSuchDevice(Diagnostic):
     """The device that was asked for cannot be used.  Nothing is run on another one instead.
 
@@ -32,7 +31,7 @@ class NoSuchDevice(Diagnostic):
         return "use `--device cpu` or `--device auto`; `dnnc doctor` says what this machine can run"
 
 
-@dataclass(frozen=True)
+@record
 class NotFinite(Diagnostic):
     """A number became NaN or infinite, and training was stopped.
 
@@ -58,7 +57,7 @@ class NotFinite(Diagnostic):
         return f"try a smaller lr or a row `clip global_norm=1`{kept}"
 
 
-@dataclass(frozen=True)
+@record
 class NoSuchRun(Diagnostic):
     """A run directory, a checkpoint or a model file is not where it should be, or is not what it should be.
 
@@ -79,7 +78,7 @@ class NoSuchRun(Diagnostic):
         return self.advice
 
 
-@dataclass(frozen=True)
+@record
 class DamagedCheckpoint(Diagnostic):
     """A file of a checkpoint is not as it was written: its checksum differs, or it cannot be read.
 
@@ -99,7 +98,7 @@ class DamagedCheckpoint(Diagnostic):
         return "train again, or take the other checkpoint of the run (`last`, `best`)"
 
 
-@dataclass(frozen=True)
+@record
 class CannotResume(Diagnostic):
     """A run cannot be resumed with another network or another training.
 
@@ -119,7 +118,7 @@ class CannotResume(Diagnostic):
         return "train without `--resume`, into another directory with `--out`"
 
 
-@dataclass(frozen=True)
+@record
 class ExportDiffers(Diagnostic):
     """The exported model does not give what the evaluation graph gives, within the tolerance; no file was left.
 
@@ -139,7 +138,7 @@ class ExportDiffers(Diagnostic):
         return "export with `fold_batch_norm=false`, or allow more with `verify=`"
 
 
-@dataclass(frozen=True)
+@record
 class RuntimeFailed(Diagnostic):
     """onnxruntime refused a graph or failed while running it."""
 

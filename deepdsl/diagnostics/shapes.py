@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic, Label
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class ShapeMismatch(Diagnostic):
     """A layer is given a shape that it cannot take.
 
@@ -42,7 +41,7 @@ class ShapeMismatch(Diagnostic):
         return self.before
 
 
-@dataclass(frozen=True)
+@record
 class NoInput(Diagnostic):
     """A model has no `input` line, so nothing can flow through it.
 
@@ -66,7 +65,7 @@ class NoInput(Diagnostic):
         return "begin it with a line such as `input image[28 28]`: the shape of one example, without the batch"
 
 
-@dataclass(frozen=True)
+@record
 class NoLayers(Diagnostic):
     """A model, part or repeat has nothing in it.
 
@@ -90,7 +89,7 @@ class NoLayers(Diagnostic):
         return "add a line such as `dense 10 | softmax`"
 
 
-@dataclass(frozen=True)
+@record
 class NothingFlows(Diagnostic):
     """A line begins with a layer, but no single value stands above it.
 
@@ -123,7 +122,7 @@ class NothingFlows(Diagnostic):
         return f"begin the line with a value: `{self.inputs[0]} | {self.name} …`"
 
 
-@dataclass(frozen=True)
+@record
 class BadInputShape(Diagnostic):
     """The shape of an input is not a list of whole numbers of at least 1.
 
@@ -152,7 +151,7 @@ class BadInputShape(Diagnostic):
         return "the shape of one example, without the batch: `input image[28 28]`"
 
 
-@dataclass(frozen=True)
+@record
 class LostValue(Diagnostic):
     """A line makes a value that nothing reads: the line after it starts from somewhere else.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic, Label
+from deepdsl.record import record
 from deepdsl.source import Span
 
 
-@dataclass(frozen=True)
+@record
 class NothingToContinue(Diagnostic):
     """A `|` with no layer or value before it.
 
@@ -48,7 +47,7 @@ class NothingToContinue(Diagnostic):
         return "leave the `|` out: a line that begins with a layer continues from the line above"
 
 
-@dataclass(frozen=True)
+@record
 class DanglingPipe(Diagnostic):
     """A `|` with no layer behind it.
 
@@ -86,7 +85,7 @@ class DanglingPipe(Diagnostic):
         return "leave it out"
 
 
-@dataclass(frozen=True)
+@record
 class KeywordAsName(Diagnostic):
     """A word of the language where a name of your own must stand.
 
@@ -122,7 +121,7 @@ class KeywordAsName(Diagnostic):
         return f"choose another name, such as `{self.word}_1`"
 
 
-@dataclass(frozen=True)
+@record
 class MissingOpeningBrace(Diagnostic):
     """A model, part, section or repeat without its `{ … }`.
 
@@ -157,7 +156,7 @@ class MissingOpeningBrace(Diagnostic):
         return f"write `{self.mended}`"
 
 
-@dataclass(frozen=True)
+@record
 class CalledLayer(Diagnostic):
     """A layer or a row that is called like a function.
 
@@ -196,7 +195,7 @@ class CalledLayer(Diagnostic):
         return f"write `{self.mended}`" if self.mended else f"write `{self.name} …`"
 
 
-@dataclass(frozen=True)
+@record
 class ComputedBare(Diagnostic):
     """A computed value that does not stand in parentheses.
 
@@ -230,7 +229,7 @@ class ComputedBare(Diagnostic):
         return f"write `{self.mended}`" if self.mended else ""
 
 
-@dataclass(frozen=True)
+@record
 class MissingSeparator(Diagnostic):
     """Two statements on one line with nothing between them.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic, Label
+from deepdsl.record import record
 from deepdsl.source import Span
 
 
-@dataclass(frozen=True)
+@record
 class UnexpectedText(Diagnostic):
     """Something that cannot stand where it stands.
 
@@ -50,7 +49,7 @@ class UnexpectedText(Diagnostic):
         return self.advice
 
 
-@dataclass(frozen=True)
+@record
 class MissingClosingBrace(Diagnostic):
     """A `{` that has no `}`.
 
@@ -98,7 +97,7 @@ class MissingClosingBrace(Diagnostic):
         return "" if self.before else f"write `}}` where `{self.what}` ends"
 
 
-@dataclass(frozen=True)
+@record
 class StrayClosingBrace(Diagnostic):
     """A `}` that has no `{`.
 
@@ -137,7 +136,7 @@ class StrayClosingBrace(Diagnostic):
         return "take it out" + (", or the one that came too soon" if self.closed else "")
 
 
-@dataclass(frozen=True)
+@record
 class CommaBetween(Diagnostic):
     """A comma between arguments, options or the items of a list.
 
@@ -172,7 +171,7 @@ class CommaBetween(Diagnostic):
         return f"write `{self.mended}`" if self.mended else "leave the commas out"
 
 
-@dataclass(frozen=True)
+@record
 class ColonAfterName(Diagnostic):
     """A colon after the name of an option or a row.
 
@@ -208,7 +207,7 @@ class ColonAfterName(Diagnostic):
         return f"write `{self.mended}`" if self.mended else "leave the colon out"
 
 
-@dataclass(frozen=True)
+@record
 class QuotedWord(Diagnostic):
     """A layer or a name in quotes.
 
@@ -248,7 +247,7 @@ class QuotedWord(Diagnostic):
         return f"write `{self.word}`"
 
 
-@dataclass(frozen=True)
+@record
 class ElseWithoutIf(Diagnostic):
     """An `else` that belongs to no `if`.
 
@@ -280,7 +279,7 @@ class ElseWithoutIf(Diagnostic):
         return "write `if CONDITION then FLOW else FLOW`"
 
 
-@dataclass(frozen=True)
+@record
 class IfWithoutElse(Diagnostic):
     """An `if` that lacks its `then` or its `else`.
 
@@ -321,7 +320,7 @@ class IfWithoutElse(Diagnostic):
         return "write `else in` where nothing is to happen otherwise"
 
 
-@dataclass(frozen=True)
+@record
 class MissingValue(Diagnostic):
     """A `=` with nothing behind it.
 
@@ -357,7 +356,7 @@ class MissingValue(Diagnostic):
         return "write it on the same line"
 
 
-@dataclass(frozen=True)
+@record
 class EqualsConfusion(Diagnostic):
     """`==` where a value is given, or `=` where two are compared.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 
 from deepdsl.diagnostics.base import Diagnostic, Label
+from deepdsl.record import record
 from deepdsl.source import Span
 
 _ORDINARY = {
@@ -16,7 +16,7 @@ _ORDINARY = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@record
 class UnexpectedCharacter(Diagnostic):
     """A character that no `.dnn` text uses outside of strings and comments.
 
@@ -72,7 +72,7 @@ def _shown(character: str) -> str:
     return f"`{character}` ({name})"
 
 
-@dataclass(frozen=True)
+@record
 class UnclosedString(Diagnostic):
     """A string that has no second quote on its line.
 
@@ -117,7 +117,7 @@ class UnclosedString(Diagnostic):
         return f"write `{self.mended}`"
 
 
-@dataclass(frozen=True)
+@record
 class UnclosedBracket(Diagnostic):
     """A `(` or `[` that has no partner on its line.
 
@@ -167,7 +167,7 @@ class UnclosedBracket(Diagnostic):
         return f"write `{self._closing}` where it ends, on the same line"
 
 
-@dataclass(frozen=True)
+@record
 class MalformedNumber(Diagnostic):
     """Something that begins like a number and is none.
 
@@ -211,7 +211,7 @@ class MalformedNumber(Diagnostic):
         return f"write `{self.mended}`" if self.mended else ""
 
 
-@dataclass(frozen=True)
+@record
 class NestingTooDeep(Diagnostic):
     """Brackets, braces, operators and `if`s that stand too deep within each other.
 
@@ -244,7 +244,7 @@ class NestingTooDeep(Diagnostic):
         return "split it with `let`, or with a `block` of its own"
 
 
-@dataclass(frozen=True)
+@record
 class NotText(Diagnostic):
     """A character that shows that the file is not plain UTF-8 text.
 
@@ -284,7 +284,7 @@ class NotText(Diagnostic):
         return "save it as UTF-8, and check that it is the file you meant"
 
 
-@dataclass(frozen=True)
+@record
 class ForeignComment(Diagnostic):
     """A comment written as in C or JavaScript.
 
@@ -309,10 +309,10 @@ class ForeignComment(Diagnostic):
 
     @property
     def help(self) -> str:
-        return f"write `# {self.text.lstrip('/').strip()}`".replace("# `", "#`")
+        return f"write `# {self.text}`" if self.text else "to divide, write one `/`"
 
 
-@dataclass(frozen=True)
+@record
 class Arrow(Diagnostic):
     """An arrow where the language has `|`.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.diagnostics.base import Diagnostic, Label
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class NoLoss(Diagnostic):
     """A train section does not say what is to be made small.
 
@@ -35,7 +34,7 @@ class NoLoss(Diagnostic):
         return f"add a row `loss {self.suggestion}`"
 
 
-@dataclass(frozen=True)
+@record
 class LossDoesNotFit(Diagnostic):
     """The loss expects another last layer.
 
@@ -80,7 +79,7 @@ class LossDoesNotFit(Diagnostic):
         return f"end the model with `| {self.wanted}`"
 
 
-@dataclass(frozen=True)
+@record
 class MetricDoesNotFit(Diagnostic):
     """A metric is not defined for what the model learns.
 
@@ -110,7 +109,7 @@ class MetricDoesNotFit(Diagnostic):
         return "metrics that fit: " + ", ".join(self.fitting) if self.fitting else "leave the row out"
 
 
-@dataclass(frozen=True)
+@record
 class SeveralOutputs(Diagnostic):
     """A model with several outputs cannot be trained by this version: it has one loss.
 
@@ -138,7 +137,7 @@ class SeveralOutputs(Diagnostic):
         return "train a model with one output; several outputs can be built and exported"
 
 
-@dataclass(frozen=True)
+@record
 class NoTrainData(Diagnostic):
     """A data section that is trained on has no `train` row.
 
@@ -166,7 +165,7 @@ class NoTrainData(Diagnostic):
         return 'add one, such as `train builtin digits` or `train npz "data.npz"`'
 
 
-@dataclass(frozen=True)
+@record
 class NothingToWatch(Diagnostic):
     """`stop` watches something that this training does not measure.
 
@@ -200,7 +199,7 @@ class NothingToWatch(Diagnostic):
         return self.advice
 
 
-@dataclass(frozen=True)
+@record
 class NothingToTrain(Diagnostic):
     """A model without weights is to be trained.
 

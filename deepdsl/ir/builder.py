@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,7 @@ class Builder:
         self._names: dict[str, int] = {}
         self._constants: dict[tuple[str, DType], Value] = {}
         self._dimensions: dict[str, Value] = {}
+        self._draws: Counter[str] = Counter()
         self._prefix = ""
         self._span: Span | None = None
 
@@ -88,6 +90,11 @@ class Builder:
                         self._dimensions[key] = self.add(op, value)
                     break
         return self._dimensions[key]
+
+    def draw(self, path: str) -> int:
+        """How often random numbers have been drawn at a path before: a shared part is used more than once."""
+        self._draws[path] += 1
+        return self._draws[path] - 1
 
     # Nodes --------------------------------------------------------------------------------------------
 

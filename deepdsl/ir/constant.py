@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from deepdsl.ir.graph import Node
 from deepdsl.ir.op import Emitter, Op
 from deepdsl.ir.types import Dim, DType, Type
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Constant(Op):
     """A number, or nested tuples of numbers, written into the graph."""
 
@@ -29,7 +29,7 @@ class Constant(Op):
         return onnx.constant(self.value, self.dtype)
 
 
-@dataclass(frozen=True)
+@record
 class Dimension(Op):
     """The size of one axis of a tensor, as a scalar."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 from deepdsl.ir.graph import Node, Value
 from deepdsl.ir.types import DType, Shape, Type
+from deepdsl.record import fields_of, record
 from deepdsl.registry import show, snake_case
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Emitter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@record
 class Op:
     """Base of all operations.  The fields of a subclass are its attributes.
 
@@ -64,5 +64,5 @@ class Op:
         return snake_case(type(self).__name__)
 
     def __str__(self) -> str:
-        told = [f"{f.name}={show(getattr(self, f.name))}" for f in fields(self)]
+        told = [f"{f.name}={show(getattr(self, f.name))}" for f in fields_of(self)]
         return f"{self.title}({', '.join(told)})" if told else self.title

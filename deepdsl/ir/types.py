@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from deepdsl.record import record
 
 DType = Literal["f32", "f64", "i64", "i32", "u32", "u8", "bool"]
 Dim = int | str
@@ -21,7 +22,7 @@ class ShapeError(Exception):
         self.help = help
 
 
-@dataclass(frozen=True)
+@record
 class Type:
     """`f32[N,784]`.  A scalar has the empty shape."""
 

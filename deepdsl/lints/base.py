@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from deepdsl.analysis.model import Call, Model, Program
 from deepdsl.diagnostics import Diagnostic
+from deepdsl.record import record
 from deepdsl.source import Source
 
 
-@dataclass(frozen=True)
+@record
 class Lint(Diagnostic):
     """Base of lints: a diagnostic with a code that begins with W, and `check`."""
 

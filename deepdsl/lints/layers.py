@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from deepdsl.analysis.model import Program
 from deepdsl.diagnostics import Label
@@ -11,12 +10,13 @@ from deepdsl.lints.base import Lint, before, each_call
 from deepdsl.ops.activations import Selu, Softmax
 from deepdsl.ops.dense import Dense
 from deepdsl.ops.normalization import BatchNorm
+from deepdsl.record import record
 
 # The initializers whose variance is 1 / fan_in.
 _LECUN = ("lecun_normal", "lecun_uniform")
 
 
-@dataclass(frozen=True)
+@record
 class UselessBias(Lint):
     """A bias just before batch norm is taken away again with the batch's mean: it learns nothing.
 
@@ -56,7 +56,7 @@ class UselessBias(Lint):
                     yield cls(feeder.span, feeder.layer.name, norm)
 
 
-@dataclass(frozen=True)
+@record
 class SeluInitializer(Lint):
     """SELU keeps mean 0 and variance 1 only when the weights have variance 1 / fan_in.
 
@@ -100,7 +100,7 @@ class SeluInitializer(Lint):
                     break
 
 
-@dataclass(frozen=True)
+@record
 class SoftmaxOfOne(Lint):
     """The softmax of a single number is 1, whatever the number: the model answers the same to everything.
 

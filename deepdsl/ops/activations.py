@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from deepdsl.ir import Builder, Emitter, Node, Op, ShapeError, Type, Value
 from deepdsl.ops.arithmetic import Greater, Where, cast, mul, plus, scaled, square, sub
 from deepdsl.ops.layer import Layer
 from deepdsl.ops.reductions import ReduceSum
+from deepdsl.record import record
 from deepdsl.registry import Number, argument, option
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 
 
-@dataclass(frozen=True)
+@record
 class Activation(Layer, Op, abstract=True):
     """Base: one operand, the same shape out."""
 
@@ -32,7 +32,7 @@ def _positive(b: Builder, x: Value) -> Value:
     return b.add(Greater(), x, b.like(0.0, x))
 
 
-@dataclass(frozen=True)
+@record
 class Relu(Activation):
     """`relu`: x where x > 0, 0 elsewhere.
 
@@ -48,7 +48,7 @@ class Relu(Activation):
         return (b.add(Where(), cast(b, out, "bool"), grad, b.like(0.0, grad)),)
 
 
-@dataclass(frozen=True)
+@record
 class LeakyRelu(Activation):
     """`leaky_relu 0.2`: x where x > 0, slope * x elsewhere.
 
@@ -68,7 +68,7 @@ class LeakyRelu(Activation):
         return (b.add(Where(), _positive(b, inputs[0]), grad, down),)
 
 
-@dataclass(frozen=True)
+@record
 class Elu(Activation):
     """`elu`: x where x > 0, alpha * (exp(x) - 1) elsewhere.
 
@@ -89,7 +89,7 @@ class Elu(Activation):
         return (b.add(Where(), _positive(b, out), grad, down),)
 
 
-@dataclass(frozen=True)
+@record
 class Selu(Activation):
     """`selu`: scale * x where x > 0, scale * alpha * (exp(x) - 1) elsewhere.
 
@@ -108,7 +108,7 @@ class Selu(Activation):
         return (mul(b, grad, b.add(Where(), _positive(b, out), up, down)),)
 
 
-@dataclass(frozen=True)
+@record
 class Sigmoid(Activation):
     """`sigmoid`: 1 / (1 + exp(-x)), the logistic function.
 
@@ -123,7 +123,7 @@ class Sigmoid(Activation):
         return (mul(b, grad, sub(b, out, square(b, out))),)
 
 
-@dataclass(frozen=True)
+@record
 class Tanh(Activation):
     """`tanh`: the hyperbolic tangent, between -1 and 1.
 
@@ -137,7 +137,7 @@ class Tanh(Activation):
         return (sub(b, grad, mul(b, grad, square(b, out))),)
 
 
-@dataclass(frozen=True)
+@record
 class Identity(Activation):
     """`identity`: x itself, to say plainly that there is no activation."""
 
@@ -151,7 +151,7 @@ class Identity(Activation):
         return (grad,)
 
 
-@dataclass(frozen=True)
+@record
 class Softmax(Activation):
     """`softmax`: exp(x) / sum(exp(x)) along the last axis: positive numbers that sum to 1.
 
@@ -176,7 +176,7 @@ class Softmax(Activation):
         return (sub(b, weighted, mul(b, out, total)),)
 
 
-@dataclass(frozen=True)
+@record
 class LogSoftmax(Op):
     """x - log(sum(exp(x))) along the last axis, without overflow."""
 
@@ -187,7 +187,7 @@ class LogSoftmax(Op):
         return onnx.node("LogSoftmax", *inputs, axis=-1)
 
 
-@dataclass(frozen=True)
+@record
 class Softplus(Op):
     """log(1 + exp(x)), written as max(x, 0) + log(1 + exp(-|x|)) so that nothing overflows."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from deepdsl.ir import Builder, DType, Emitter, Node, Op, Shape, ShapeError, Type, Value, broadcast
 from deepdsl.ops.reductions import ReduceSum
 from deepdsl.ops.shaping import Reshape
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Elementwise(Op):
     """Operations that ONNX has under a name of its own, element by element."""
 
@@ -41,7 +41,7 @@ def unbroadcast(b: Builder, grad: Value, like: Value) -> Value:
     return summed if summed.type.shape == target else b.add(Reshape(target), summed)
 
 
-@dataclass(frozen=True)
+@record
 class Add(Elementwise):
     onnx = "Add"
 
@@ -50,7 +50,7 @@ class Add(Elementwise):
         return unbroadcast(b, grad, x), unbroadcast(b, grad, y)
 
 
-@dataclass(frozen=True)
+@record
 class Sub(Elementwise):
     onnx = "Sub"
 
@@ -59,7 +59,7 @@ class Sub(Elementwise):
         return unbroadcast(b, grad, x), unbroadcast(b, b.add(Neg(), grad), y)
 
 
-@dataclass(frozen=True)
+@record
 class Mul(Elementwise):
     onnx = "Mul"
 
@@ -68,7 +68,7 @@ class Mul(Elementwise):
         return unbroadcast(b, mul(b, grad, y), x), unbroadcast(b, mul(b, grad, x), y)
 
 
-@dataclass(frozen=True)
+@record
 class Div(Elementwise):
     onnx = "Div"
 
@@ -78,7 +78,7 @@ class Div(Elementwise):
         return unbroadcast(b, over, x), unbroadcast(b, b.add(Neg(), mul(b, over, out)), y)
 
 
-@dataclass(frozen=True)
+@record
 class Neg(Elementwise):
     onnx = "Neg"
 
@@ -86,7 +86,7 @@ class Neg(Elementwise):
         return (b.add(Neg(), grad),)
 
 
-@dataclass(frozen=True)
+@record
 class Exp(Elementwise):
     onnx = "Exp"
 
@@ -94,7 +94,7 @@ class Exp(Elementwise):
         return (mul(b, grad, out),)
 
 
-@dataclass(frozen=True)
+@record
 class Log(Elementwise):
     onnx = "Log"
 
@@ -102,7 +102,7 @@ class Log(Elementwise):
         return (div(b, grad, inputs[0]),)
 
 
-@dataclass(frozen=True)
+@record
 class Sqrt(Elementwise):
     onnx = "Sqrt"
 
@@ -110,7 +110,7 @@ class Sqrt(Elementwise):
         return (div(b, mul(b, grad, b.like(0.5, out)), out),)
 
 
-@dataclass(frozen=True)
+@record
 class Abs(Elementwise):
     onnx = "Abs"
 
@@ -118,7 +118,7 @@ class Abs(Elementwise):
         return (mul(b, grad, b.add(Sign(), inputs[0])),)
 
 
-@dataclass(frozen=True)
+@record
 class Sign(Elementwise):
     onnx = "Sign"
 
@@ -126,7 +126,7 @@ class Sign(Elementwise):
         return (None,)
 
 
-@dataclass(frozen=True)
+@record
 class Floor(Elementwise):
     onnx = "Floor"
 
@@ -134,7 +134,7 @@ class Floor(Elementwise):
         return (None,)
 
 
-@dataclass(frozen=True)
+@record
 class Pow(Elementwise):
     """x ** y for a positive base; the gradient is that of x alone (exponents are constants here)."""
 
@@ -147,7 +147,7 @@ class Pow(Elementwise):
         return unbroadcast(b, mul(b, grad, div(b, mul(b, out, y), x)), x), None
 
 
-@dataclass(frozen=True)
+@record
 class Minimum(Elementwise):
     """The smaller of two; where they are equal the gradient goes to the first."""
 
@@ -157,7 +157,7 @@ class Minimum(Elementwise):
         return _to_winner(b, grad, inputs, b.add(Greater(), *inputs))
 
 
-@dataclass(frozen=True)
+@record
 class Maximum(Elementwise):
     """The larger of two; where they are equal the gradient goes to the first."""
 
@@ -177,7 +177,7 @@ def _to_winner(
     return unbroadcast(b, to_x, x), unbroadcast(b, to_y, y)
 
 
-@dataclass(frozen=True)
+@record
 class Compare(Elementwise):
     """Comparisons: the result is boolean and has no gradient."""
 
@@ -188,22 +188,22 @@ class Compare(Elementwise):
         return tuple(None for _ in inputs)
 
 
-@dataclass(frozen=True)
+@record
 class Greater(Compare):
     onnx = "Greater"
 
 
-@dataclass(frozen=True)
+@record
 class Less(Compare):
     onnx = "Less"
 
 
-@dataclass(frozen=True)
+@record
 class Equal(Compare):
     onnx = "Equal"
 
 
-@dataclass(frozen=True)
+@record
 class Where(Op):
     """`where(condition, x, y)`: x where the condition holds, y elsewhere."""
 
@@ -222,7 +222,7 @@ class Where(Op):
         return None, unbroadcast(b, to_x, x), unbroadcast(b, to_y, y)
 
 
-@dataclass(frozen=True)
+@record
 class IsFinite(Op):
     """Whether a scalar is neither NaN nor infinite."""
 
@@ -246,7 +246,7 @@ CODES: dict[DType, int] = {
 }
 
 
-@dataclass(frozen=True)
+@record
 class Cast(Op):
     """The same numbers in another element type."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 from deepdsl.ir import ShapeError, Value, broadcast, by_times
 from deepdsl.ops.arithmetic import add
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.shaping import Concatenate, Reshape
+from deepdsl.record import record
 from deepdsl.registry import Integer, ListOf, argument
 
 
@@ -16,7 +16,7 @@ def _sizes(value: Value) -> tuple[int, ...]:
     return tuple(d for d in value.type.shape[1:] if isinstance(d, int))
 
 
-@dataclass(frozen=True)
+@record
 class Flatten(Layer):
     """`flatten`: all features of a row as one vector, in order."""
 
@@ -29,7 +29,7 @@ class Flatten(Layer):
         return scope.builder.add(Reshape((x.type.shape[0], prod(_sizes(x)))), x)
 
 
-@dataclass(frozen=True)
+@record
 class ReshapeTo(Layer, name="reshape"):
     """`reshape [28 28]`: the same features of a row, in order, in another shape."""
 
@@ -49,7 +49,7 @@ class ReshapeTo(Layer, name="reshape"):
         return scope.builder.add(Reshape((x.type.shape[0], *self.shape)), x)
 
 
-@dataclass(frozen=True)
+@record
 class Concat(Layer):
     """`concat a b`: named values one after another along the features (the channels of images)."""
 
@@ -66,7 +66,7 @@ class Concat(Layer):
         return scope.builder.add(Concatenate(1), *inputs)
 
 
-@dataclass(frozen=True)
+@record
 class AddLayer(Layer, name="add"):
     """`add a b`, or `a + b`: the sum of named values of the same shape."""
 

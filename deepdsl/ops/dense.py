@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from deepdsl.initializers import Initializer, Zeros
 from deepdsl.ir import ShapeError, Value, by_times
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.linear import Gemm
+from deepdsl.record import record
 from deepdsl.registry import Boolean, Either, Entry, Integer, argument, option
 
 
-@dataclass(frozen=True)
+@record
 class Dense(Layer):
     """`dense 300`: x W + b, with W of shape (inputs, units) and b of shape (units).
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.ir import Value
 from deepdsl.ops.arithmetic import Less, Where, mul
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.random import uniform
+from deepdsl.record import record
 from deepdsl.registry import Number, argument
 
 
-@dataclass(frozen=True)
+@record
 class Dropout(Layer):
     """`dropout 20%`: in training each element is kept with probability 1 - rate and divided by it, else it is 0.
 

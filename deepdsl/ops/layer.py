@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from deepdsl.ir import Builder, Op, Param, Role, Type, Value
+from deepdsl.record import record
 from deepdsl.registry import Registered
 
 
-@dataclass(frozen=True)
+@record
 class Scope:
     """Where a layer stands: its builder, its path, and whether the graph trains.
 
@@ -33,11 +33,8 @@ class Scope:
         """The layer's own parameter `name`; its full path is the layer's, a dot, and the name."""
         return self.builder.param(f"{self.path}.{name}", Type(shape, dtype), init, role, fans)
 
-    def below(self, name: str) -> Scope:
-        return replace(self, path=f"{self.path}.{name}")
 
-
-@dataclass(frozen=True)
+@record
 class Layer(Registered, kind="layer"):
     """Base of layers.
 

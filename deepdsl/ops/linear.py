@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.ir import Builder, Emitter, Node, Op, ShapeError, Type, Value, by_times
 from deepdsl.ops.arithmetic import unbroadcast
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Gemm(Op):
     """`op(a) @ op(b) [+ c]` for matrices, where op transposes on demand: the kernel's own transposition costs nothing."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from deepdsl.initializers import Initializer, Ones, Zeros
@@ -11,10 +10,11 @@ from deepdsl.ops.arithmetic import Sqrt, add, div, extent, mul, plus, scaled, su
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.reductions import ReduceSum
 from deepdsl.ops.shaping import Reshape
+from deepdsl.record import record
 from deepdsl.registry import Entry, Number, option
 
 
-@dataclass(frozen=True)
+@record
 class BatchNorm(Layer):
     """`batch_norm`: z = gamma * (x - mean) / sqrt(variance + epsilon) + beta, per feature (per channel for images).
 
@@ -59,7 +59,7 @@ def _per_feature(features: int, rank: int) -> tuple[int, ...]:
     return (features, *[1] * (rank - 2))
 
 
-@dataclass(frozen=True)
+@record
 class BatchNormTraining(Op):
     """Normalization by the batch's own statistics.
 
@@ -129,7 +129,7 @@ class BatchNormTraining(Op):
         return to_x, to_gamma, to_beta
 
 
-@dataclass(frozen=True)
+@record
 class BatchNormInference(Op):
     """Normalization by the running statistics: inputs are x, gamma, beta, mean, variance."""
 

@@ -5,16 +5,15 @@ A resumed run draws what an uninterrupted one would have drawn, and so does any 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.initializers import stream_key
 from deepdsl.ir import Emitter, Node, Op, Type, Value
 from deepdsl.ops.layer import Scope
+from deepdsl.record import record
 
 STEP_PATH = "step"
 
 
-@dataclass(frozen=True)
+@record
 class UniformLike(Op):
     """Uniform numbers in [0, 1) in the shape of the first operand; the second is the step, a u32 scalar.
 
@@ -86,8 +85,9 @@ def step_counter(scope: Scope) -> Value:
     return cast(b, step, "u32")
 
 
-def uniform(scope: Scope, x: Value, use: int = 0) -> Value:
-    """Uniform numbers in the shape of x, their stream named by the scope's path; `use` tells shared uses apart."""
+def uniform(scope: Scope, x: Value) -> Value:
+    """Uniform numbers in the shape of x, their stream named by the scope's path; each use of a shared part has its own."""
+    use = scope.builder.draw(scope.path)
     key = stream_key(scope.seed, f"{scope.path}\0{use}", "random") & 0xFFFFFFFF
     return scope.builder.add(UniformLike(key), x, step_counter(scope))
 

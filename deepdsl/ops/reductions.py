@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from deepdsl.ir import Builder, Dim, Emitter, Node, Op, Shape, Type, Value
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Reduce(Op):
     """Base of reductions over `axes`."""
 
@@ -43,7 +43,7 @@ class Reduce(Op):
         return tuple(1 if axis in self.axes else dim for axis, dim in enumerate(shape))
 
 
-@dataclass(frozen=True)
+@record
 class ReduceSum(Reduce):
     onnx = "ReduceSum"
 
@@ -53,7 +53,7 @@ class ReduceSum(Reduce):
         return (b.add(BroadcastLike(), self._spread(b, grad, inputs[0]), inputs[0]),)
 
 
-@dataclass(frozen=True)
+@record
 class ReduceMean(Reduce):
     onnx = "ReduceMean"
 
@@ -67,7 +67,7 @@ class ReduceMean(Reduce):
         return (b.add(BroadcastLike(), each, x),)
 
 
-@dataclass(frozen=True)
+@record
 class ArgMax(Op):
     """The index of the largest element along an axis; the first of equals."""
 
@@ -89,7 +89,7 @@ def mean_all(b: Builder, x: Value) -> Value:
     return b.add(ReduceMean(tuple(range(x.type.rank))), x)
 
 
-@dataclass(frozen=True)
+@record
 class SumOfSquares(Reduce):
     """The sum of squares over axes, in one pass."""
 

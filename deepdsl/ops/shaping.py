@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.ir import Builder, Dim, Emitter, Node, Op, Shape, ShapeError, Type, Value, by_times
+from deepdsl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Reshape(Op):
     """The same elements in order, in another shape.  At most one dimension may be a symbol."""
 
@@ -25,7 +24,7 @@ class Reshape(Op):
         return (b.add(Reshape(inputs[0].type.shape), grad),)
 
 
-@dataclass(frozen=True)
+@record
 class BroadcastLike(Op):
     """The first operand, repeated along axes until it has the shape of the second."""
 
@@ -42,7 +41,7 @@ class BroadcastLike(Op):
         return unbroadcast(b, grad, inputs[0]), None
 
 
-@dataclass(frozen=True)
+@record
 class Concatenate(Op):
     """Operands one after another along an axis."""
 
@@ -78,7 +77,7 @@ def _size(value: Value, axis: int) -> int:
     return size
 
 
-@dataclass(frozen=True)
+@record
 class Split(Op):
     """Pieces of given sizes along an axis: the inverse of a concatenation."""
 

@@ -5,12 +5,13 @@ Spans take no part in equality, so two texts that say the same have equal trees.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from deepdsl.record import record
 from deepdsl.source import Span
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class Syntax:
     span: Span = field(compare=False, repr=False)
 
@@ -18,14 +19,14 @@ class Syntax:
 # Values: what stands behind a layer or an option ---------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Name(Syntax):
     """A single word where only a name may stand (what a `let` binds, the name of a model …)."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@record
 class Number(Syntax):
     """A number as it was written: `300`, `1e-3`, `-0.5`."""
 
@@ -39,7 +40,7 @@ class Number(Syntax):
             return float(self.text)
 
 
-@dataclass(frozen=True)
+@record
 class Percent(Syntax):
     """`20%`, the number 0.2."""
 
@@ -50,21 +51,21 @@ class Percent(Syntax):
         return float(self.text[:-1]) / 100
 
 
-@dataclass(frozen=True)
+@record
 class Size(Syntax):
     """`3x3`, `2x2x2`: a window or an image size."""
 
     sides: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@record
 class String(Syntax):
     """`"a file"`; `value` is without the quotes."""
 
     value: str
 
 
-@dataclass(frozen=True)
+@record
 class Path(Syntax):
     """A dotted name: `relu`, `body.dense_1`, `valid.loss`; also `true`, `false`, `in`, `none`."""
 
@@ -75,14 +76,14 @@ class Path(Syntax):
         return ".".join(self.parts)
 
 
-@dataclass(frozen=True)
+@record
 class List(Syntax):
     """`[a b c]`."""
 
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Call(Syntax):
     """`variance_scaling(scale=2 mode=fan_avg)`: a value that has options of its own."""
 
@@ -90,7 +91,7 @@ class Call(Syntax):
     args: tuple[Argument, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Binary(Syntax):
     """`depth - 1`, inside parentheses."""
 
@@ -102,7 +103,7 @@ class Binary(Syntax):
 Value = Number | Percent | Size | String | Path | List | Call | Binary
 
 
-@dataclass(frozen=True)
+@record
 class Keyword(Syntax):
     """`lr=1e-3`."""
 
@@ -110,7 +111,7 @@ class Keyword(Syntax):
     value: Value
 
 
-@dataclass(frozen=True)
+@record
 class Pair(Syntax):
     """`80:0.01`, a step of a piecewise schedule."""
 
@@ -124,7 +125,7 @@ Argument = Value | Keyword | Pair
 # Flows: what happens to a tensor, left to right ----------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Layer(Syntax):
     """`dense 300 init=he_normal`; also the bare name of a part, a block, an input or a bound value."""
 
@@ -132,7 +133,7 @@ class Layer(Syntax):
     args: tuple[Argument, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Repeat(Syntax):
     """`repeat 5 { … }`."""
 
@@ -140,7 +141,7 @@ class Repeat(Syntax):
     body: Body
 
 
-@dataclass(frozen=True)
+@record
 class Reuse(Syntax):
     """`reuse fashion.mlp.body match=strict`."""
 
@@ -148,7 +149,7 @@ class Reuse(Syntax):
     args: tuple[Argument, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Sum(Syntax):
     """`main + side`: two terms or more."""
 
@@ -158,7 +159,7 @@ class Sum(Syntax):
 Unit = Layer | Repeat | Reuse
 
 
-@dataclass(frozen=True)
+@record
 class Chain(Syntax):
     """`dense 300 | batch_norm | elu`: what stands first, then what it flows through.  A single unit is a chain too."""
 
@@ -166,14 +167,14 @@ class Chain(Syntax):
     rest: tuple[Unit, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Condition(Syntax):
     operator: str  # == != < <= > >=
     left: Value
     right: Value
 
 
-@dataclass(frozen=True)
+@record
 class Choose(Syntax):
     """`if stride == 1 then in else in | conv …`."""
 
@@ -188,7 +189,7 @@ Flow = Chain | Choose
 # Statements of a body -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Input(Syntax):
     """`input image[28 28]`."""
 
@@ -197,7 +198,7 @@ class Input(Syntax):
     args: tuple[Argument, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Default(Syntax):
     """`default dense init=he_normal`."""
 
@@ -205,7 +206,7 @@ class Default(Syntax):
     args: tuple[Argument, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Let(Syntax):
     """`let classes = 10`."""
 
@@ -213,7 +214,7 @@ class Let(Syntax):
     value: Value
 
 
-@dataclass(frozen=True)
+@record
 class Part(Syntax):
     """`part body { … }`: a named piece, one set of weights."""
 
@@ -221,7 +222,7 @@ class Part(Syntax):
     body: Body
 
 
-@dataclass(frozen=True)
+@record
 class Bind(Syntax):
     """`a = left | tower`."""
 
@@ -232,7 +233,7 @@ class Bind(Syntax):
 Statement = Input | Default | Let | Part | Bind | Chain | Choose
 
 
-@dataclass(frozen=True)
+@record
 class Body(Syntax):
     statements: tuple[Statement, ...]
 
@@ -240,7 +241,7 @@ class Body(Syntax):
 # Items of a file ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Use(Syntax):
     """`use "fashion.dnn" as fashion weights="runs/fashion"`."""
 
@@ -249,26 +250,26 @@ class Use(Syntax):
     args: tuple[Argument, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Parameter(Syntax):
     name: Name
     default: Value | None
 
 
-@dataclass(frozen=True)
+@record
 class Block(Syntax):
     name: Name
     parameters: tuple[Parameter, ...]
     body: Body
 
 
-@dataclass(frozen=True)
+@record
 class Model(Syntax):
     name: Name
     body: Body
 
 
-@dataclass(frozen=True)
+@record
 class Row(Syntax):
     """A line of a data, train, phase or export section: a word and its arguments."""
 
@@ -276,26 +277,26 @@ class Row(Syntax):
     args: tuple[Argument, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Phase(Syntax):
     name: Name
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Data(Syntax):
     name: Name
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Train(Syntax):
     model: Path
     data: Name
     rows: tuple[Row | Phase, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Export(Syntax):
     model: Path
     rows: tuple[Row, ...]
@@ -304,6 +305,6 @@ class Export(Syntax):
 Item = Use | Let | Default | Block | Model | Data | Train | Export
 
 
-@dataclass(frozen=True)
+@record
 class File(Syntax):
     items: tuple[Item, ...]

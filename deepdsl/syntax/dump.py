@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 
-from deepdsl.syntax.ast import Syntax
+from deepdsl.record import fields_of
+from deepdsl.syntax.ast import String, Syntax
+
+# The fields that hold several simple things, and what stands between these.
+_BETWEEN = {"parts": ".", "sides": "x"}
 
 
 def dump(file: Syntax) -> str:
@@ -16,29 +19,20 @@ def dump(file: Syntax) -> str:
 def _lines(node: Syntax, label: str, depth: int) -> Iterator[str]:
     facts: list[str] = []
     below: list[tuple[str, Syntax]] = []
-    for each in fields(node):
+    for each in fields_of(node):
         value = getattr(node, each.name)
         if each.name == "span" or value is None:
             continue
         if isinstance(value, Syntax):
             below.append((each.name, value))
-        elif isinstance(value, tuple) and any(isinstance(item, Syntax) for item in value):
-            below += [("", item) for item in value]
+        elif each.name in _BETWEEN:
+            facts.append(_BETWEEN[each.name].join(map(str, value)))
         elif isinstance(value, tuple):
-            if value:
-                facts.append(_tuple(each.name, value))
+            below += [("", item) for item in value]
         else:
-            facts.append(_quoted(value))
+            facts.append(repr(value) if isinstance(node, String) else str(value))
     head = f"{label}: " if label else ""
     line, column = node.span.line, node.span.column
     yield " ".join([f"{'  ' * depth}{head}{type(node).__name__}", *facts, f"{line}:{column}"])
     for name, child in below:
         yield from _lines(child, name, depth + 1)
-
-
-def _tuple(name: str, value: tuple[object, ...]) -> str:
-    return ("." if name == "parts" else "x").join(str(item) for item in value)
-
-
-def _quoted(value: object) -> str:
-    return str(value)

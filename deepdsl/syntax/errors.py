@@ -6,14 +6,11 @@ found, what it would have accepted there, and the words around.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 
-from lark.exceptions import UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedInput
 
-from deepdsl.diagnostics import closest
 from deepdsl.diagnostics.structure import (
     ComputedBare,
     DanglingPipe,
@@ -33,107 +30,21 @@ from deepdsl.diagnostics.syntax import (
 )
 from deepdsl.source import Span
 from deepdsl.syntax.expected import ITEMS, expected, found_words
-from deepdsl.syntax.repair import Edit, Finding, blank, blank_statement, mended_line, short
-from deepdsl.syntax.scan import Layout, Statement, Token
+from deepdsl.syntax.failure import Failure, locate
+from deepdsl.syntax.repair import Edit, Finding, blank, blank_statement, short
+from deepdsl.syntax.scan import Layout, Statement
 from deepdsl.syntax.tree import RESERVED
 from deepdsl.syntax.words import wrapped
 
-_NOTHING = Token("end", "", 0, 0)
 _BODY_WORDS = ("input", "default", "let", "part")
 
 
-@dataclass
-class Failure:
-    """A place where the parser could not go on."""
-
-    layout: Layout
-    index: (
-        int | None
-    )  # what it found, as a position in the layout's tokens; None at a line's or the text's end
-    before: int | None  # the token before that
-    at_end: bool  # of the whole text
-    accepts: frozenset[str]
-
-    @property
-    def found(self) -> Token:
-        return self.layout.tokens[self.index] if self.index is not None else _NOTHING
-
-    @property
-    def previous(self) -> Token:
-        return self.layout.tokens[self.before] if self.before is not None else _NOTHING
-
-    @property
-    def stops(self) -> bool:
-        """Whether the statement ends here, rightly or not."""
-        return self.index is None or self.found.text in (";", "}")
-
-    @property
-    def span(self) -> Span:
-        if self.index is not None:
-            return self.layout.span(self.index)
-        end = self.previous.end
-        return Span(self.layout.source, end, end)
-
-    @cached_property
-    def statement(self) -> Statement | None:
-        """The statement that is faulty; at its end, the one that has just been read."""
-        place = self.before if self.stops else self.index
-        return self.layout.statement_of[place] if place is not None else None
-
-    @property
-    def place(self) -> int:
-        """Where in its statement the found token stands."""
-        assert self.statement is not None
-        assert self.index is not None
-        return bisect_left(self.statement.tokens, self.index)
-
-    @property
-    def first_word(self) -> str:
-        return self.layout.tokens[self.statement.tokens[0]].text if self.statement else ""
-
-    def mended(self, *changes: tuple[int, int, str]) -> str:
-        return mended_line(self.layout.source, changes[0][0], *changes)
-
-    def rest(self) -> tuple[Edit, ...]:
-        """Blank out the faulty statement, or only what is too much behind a whole one."""
-        if self.statement is None:
-            found = self.found if self.index is not None else self.previous
-            return (blank(self.layout, found.start, found.end),)
-        end = self.layout.extent(self.statement)[1]
-        if not self.stops and self.accepts & {"_SEP", "$END"} and self.found.start < end:
-            return (blank(self.layout, self.found.start, end),)
-        return (blank_statement(self.layout, self.statement),)
-
-
 def explain(layout: Layout, error: UnexpectedInput) -> Finding:
-    failure = _failure(layout, error)
+    failure = locate(layout, error)
     for rule in RULES:
         if (finding := rule(failure)) is not None:
             return finding
     raise AssertionError("the last rule takes everything")
-
-
-def _failure(layout: Layout, error: UnexpectedInput) -> Failure:
-    accepts: frozenset[str] = frozenset()
-    at_end = False
-    start = error.pos_in_stream or 0
-    if isinstance(error, UnexpectedToken):
-        accepts = frozenset(error.accepts or ())
-        at_end = error.token.type == "$END"
-        # These two take the line ends before them along.
-        trailing = {"_PIPE": 1, "_ELSE": 4}.get(error.token.type)
-        if trailing and error.token.end_pos is not None:
-            start = error.token.end_pos - trailing
-    if at_end:
-        start = len(layout.text)
-    index = bisect_left(layout.tokens, start, key=lambda token: token.start)
-    if index and layout.tokens[index - 1].end > start:
-        index -= 1
-    before = layout.before(index)
-    while index < len(layout.tokens) and layout.tokens[index].kind == "comment":
-        index += 1
-    ended = index >= len(layout.tokens) or layout.tokens[index].kind == "newline"
-    return Failure(layout, None if ended else index, before, at_end, accepts)
 
 
 # The rules ---------------------------------------------------------------------------------------
@@ -141,7 +52,9 @@ def _failure(layout: Layout, error: UnexpectedInput) -> Failure:
 
 def comma(failure: Failure) -> Finding | None:
     layout, statement = failure.layout, failure.statement
-    if failure.found.text != "," or failure.first_word == "block" or statement is None:
+    if failure.found.text != "," or "NUMBER" not in failure.accepts or statement is None:
+        return None
+    if failure.previous.kind == "mark" and failure.previous.text not in (")", "]"):
         return None
     tokens = [layout.tokens[i] for i in statement.tokens if layout.tokens[i].text == ","]
     changes = [
@@ -177,7 +90,7 @@ def colon(failure: Failure) -> Finding | None:
 
 
 def reserved_name(failure: Failure) -> Finding | None:
-    if failure.found.text != "=" or failure.previous.text not in RESERVED:
+    if failure.found.text != "=" or failure.previous.text not in RESERVED - {"let"}:
         return None
     assert failure.before is not None
     span = failure.layout.span(failure.before)
@@ -243,7 +156,7 @@ def no_brace(failure: Failure) -> Finding | None:
         # The brace stands on the next line: pull that up.
         edits: tuple[Edit, ...] = (Edit(end, *_joined(layout, end, following)),)
     else:
-        edits = failure.rest()
+        edits = (*failure.rest(), *_set_in_below(layout, statement))
     if layout.tokens[head].text == "repeat" and not failure.stops:
         last = layout.tokens[statement.tokens[-1]].end
         mended = failure.mended((end, end, " {"), (last, last, " }"))
@@ -251,6 +164,16 @@ def no_brace(failure: Failure) -> Finding | None:
         mended = ""
     whole = mended or f"{short(what)} {{"
     return Finding(MissingOpeningBrace(Span(layout.source, start, end), short(what), whole), edits)
+
+
+def _set_in_below(layout: Layout, header: Statement) -> Iterator[Edit]:
+    """Blank out what was meant to stand in the braces: the lines below that are set in deeper."""
+    margin = layout.span(header.tokens[0]).column
+    below = [each for each in header.frame.statements if each.tokens[0] > header.tokens[0]]
+    for statement in below:
+        if layout.span(statement.tokens[0]).column <= margin:
+            break
+        yield blank_statement(layout, statement)
 
 
 def _joined(layout: Layout, start: int, following: int) -> tuple[int, str]:
@@ -290,7 +213,7 @@ def computed(failure: Failure) -> Finding | None:
         return None
     layout, place = failure.layout, failure.place
     operand = failure.previous.kind in ("name", "number") or failure.previous.text == ")"
-    if failure.found.text in ("*", "/", "-") and operand:
+    if failure.found.text in ("+", "*", "/", "-") and operand:
         operator = place
     elif (failure.previous.text == "-" and failure.found.text not in (")", "|", "=")) or (
         failure.previous.text == "+" and failure.found.kind == "number"
@@ -326,21 +249,26 @@ def run_on(failure: Failure) -> Finding | None:
 
 def misplaced_section(failure: Failure) -> Finding | None:
     """`prat body {` and `data x {` in a body: grammatical up to the brace."""
-    if failure.found.text != "{" or failure.statement is None or failure.accepts <= {"LBRACE"}:
+    layout, statement = failure.layout, failure.statement
+    if failure.found.text != "{" or statement is None or statement.frame is layout.file:
         return None
     word = failure.first_word
-    span = failure.layout.span(failure.statement.tokens[0])
+    span = layout.span(statement.tokens[0])
     words = ("phase",) if "_PIPE" not in failure.accepts else ("part", "repeat")
     if word in ITEMS:
         advice = f"`{word}` stands at the margin, outside of all braces"
-    elif near := closest(word, words):
+    elif near := _near(word, words):
         advice = f"did you mean `{near}`?"
     else:
         return None
     diagnostic = UnexpectedText(
         span, f"`{short(word)}` before a `{{`", expected_words(words), advice
     )
-    return Finding(diagnostic, (blank_statement(failure.layout, failure.statement),))
+    return Finding(diagnostic, (blank_statement(layout, statement),))
+
+
+def _near(word: str, words: tuple[str, ...]) -> str | None:
+    return next(iter(get_close_matches(word.lower(), words, n=1, cutoff=0.7)), None)
 
 
 def expected_words(words: tuple[str, ...]) -> str:
@@ -356,8 +284,10 @@ def anything_else(failure: Failure) -> Finding | None:
 def _advice(failure: Failure) -> str:
     found, accepts = failure.found, failure.accepts
     if "MODEL" in accepts and found.kind == "name":
-        near = closest(found.text, ITEMS)
+        near = _near(found.text, ITEMS)
         return f"did you mean `{near}`?" if near else "layers stand in a `model NAME { … }`"
+    if found.text == "{" and failure.previous.text == "repeat":
+        return "say how often: `repeat 5 { … }`"
     if found.text == ")" or found.text == "]":
         opening = "(" if found.text == ")" else "["
         return f"there is no `{opening}` for it" if "_SEP" in accepts else ""

@@ -15,8 +15,8 @@ _END = frozenset({"_SEP", "$END", "RBRACE"})
 # What stands at the beginning of a line.
 _BEGINNINGS = ("an item such as `model`", "a layer", "a row")
 
-# What goes on inside of a value or a name; naming it as well would only distract.
-_INNER = frozenset({"_DOT", "EQUAL", "_COLON"})
+# What makes more of the value before it; naming that as well would only distract.
+_INNER = frozenset({"EQUAL", "_COLON"})
 
 # Sets of terminals that together are one thing to a reader, the larger before the smaller.
 _GROUPS: tuple[tuple[frozenset[str], str], ...] = (
@@ -70,8 +70,11 @@ def expected(accepts: frozenset[str]) -> str:
             left -= terminals
             options = terminals is _VALUE and bool(left & (_END | {"RPAR"}))
             phrases.append("a value, an option" if options else phrase)
+    left.discard("_DOT")
     if phrases or left & _END:
         left -= _INNER
+    if "COMPARE" in left and "an operator" in phrases:
+        phrases.remove("an operator")
     if "NAME" in left and "RBRACE" in left:
         left.discard("NAME")
         phrases.append("a row")

@@ -47,6 +47,7 @@ class Line:
     blank_before: bool
     frame: Frame  # around its first token
     comment_group: Group | None = None
+    comment_gap: int = 0  # the blanks that stood before its comment
 
 
 @dataclass
@@ -125,8 +126,9 @@ def _line(
         for index in kept
     ]
     column = comment.start - start if comment else 0
+    gap = comment.start - layout.tokens[kept[-1]].end if comment and kept else 0
     margin = cells[0].column if cells else column
-    return Line(cells, comment, margin, column, blank, frame)
+    return Line(cells, comment, margin, column, blank, frame, comment_gap=gap)
 
 
 def _tabulate(made: Sheet) -> None:

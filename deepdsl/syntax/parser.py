@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 from threading import Lock
@@ -68,15 +67,10 @@ def _attempt(source: Source, text: str) -> tuple[ast.File | None, list[Finding]]
     if findings := list(not_text(source)):
         return None, findings
     layout = Layout(source, text)
-    for check in (too_deep, mismatches, _wrong_words):
+    for check in (too_deep, mismatches, *CHECKS):
         if findings := list(islice(check(layout), _MOST)):
             return None, findings
     return _parse(layout)
-
-
-def _wrong_words(layout: Layout) -> Iterator[Finding]:
-    for check in CHECKS:
-        yield from check(layout)
 
 
 def _parse(layout: Layout) -> tuple[ast.File | None, list[Finding]]:

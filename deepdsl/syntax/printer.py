@@ -118,8 +118,10 @@ class _Placing:
         return column if cell.group is None else self._aligned(cell.group.whole(), column)
 
     def _comment_column(self, line: Line, end: int, margin: int) -> int:
-        column = max(end + _BEFORE_COMMENT, line.comment_column - line.margin + margin)
+        column = end + _BEFORE_COMMENT
         group = line.comment_group
+        if group is not None or line.comment_gap > _BEFORE_COMMENT:
+            column = max(column, line.comment_column - line.margin + margin)
         return column if group is None else self._aligned(group, column)
 
     def _aligned(self, group: Group, column: int) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from deepdsl.diagnostics import Diagnostic
+from deepdsl.record import record
 from deepdsl.source import Source
 from deepdsl.syntax.scan import Layout, Statement
 
@@ -15,7 +15,7 @@ _LINE = 90
 _VISIBLE = re.compile(r"[^ \t\r\n]+")
 
 
-@dataclass(frozen=True)
+@record
 class Edit:
     """Put `text`, which is as long, in the place of the characters `start` up to `end`."""
 
@@ -24,7 +24,7 @@ class Edit:
     text: str
 
 
-@dataclass(frozen=True)
+@record
 class Finding:
     """A diagnostic, and the edits after which the rest of the text can be judged by itself."""
 

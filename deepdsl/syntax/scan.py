@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -40,7 +39,6 @@ class Token(NamedTuple):
     end: int
 
 
-@dataclass
 class Statement:
     """The tokens between two separators on one level of braces.
 
@@ -48,18 +46,19 @@ class Statement:
     what stands inside does not.
     """
 
-    frame: Frame
-    tokens: list[int] = field(default_factory=list)
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.tokens: list[int] = []
 
 
-@dataclass
 class Frame:
     """What stands between two braces, or the whole file."""
 
-    opening: int | None  # the `{`, as a position in `Layout.tokens`
-    parent: Statement | None  # the statement with that `{`
-    statements: list[Statement] = field(default_factory=list)
-    closing: int | None = None
+    def __init__(self, opening: int | None, parent: Statement | None) -> None:
+        self.opening = opening  # the `{`, as a position in `Layout.tokens`
+        self.parent = parent  # the statement with that `{`
+        self.statements: list[Statement] = []
+        self.closing: int | None = None
 
 
 class Layout:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from deepdsl.diagnostics import Diagnostic
 from deepdsl.diagnostics.structure import KeywordAsName
+from deepdsl.record import changed
 from deepdsl.source import Source, Span
 from deepdsl.syntax import ast
 
@@ -155,7 +155,7 @@ class Builder:
         return ast.List(tuple(matched[1:-1]), span=self._span(matched))
 
     def group(self, matched: Matched) -> ast.Value:
-        return replace(matched[1], span=self._span(matched))  # type: ignore[no-any-return]
+        return changed(matched[1], span=self._span(matched))  # type: ignore[no-any-return]
 
     def binary(self, matched: Matched) -> ast.Binary:
         left, operator, right = matched
@@ -165,7 +165,7 @@ class Builder:
         minus, value = matched
         span = self._span(matched)
         if isinstance(value, ast.Number | ast.Percent) and not value.text.startswith("-"):
-            return replace(value, text="-" + value.text, span=span)
+            return changed(value, text="-" + value.text, span=span)
         zero = ast.Number("0", span=Span(self.source, minus.start_pos, minus.end_pos))
         return ast.Binary("-", zero, value, span=span)
 

@@ -93,7 +93,9 @@ def _around(layout: Layout, index: int) -> Edit:
 def open_strings(layout: Layout) -> Iterator[Finding]:
     for index, token in enumerate(layout.tokens):
         if token.kind == "open_string":
-            diagnostic = UnclosedString(layout.span(index), short(token.text, 60) + '"')
+            # A file name with a blank is rarer than an option behind a file name.
+            mended = short(token.text.split(" ")[0], 60) + '"'
+            diagnostic = UnclosedString(layout.span(index), mended)
             yield Finding(diagnostic, (_around(layout, index),))
 
 
@@ -140,13 +142,14 @@ def foreign_comments(layout: Layout) -> Iterator[Finding]:
     for index, token in enumerate(layout.tokens):
         if token.kind == "slashes":
             start = Span(layout.source, token.start, token.start + 2)
-            diagnostic = ForeignComment(start, short(token.text, 60))
+            text = short(token.text.lstrip("/"), 60)
             edits = [blank(layout, token.start, token.end)]
             statement = layout.statement_of[index]
             if statement is not None and _unclosed(layout, statement):
                 # The other half of a bracket stands behind the slashes: `(7 // 2)`.
                 edits.append(blank_statement(layout, statement))
-            yield Finding(diagnostic, tuple(edits))
+                text = ""
+            yield Finding(ForeignComment(start, text), tuple(edits))
 
 
 def arrows(layout: Layout) -> Iterator[Finding]:
@@ -274,11 +277,12 @@ def _signed(layout: Layout, minus: int) -> bool:
 
 def wrapped(layout: Layout, statement: Statement, place: int) -> str:
     """The line around an operator, with parentheses round what is computed."""
-    if len(statement.tokens) > _SHOWN:
+    if not 0 < place < len(statement.tokens) - 1 or len(statement.tokens) > _SHOWN:
         return ""
     tokens = [layout.tokens[index] for index in statement.tokens]
     first = last = place
-    if place and not (tokens[place - 1].kind == "mark" and tokens[place - 1].text in "=[(|+:"):
+    sign = not layout.glued(statement.tokens[place]) and layout.glued(statement.tokens[place] + 1)
+    if not sign and not (tokens[place - 1].kind == "mark" and tokens[place - 1].text in "=[(|+:"):
         first = _operand(layout, statement, place - 1, -1)
     while last < len(tokens) and tokens[last].text in ("+", "-", "*", "/"):
         if last + 1 >= len(tokens):

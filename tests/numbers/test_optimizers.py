@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import OPTIMIZERS, OptimizerSample
+from samples import OPTIMIZERS, OptimizerSample, adam_rule, sgd_rule
 from workbench import Training, near, training_file
 
 from deepdsl.step import SMALL
@@ -45,16 +45,11 @@ def test_fifty_steps_of_the_rule(sample: OptimizerSample) -> None:
 
 
 def _without_decay(sample: OptimizerSample) -> Any:
-    """The rule for biases: the row of the same optimizer, its decay left out."""
-    from dataclasses import replace
-
-    import samples
-
-    options = sample.optimizer
-    bare = replace(options, weight_decay=0.0)  # type: ignore[call-arg]
-    if options.name == "sgd":
-        return samples._sgd(bare.lr, bare.momentum, bare.nesterov)  # type: ignore[attr-defined]
-    return samples._adam(bare.lr)
+    """The rule for biases: that of the row with the same optimizer and no decay."""
+    options = {s.name: getattr(sample.optimizer, s.name) for s in sample.optimizer.signature()}
+    if sample.optimizer.name == "sgd":
+        return sgd_rule(options["lr"], options["momentum"], options["nesterov"])
+    return adam_rule(options["lr"])
 
 
 def test_gradient_descent_on_a_quadratic_in_closed_form() -> None:

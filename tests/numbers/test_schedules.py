@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from samples import SCHEDULES, ScheduleSample
-from workbench import Training, near, reference, training_file
+from workbench import Training, near, task, training_file
 
+from deepdsl.backend import open_backend
+from deepdsl.emit import emit
 from deepdsl.ir import Builder, Type
 from deepdsl.ops.arithmetic import cast
-from deepdsl.optimizers import Sgd
 from deepdsl.rows import Clip
-from deepdsl.schedules import Schedule
+from deepdsl.schedules import Exponential, Piecewise, Schedule
 from deepdsl.step import _rates
 
 LR = 0.3
@@ -19,17 +20,14 @@ LR = 0.3
 
 def rates(schedule: Schedule, steps: int, steps_per_epoch: int) -> list[float]:
     """The rate at each step from 0, by the part of the step graph that makes it."""
-    from dataclasses import replace
-
-    from workbench import task
-
-    base = task(training_file("input x[1]\n dense 1", "loss mean_squared_error"))
-    training = replace(base.training, optimizer=Sgd(lr=LR), schedule=schedule)
+    rows = f"loss mean_squared_error; optimizer sgd lr={LR}; schedule {schedule.show()}"
+    training = task(training_file("input x[1]\n dense 1", rows))
+    assert training.training.schedule == schedule
     b = Builder()
     done = cast(b, b.input("done", Type((), "i64")), "f64")
-    made = _rates(b, replace(base, training=training), done, done, steps_per_epoch)
-    graph = b.graph({"lr": made.lr})
-    return [float(reference(graph, {"done": np.array(t)})["lr"]) for t in range(steps)]
+    made = _rates(b, training, done, done, steps_per_epoch)
+    runner = open_backend("cpu", 1).runner(emit(b.graph({"lr": made.lr}), "rate").serialize())
+    return [float(runner.run({"done": np.array(t)})["lr"]) for t in range(steps)]
 
 
 @pytest.mark.parametrize("sample", SCHEDULES, ids=lambda s: s.schedule.show())
@@ -43,8 +41,6 @@ def test_rate_at_each_step(sample: ScheduleSample, epoch: int) -> None:
 @pytest.mark.parametrize("epoch", [49, 98, 103, 107, 161])
 def test_jumps_fall_on_the_first_step_of_an_epoch(epoch: int) -> None:
     """1/49 * 49 is below 1 in floating point: time must be divided, not multiplied."""
-    from deepdsl.schedules import Exponential, Piecewise
-
     for schedule in (
         Piecewise(((0.0, 1.0), (1.0, 0.5))),
         Exponential(factor=0.5, every=1.0, staircase=True),

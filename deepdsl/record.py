@@ -1,0 +1,117 @@
+"""Frozen records: what `dataclass(frozen=True)` gives, without compiling methods for each class.
+
+There are some two hundred small classes here (syntax nodes, operations, diagnostics), and `dnnc check` imports most of them.
+`dataclass` writes and compiles source for each, about a millisecond a class; here the methods are shared and read
+the fields from a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, FrozenInstanceError, field
+from typing import Any, TypeVar, dataclass_transform, overload
+
+T = TypeVar("T")
+
+_TABLE = "__record_fields__"
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
+@overload
+def record(cls: type[T], /) -> type[T]: ...
+@dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
+@overload
+def record(*, kw_only: bool = False, eq: bool = True) -> Callable[[type[T]], type[T]]: ...
+def record(cls: type[T] | None = None, /, *, kw_only: bool = False, eq: bool = True) -> Any:
+    """Make a class a frozen record of its annotated fields; a field is as in `dataclasses`."""
+    if cls is None:
+        return lambda made: _record(made, kw_only, eq)
+    return _record(cls, kw_only, eq)
+
+
+def _record(cls: type[T], kw_only: bool, eq: bool) -> type[T]:
+    own: dict[str, Field[Any]] = {}
+    for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+        if str(annotation).startswith(("ClassVar", "typing.ClassVar")):
+            continue
+        given = cls.__dict__.get(name, MISSING)
+        made: Field[Any] = given if isinstance(given, Field) else field(default=given)
+        made.name = name
+        if made.kw_only is MISSING:
+            made.kw_only = kw_only
+        own[name] = made
+        if made.default is not MISSING:
+            setattr(cls, name, made.default)
+        elif isinstance(given, Field):
+            delattr(cls, name)
+    inherited: dict[str, Field[Any]] = {}
+    for base in reversed(cls.__mro__[1:]):
+        inherited.update(base.__dict__.get(_TABLE, {}))
+    setattr(cls, _TABLE, {**inherited, **own})
+    methods: dict[str, Any] = {"__init__": _init, "__setattr__": _frozen, "__delattr__": _frozen}
+    if eq:
+        methods.update({"__eq__": _eq, "__hash__": _hash})
+    for name, method in methods.items():
+        setattr(cls, name, method)
+    if "__repr__" not in cls.__dict__:
+        cls.__repr__ = _repr  # type: ignore[method-assign]
+    return cls
+
+
+def fields_of(record_or_class: Any) -> tuple[Field[Any], ...]:
+    """The fields of a record, those of its bases first."""
+    table: Mapping[str, Field[Any]] = getattr(record_or_class, _TABLE)
+    return tuple(table.values())
+
+
+def changed(record: T, **values: Any) -> T:
+    """The record with some fields given other values."""
+    before = {f.name: getattr(record, f.name) for f in fields_of(record)}
+    return type(record)(**{**before, **values})
+
+
+def _init(self: Any, *args: Any, **kwargs: Any) -> None:
+    table: Mapping[str, Field[Any]] = getattr(self, _TABLE)
+    values = self.__dict__
+    places = [name for name, f in table.items() if not f.kw_only]
+    if len(args) > len(places):
+        raise TypeError(f"{type(self).__name__} takes {len(places)} values, not {len(args)}")
+    values.update(zip(places, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in table or name in values:
+            raise TypeError(f"{type(self).__name__} cannot take `{name}`")
+        values[name] = value
+    for name, f in table.items():
+        if name in values:
+            continue
+        if f.default_factory is not MISSING:
+            values[name] = f.default_factory()
+        elif f.default is MISSING:
+            raise TypeError(f"{type(self).__name__} needs `{name}`")
+        else:
+            values[name] = f.default
+
+
+def _frozen(self: Any, name: str, value: Any = None) -> None:
+    raise FrozenInstanceError(f"{type(self).__name__}.{name} cannot be changed")
+
+
+def _key(self: Any) -> tuple[Any, ...]:
+    table: Mapping[str, Field[Any]] = getattr(self, _TABLE)
+    return tuple(self.__dict__[name] for name, f in table.items() if f.compare)
+
+
+def _eq(self: Any, other: object) -> Any:
+    if other.__class__ is not self.__class__:
+        return NotImplemented
+    return _key(self) == _key(other)
+
+
+def _hash(self: Any) -> int:
+    return hash((type(self), _key(self)))
+
+
+def _repr(self: Any) -> str:
+    table: Mapping[str, Field[Any]] = getattr(self, _TABLE)
+    told = ", ".join(f"{name}={self.__dict__[name]!r}" for name, f in table.items() if f.repr)
+    return f"{type(self).__qualname__}({told})"
