@@ -1,6 +1,6 @@
-"""The spine: text to program, program and data to a task, task to the graphs and the state that a host trains with.
+"""The spine: program and data to a job, a job to the graphs and the state that a host trains with.
 
-Nothing here imports onnx or NumPy until a graph is written or data is read, so that checking a file stays quick.
+onnx and NumPy are imported when a graph is written or data is read, and not before.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepdsl.analysis import Model, Program, Training, analyse
+from deepdsl.analysis import Program, Training
 from deepdsl.data.request import Split, TargetSpec
-from deepdsl.diagnostics import Diagnostic, DnnError, Report
-from deepdsl.lints import allowed, lint
+from deepdsl.diagnostics import DnnError
+from deepdsl.frontend import check, load_program, model_of, read_source, training_of
 from deepdsl.losses import Target
 from deepdsl.lower import TARGET
 from deepdsl.source import Source
 from deepdsl.step import Task, evaluation_graph, inference_graph, step_graph
-from deepdsl.syntax.parser import parse_partial
 from deepdsl.version import VERSION
 
 if TYPE_CHECKING:
@@ -31,51 +30,23 @@ if TYPE_CHECKING:
 
     State = Mapping[str, NDArray[Any]]
 
+__all__ = [
+    "Artifacts",
+    "Job",
+    "build",
+    "check",
+    "initial_state",
+    "load_program",
+    "model_of",
+    "open_job",
+    "read_source",
+    "spec_hash",
+    "training_of",
+    "wanted_target",
+    "write_artifacts",
+]
+
 FORMAT = 1
-
-
-def check(source: Source, data_given: bool = False) -> tuple[Program | None, Report]:
-    """Everything that can be known of a text without reading data: the program, if there is one, and all diagnostics.
-
-    With `data_given` the file need not say where its data is.
-    """
-    report = Report()
-    file, problems = parse_partial(source)
-    report.extend(problems)
-    program = None
-    if file is not None:
-        own = Report()
-        program = analyse(file, own, data_given)
-        report.extend(own)
-        if not own.has_errors:
-            report.extend(lint(program))
-    kept = Report()
-    kept.extend(allowed(report))
-    return program, kept
-
-
-def load_program(
-    source: Source, data_given: bool = False
-) -> tuple[Program, tuple[Diagnostic, ...]]:
-    """The program and its warnings, or DnnError with everything that is wrong."""
-    program, report = check(source, data_given)
-    report.raise_if_errors()
-    assert program is not None
-    return program, tuple(report)
-
-
-def read_source(path: Path) -> Source:
-    """The text of a file, or DnnError with NoSuchFile."""
-    from deepdsl.diagnostics.files import CannotRead
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        reason = f"it is not UTF-8 text (byte {error.start})"
-        raise DnnError([CannotRead(None, str(path), reason)]) from error
-    except OSError as error:
-        raise DnnError([CannotRead(None, str(path), (error.strerror or "").lower())]) from error
-    return Source(str(path), text.removeprefix("\ufeff"))
 
 
 # Data meets program ---------------------------------------------------------------------------------------
@@ -289,24 +260,3 @@ def write_artifacts(artifacts: Artifacts, folder: Path) -> None:
         write_atomically(folder / file, model.serialize())
     text = json.dumps(artifacts.manifest, indent=2, ensure_ascii=False) + "\n"
     write_atomically(folder / "manifest.json", text.encode())
-
-
-def training_of(program: Program, model: str | None) -> Training:
-    """The training that is meant: the only one, or that of the model named."""
-    from deepdsl.diagnostics.files import NoTraining
-
-    found = [t for t in program.trainings if model in (None, t.model)]
-    if len(found) != 1:
-        names = tuple(dict.fromkeys(t.model for t in program.trainings))
-        raise DnnError([NoTraining(None, model or "", names)])
-    return found[0]
-
-
-def model_of(program: Program, name: str | None) -> Model:
-    from deepdsl.diagnostics.files import NoModel
-
-    if name is None and len(program.models) == 1:
-        return next(iter(program.models.values()))
-    if name is None or name not in program.models:
-        raise DnnError([NoModel(None, name or "", tuple(program.models))])
-    return program.models[name]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from deepdsl.compiler import Job
 from deepdsl.diagnostics.runtime import NotFinite
 from deepdsl.emit import emit
 from deepdsl.ir import Graph, Param, Value
+from deepdsl.record import changed
 from deepdsl.step import step_with_gradients
 from deepdsl.trainer import NumbersWentWrong
 
@@ -31,8 +31,8 @@ def first_bad_tensor(
     graph, gradients = step_with_gradients(job.task, job.steps_per_epoch)
     told = {g: f"the gradient of `{p.name}`" for p, g in gradients.items()}
     values = [v for node in graph.nodes for v in node.outputs if v.type.dtype in ("f32", "f64")]
-    watched = replace(graph, outputs={f"watch:{i}": v for i, v in enumerate(values)}, updates={})
-    watched = replace(watched, params=_read_by(watched))
+    watched = changed(graph, outputs={f"watch:{i}": v for i, v in enumerate(values)}, updates={})
+    watched = changed(watched, params=_read_by(watched))
     made = backend.runner(emit(watched, "watch").serialize()).run({**wrong.before, **wrong.batch})
     for i, value in enumerate(values):
         if found := bad(made[f"watch:{i}"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from deepdsl.fold import fold_batch_norms
 from deepdsl.initializers import stream
 from deepdsl.ir import Graph
 from deepdsl.passes import prune
+from deepdsl.record import changed
 from deepdsl.runs import Trained
 from deepdsl.step import Task, evaluation_graph, inference_graph
 from deepdsl.version import VERSION
@@ -121,9 +122,9 @@ def difference(run: Trained, graph: Graph, exported: bytes) -> float:
 
 def _only(graph: Graph, key: str) -> Graph:
     """The part of a graph that makes one output, with the inputs that it reads."""
-    part = prune(replace(graph, outputs={key: graph.outputs[key]}, updates={}))
+    part = prune(changed(graph, outputs={key: graph.outputs[key]}, updates={}))
     read = {v for node in part.nodes for v in node.inputs}
-    return replace(part, inputs=tuple(v for v in part.inputs if v in read))
+    return changed(part, inputs=tuple(v for v in part.inputs if v in read))
 
 
 def plausible(run: Trained, name: str, shape: tuple[int, ...]) -> Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from deepdsl.ir import Graph, Node, Param, Value
 from deepdsl.ops.linear import Gemm
 from deepdsl.ops.normalization import BatchNormInference
 from deepdsl.passes import prune
+from deepdsl.record import changed
 
 Array = NDArray[Any]
 
@@ -77,8 +78,8 @@ def fold_batch_norms(graph: Graph, weights: Mapping[str, Array]) -> tuple[Graph,
                 nodes = [new if n is old[-1] else n for n in nodes if n not in old[:-1]]
                 producers.update(dict.fromkeys(new.outputs, new))
                 folded += 1
-        graph = replace(graph, nodes=tuple(nodes))
-    graph = replace(graph, params=tuple(state.params.values()))
+        graph = changed(graph, nodes=tuple(nodes))
+    graph = changed(graph, params=tuple(state.params.values()))
     return prune(graph), state.weights, folded
 
 

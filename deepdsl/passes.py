@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from deepdsl.ir import Constant, Graph, Node, Op, Value
 from deepdsl.ops.arithmetic import Add, Cast, Div, Mul, Neg, Pow, Sqrt, Sub
 from deepdsl.ops.shaping import BroadcastLike, Reshape
+from deepdsl.record import changed
 
 Pass = Callable[[Graph], Graph]
 
@@ -19,7 +19,7 @@ def rewrite(graph: Graph, nodes: Iterable[Node], swap: dict[Value, Value]) -> Gr
     def now(value: Value) -> Value:
         return swap.get(value, value)
 
-    return replace(
+    return changed(
         graph,
         nodes=tuple(nodes),
         outputs={k: now(v) for k, v in graph.outputs.items()},
@@ -35,14 +35,14 @@ def simplify(graph: Graph) -> Graph:
     nodes: list[Node] = []
     for node in graph.nodes:
         inputs = tuple(swap.get(v, v) for v in node.inputs)
-        node = replace(node, inputs=inputs)
+        node = changed(node, inputs=inputs)
         same = _same_as(node, constants, made)
         if same is not None:
             swap[node.outputs[0]] = same
             continue
         folded = _folded(node, constants)
         if folded is not None:
-            node = replace(node, op=folded, inputs=())
+            node = changed(node, op=folded, inputs=())
         if isinstance(node.op, Constant):
             constants[node.outputs[0]] = node.op.value
         for out in node.outputs:
@@ -103,7 +103,7 @@ def share(graph: Graph) -> Graph:
     seen: dict[tuple[Any, ...], Node] = {}
     nodes: list[Node] = []
     for node in graph.nodes:
-        node = replace(node, inputs=tuple(swap.get(v, v) for v in node.inputs))
+        node = changed(node, inputs=tuple(swap.get(v, v) for v in node.inputs))
         first = seen.setdefault((_identity(node.op), node.inputs), node)
         if first is not node:
             swap.update(zip(node.outputs, first.outputs, strict=True))
@@ -126,7 +126,7 @@ def prune(graph: Graph) -> Graph:
             nodes.append(node)
             needed.update(node.inputs)
     kept = tuple(p for p in graph.params if p in needed or p in graph.updates)
-    return replace(graph, nodes=tuple(reversed(nodes)), params=kept)
+    return changed(graph, nodes=tuple(reversed(nodes)), params=kept)
 
 
 PIPELINE: tuple[Pass, ...] = (simplify, share, simplify, prune)

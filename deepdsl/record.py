@@ -21,15 +21,19 @@ _TABLE = "__record_fields__"
 def record(cls: type[T], /) -> type[T]: ...
 @dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
 @overload
-def record(*, kw_only: bool = False, eq: bool = True) -> Callable[[type[T]], type[T]]: ...
-def record(cls: type[T] | None = None, /, *, kw_only: bool = False, eq: bool = True) -> Any:
+def record(
+    *, kw_only: bool = False, eq: bool = True, repr: bool = True
+) -> Callable[[type[T]], type[T]]: ...
+def record(
+    cls: type[T] | None = None, /, *, kw_only: bool = False, eq: bool = True, repr: bool = True
+) -> Any:
     """Make a class a frozen record of its annotated fields; a field is as in `dataclasses`."""
     if cls is None:
-        return lambda made: _record(made, kw_only, eq)
-    return _record(cls, kw_only, eq)
+        return lambda made: _record(made, kw_only, eq, repr)
+    return _record(cls, kw_only, eq, repr)
 
 
-def _record(cls: type[T], kw_only: bool, eq: bool) -> type[T]:
+def _record(cls: type[T], kw_only: bool, eq: bool, repr: bool) -> type[T]:
     own: dict[str, Field[Any]] = {}
     for name, annotation in cls.__dict__.get("__annotations__", {}).items():
         if str(annotation).startswith(("ClassVar", "typing.ClassVar")):
@@ -53,7 +57,7 @@ def _record(cls: type[T], kw_only: bool, eq: bool) -> type[T]:
         methods.update({"__eq__": _eq, "__hash__": _hash})
     for name, method in methods.items():
         setattr(cls, name, method)
-    if "__repr__" not in cls.__dict__:
+    if repr and "__repr__" not in cls.__dict__:
         cls.__repr__ = _repr  # type: ignore[method-assign]
     return cls
 

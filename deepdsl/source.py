@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
+from deepdsl.record import record
 
-@dataclass(frozen=True)
+
+@record
 class Source:
     """A text and the name under which messages speak of it (a path as the user wrote it)."""
 
@@ -34,7 +36,7 @@ class Source:
         return self.text[start:end].rstrip("\r\n")
 
 
-@dataclass(frozen=True)
+@record
 class Span:
     """The characters `start` up to `end` (exclusive) of a source."""
 

@@ -459,7 +459,9 @@ class OptimizerSample:
     rule: Callable[[Array, Array, Slots, int], Array]
 
 
-def sgd_rule(lr: float, momentum: float = 0.0, nesterov: bool = False, decay: float = 0.0) -> Formula:
+def sgd_rule(
+    lr: float, momentum: float = 0.0, nesterov: bool = False, decay: float = 0.0
+) -> Formula:
     def rule(w: Array, g: Array, slots: Slots, t: int) -> Array:
         g = g + decay * w
         m = slots["m"] = momentum * slots.get("m", 0) - lr * g
@@ -490,7 +492,8 @@ OPTIMIZERS = (
     ),
     OptimizerSample(optimizers.Adam(lr=0.02), adam_rule(0.02)),
     OptimizerSample(
-        optimizers.Adam(lr=0.02, beta_1=0.8, beta_2=0.9, epsilon=0.1), adam_rule(0.02, 0.8, 0.9, 0.1)
+        optimizers.Adam(lr=0.02, beta_1=0.8, beta_2=0.9, epsilon=0.1),
+        adam_rule(0.02, 0.8, 0.9, 0.1),
     ),
     OptimizerSample(optimizers.Adamw(lr=0.02, weight_decay=0.1), adam_rule(0.02, decay=0.1)),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from deepdsl.diagnostics import Diagnostic, Report
@@ -38,13 +37,14 @@ from deepdsl.vocabulary import planned
 FAILED: Any = object()
 
 
-@dataclass
 class Environment:
     """The constants in sight, with those that were used."""
 
-    constants: dict[str, Any]
-    report: Report
-    used: set[str] = field(default_factory=set)
+    def __init__(
+        self, constants: dict[str, Any], report: Report, used: set[str] | None = None
+    ) -> None:
+        self.constants, self.report = constants, report
+        self.used: set[str] = set() if used is None else used
 
     def inner(self, more: Mapping[str, Any]) -> Environment:
         return Environment({**self.constants, **more}, self.report, self.used)

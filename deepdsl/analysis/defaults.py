@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 
 from deepdsl.analysis.model import Call, Model
 from deepdsl.initializers import Initializer
@@ -28,7 +27,7 @@ def choose_initializers(model: Model) -> Model:
             init = chosen.setdefault(call.path, lookup("initializer")[name]())
             layer = changed(call.layer, init=init)
             params = tuple(
-                replace(p, init=init) if p.role == "weight" and p.init is None else p
+                changed(p, init=init) if p.role == "weight" and p.init is None else p
                 for p in call.params
             )
             call = changed(call, layer=layer, params=params)

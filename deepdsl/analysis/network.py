@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deepdsl.analysis.arguments import FAILED, Environment, bind, evaluate
@@ -34,8 +33,9 @@ from deepdsl.diagnostics.shapes import (
     NothingFlows,
     ShapeMismatch,
 )
-from deepdsl.ir import Builder, ShapeError, Type, Value, by_times
+from deepdsl.ir import Builder, Param, ShapeError, Type, Value, by_times
 from deepdsl.ops import Layer, Scope
+from deepdsl.record import changed, record
 from deepdsl.registry import Word, lookup, show
 from deepdsl.source import Span
 from deepdsl.syntax import ast
@@ -45,7 +45,7 @@ MAX_CALLS = 100_000
 MAX_PARAMETERS = 500_000_000
 
 
-@dataclass(frozen=True)
+@record
 class Flowing:
     """A value in a body: `value` is None when it could not be made and that has been said."""
 
@@ -53,19 +53,23 @@ class Flowing:
     span: Span
 
 
-@dataclass
 class Frame:
     """One body being gone through: a model's, or one use of a part."""
 
-    prefix: str
-    env: Environment
-    defaults: dict[str, tuple[ast.Keyword, ...]]
-    parts: dict[str, ast.Part]
-    values: dict[str, Flowing] = field(default_factory=dict)
-    outer: frozenset[str] = frozenset()
-    counts: Counter[str] = field(default_factory=Counter)
-    current: Flowing | None = None
-    definitions: dict[str, Span] = field(default_factory=dict)
+    def __init__(
+        self,
+        prefix: str,
+        env: Environment,
+        defaults: dict[str, tuple[ast.Keyword, ...]],
+        parts: dict[str, ast.Part],
+        outer: frozenset[str] = frozenset(),
+        current: Flowing | None = None,
+    ) -> None:
+        self.prefix, self.env, self.defaults, self.parts = prefix, env, defaults, parts
+        self.outer, self.current = outer, current
+        self.values: dict[str, Flowing] = {} if current is None else {"in": current}
+        self.counts: Counter[str] = Counter()
+        self.definitions: dict[str, Span] = {}
 
     def path(self, name: str) -> str:
         return f"{self.prefix}.{name}" if self.prefix else name
@@ -89,7 +93,9 @@ class Elaborator:
         self.read: set[Value] = set()
         self.outputs: dict[str, tuple[Value, Span]] = {}
         self.stack: list[str] = []
-        self.parameters = 0
+        self.owned: dict[str, tuple[Param, ...]] = {}
+        self.counted = 0  # parameters of the graph that are in `owned`
+        self.parameters = 0  # their elements
         self.overflow = False
         self.frame = Frame("", env, dict(defaults), {})
 
@@ -200,7 +206,7 @@ class Elaborator:
                     taken = self._taken(statement.name, frame)
                     made = self.flow(statement.flow, frame)
                     if not taken:
-                        frame.values[statement.name.text] = replace(made, span=statement.name.span)
+                        frame.values[statement.name.text] = changed(made, span=statement.name.span)
                     frame.current, flows = made, True
                 case ast.Chain() | ast.Choose():
                     if not self._output(statement, frame):
@@ -400,9 +406,8 @@ class Elaborator:
             frame.env,
             dict(frame.defaults),
             {k: v for k, v in frame.parts.items() if k != name},
-            {"in": into},
             frame.outer | frozenset(frame.values),
-            current=into,
+            into,
         )
         self.stack.append(name)
         self.body(part.body, inner, f"the part `{name}`")
@@ -416,22 +421,24 @@ class Elaborator:
         values = [f.value for f in into if f.value is not None]
         if self.overflow:
             return Flowing(None, span)
-        known = len(self.builder.params)
         try:
             with self.builder.at(path, span):
                 out = layer.expand(Scope(self.builder, path), *values)
         except ShapeError as error:
             self._mismatch(error, span, into)
             return Flowing(None, span)
-        self.parameters += sum(p.type.count or 0 for p in self.builder.params[known:])
         self.read.update(values)
         if out in self.numbers:
             # A layer that changes nothing (dropout at inference): its output is still a value of its own.
             out = Value(f"{path}/same", out.type)
         self.numbers[out] = len(self.inputs) + len(self.calls)
         inputs = tuple(self.numbers[v] for v in values)
-        own = tuple(p for p in self.builder.params if p.name.rpartition(".")[0] == path)
-        self.calls.append(Call(path, layer, inputs, self.numbers[out], out.type, span, own))
+        if path not in self.owned:
+            self.owned[path] = self.builder.params_since(self.counted)
+            self.counted += len(self.owned[path])
+            self.parameters += sum(p.type.count or 0 for p in self.owned[path])
+        number = self.numbers[out]
+        self.calls.append(Call(path, layer, inputs, number, out.type, span, self.owned[path]))
         self._limits(span)
         return Flowing(out, span)
 

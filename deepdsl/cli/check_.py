@@ -6,8 +6,8 @@ import argparse
 
 from deepdsl.cli.output import SPEC, Output, exit_status
 from deepdsl.cli.sources import read
-from deepdsl.compiler import check
 from deepdsl.diagnostics import Diagnostic, Severity
+from deepdsl.frontend import check
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 
 from deepdsl.cli.output import Output, table
 from deepdsl.cli.sources import read
-from deepdsl.compiler import load_program, model_of
+from deepdsl.frontend import load_program, model_of
 from deepdsl.inspection import Inspection, inspect_model, table_rows
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -68,6 +66,10 @@ class Output:
 
 def _crash(error: Exception) -> Crash:
     """Keep the traceback in a file: a user reads one line."""
+    # Imported here: every command prints, few crash.
+    import tempfile
+    import traceback
+
     handle, path = tempfile.mkstemp(prefix="dnnc-report-", suffix=".txt", text=True)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(f"dnnc {VERSION}, Python {sys.version}\n{' '.join(sys.argv)}\n\n")

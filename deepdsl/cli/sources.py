@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from deepdsl.compiler import read_source
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.files import CannotRead
+from deepdsl.frontend import read_source
 from deepdsl.source import Source
 
 

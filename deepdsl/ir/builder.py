@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from deepdsl.ir.constant import Constant, Dimension
@@ -128,6 +129,10 @@ class Builder:
             dict(outputs),
             dict(self._updates),
         )
+
+    def params_since(self, count: int) -> tuple[Param, ...]:
+        """The parameters beyond the first `count`, in the order in which they were made."""
+        return tuple(islice(self._params.values(), count, None))
 
     @property
     def nodes(self) -> tuple[Node, ...]:

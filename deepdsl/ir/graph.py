@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
 from deepdsl.ir.types import Type
+from deepdsl.record import record
 from deepdsl.source import Span
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 Role = Literal["weight", "bias", "norm", "statistic", "slot", "constant", "counter"]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Value:
     """A tensor in a graph.  Two values are the same only if they are the same object."""
 
@@ -26,7 +27,7 @@ class Value:
         return f"%{self.name}: {self.type}"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record(eq=False, repr=False)
 class Param(Value):
     """State: a tensor that outlives a step.  Its name is its path, `body.dense_1.weight`.
 
@@ -44,7 +45,7 @@ class Param(Value):
         return self.role in ("weight", "bias", "norm")
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Node:
     """An operation applied: `outputs = op(inputs)`."""
 
@@ -54,7 +55,7 @@ class Node:
     span: Span | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Graph:
     """Nodes in an order in which each runs after what it reads.
 

@@ -126,7 +126,7 @@ def _line(
         for index in kept
     ]
     column = comment.start - start if comment else 0
-    gap = comment.start - layout.tokens[kept[-1]].end if comment and kept else 0
+    gap = comment.start - layout.tokens[code[-1]].end if comment and code else 0
     margin = cells[0].column if cells else column
     return Line(cells, comment, margin, column, blank, frame, comment_gap=gap)
 

@@ -1,4 +1,4 @@
-"""One seed, one result, bit for bit: again, on other numbers of threads, and through a checkpoint."""
+"""One seed, one result, bit for bit: again, on two threads, and through a checkpoint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ model net {{
   dense 10 | softmax
 }}
 train net on digits {{
-  loss cross_entropy; metric accuracy; optimizer {optimizer}; {rows} batch 32; epochs {epochs}; seed {seed}
+  loss cross_entropy; metric accuracy; optimizer {optimizer}; {rows}
+  batch 32; epochs {epochs}; seed {seed}
 }}
 """
 SETTINGS = {"optimizer": "adam lr=3e-3", "rows": "", "epochs": 2, "seed": 5}

@@ -1,4 +1,4 @@
-"""Dropout: its rate, its scale, and masks that are pure functions of seed, path, step and element."""
+"""Dropout: its rate and scale, and masks that are functions of seed, path, step and element."""
 
 from __future__ import annotations
 

@@ -145,7 +145,12 @@ def test_statements_that_are_right_are_there_beside_faulty_ones() -> None:
     assert len(found) == 3
     model = file.items[1]
     assert isinstance(model, ast.Model)
-    assert [each.span.text for each in model.body.statements] == ["input x[4]", "dense 3", "relu"]
+    assert [each.span.text for each in model.body.statements] == [
+        "input x[4]",
+        "dense 3",
+        "dense",
+        "relu",
+    ]
 
 
 def test_no_more_than_twenty_messages() -> None:

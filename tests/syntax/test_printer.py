@@ -48,7 +48,7 @@ CASES = {
     "paths": ("let a = b . c\nlet d = [ [1] [2] ]\n", "let a = b.c\nlet d = [[1] [2]]\n"),
     "separators": (
         ";;let a = 1;;let b = 2 ; # two\n;\nmodel c{ ;x;\n;y; }\n",
-        "let a = 1; let b = 2  # two\n\nmodel c { x\n\n          y }\n",
+        "let a = 1; let b = 2  # two\n\nmodel c { x\n          y }\n",
     ),
     "blank lines": (
         "\n\nlet a = 1\n\n\n\nlet b = 2\nmodel c {\n\n  x\n\n\n  | y\n\n}\n\n\n",
