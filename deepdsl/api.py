@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deepdsl.analysis import Program as Typed
     from deepdsl.analysis import Training
     from deepdsl.compiler import Job
+    from deepdsl.data.request import Split
     from deepdsl.export import Exported
     from deepdsl.predictor import Predictor
 
@@ -197,7 +198,7 @@ class Run:
         return next(iter(made.values())) if len(made) == 1 else made
 
     def evaluate(
-        self, x: Arrays | None = None, y: Arrays | None = None, split: str = "test"
+        self, x: Arrays | None = None, y: Arrays | None = None, split: Split = "test"
     ) -> dict[str, float]:
         """The loss and metrics on arrays, or on a split of the run's own data.
 
@@ -214,7 +215,7 @@ class Run:
             return measure(self._predictor, run.training, run.data, folder, split)[0]
         task = Task(run.model, run.training, run.data, run.data.one_hot is not None)
         table, task = _table(task, x, y)
-        return measure_table(self._predictor, run.training, table, task.one_hot)
+        return measure_table(self._predictor, task, table)
 
     def export(self, path: str | Path, fold_batch_norm: bool = True) -> Exported:
         """Write one verified ONNX file; what was written, with the largest difference found."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepdsl.analysis import Program, Training
-from deepdsl.data.request import Split, TargetSpec
+from deepdsl.data.request import DataSpec, Split, TargetSpec
 from deepdsl.diagnostics import DnnError
 from deepdsl.frontend import check, load_program, model_of, read_source, training_of
 from deepdsl.losses import Target
@@ -38,6 +38,7 @@ __all__ = [
     "initial_state",
     "load_program",
     "model_of",
+    "open_data",
     "open_job",
     "read_source",
     "spec_hash",
@@ -87,20 +88,33 @@ def open_job(
     select: tuple[Split, ...] = ("train", "valid"),
     classes: tuple[str, ...] | None = None,
 ) -> Job:
-    """Open the data of a training.
-
-    Targets that stand in the data as one row of probabilities for each example are taken as such.
-    """
+    """Open the data of a training."""
     model, spec = program.models[training.model], program.datasets[training.data]
-    task = Task(model, training, spec, one_hot=spec.one_hot is not None)
+    task, splits = open_data(Task(model, training, spec), spec, folder, select, classes)
+    return Job(task, splits, program.source)
+
+
+def open_data(
+    task: Task,
+    spec: DataSpec,
+    folder: Path,
+    select: tuple[Split, ...],
+    classes: tuple[str, ...] | None,
+) -> tuple[Task, Splits]:
+    """Open splits of a data section for a task.
+
+    Targets that stand in the data as one row of probabilities for each example are taken as such, and the task that is
+    given back says so.
+    """
+    task = replace(task, one_hot=spec.one_hot is not None)
     try:
-        return Job(task, _load(task, folder, select, classes), program.source)
+        return task, _load(task, spec, folder, select, classes)
     except DnnError:
         rows = replace(task, one_hot=True)
         if task.one_hot or spec.target is not None or wanted_target(rows) == wanted_target(task):
             raise
         try:
-            return Job(rows, _load(rows, folder, select, classes), program.source)
+            return rows, _load(rows, spec, folder, select, classes)
         except DnnError:
             pass
         raise
@@ -113,14 +127,17 @@ def wanted_target(task: Task) -> TargetSpec:
 
 
 def _load(
-    task: Task, folder: Path, select: tuple[Split, ...], classes: tuple[str, ...] | None
+    task: Task,
+    spec: DataSpec,
+    folder: Path,
+    select: tuple[Split, ...],
+    classes: tuple[str, ...] | None,
 ) -> Splits:
     from deepdsl.data import load
 
     inputs = {i.name: i.row_shape for i in task.model.inputs}
-    return load(
-        task.data, folder, inputs, {TARGET: wanted_target(task)}, task.training.seed, select, classes
-    )
+    targets = {TARGET: wanted_target(task)}
+    return load(spec, folder, inputs, targets, task.training.seed, select, classes)
 
 
 # Graphs and state -----------------------------------------------------------------------------------------

@@ -57,11 +57,11 @@ def _read_by(graph: Graph) -> tuple[Param, ...]:
 
 def _plain(value: Value) -> str:
     """A value's name in a user's words."""
-    path, _, op = value.name.rpartition("/")
+    path = value.name.rpartition("/")[0]
     if path.startswith("gradient/"):
         return f"the gradient below `{path.removeprefix('gradient/')}`"
     if path == "loss":
         return "the loss"
     if path == "optimizer":
         return "the update of the weights"
-    return f"the output of `{path}` ({op.rstrip('_0123456789')})" if path else f"`{value.name}`"
+    return f"the output of `{path}`" if path else f"`{value.name}`"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepdsl.analysis import Model, Program, Training, analyse
+from deepdsl.analysis.gaps import beside_gaps
 from deepdsl.diagnostics import Diagnostic, DnnError, Report
 from deepdsl.diagnostics.files import CannotRead, NoModel, NoTraining
 from deepdsl.lints import allowed, lint
@@ -27,9 +28,9 @@ def check(source: Source, data_given: bool = False) -> tuple[Program | None, Rep
     if file is not None:
         own = Report()
         program = analyse(file, own, data_given)
-        report.extend(own)
         if not own.has_errors:
-            report.extend(lint(program))
+            own.extend(lint(program))
+        report.extend(beside_gaps(own, problems))
     kept = Report()
     kept.extend(allowed(report))
     return program, kept

@@ -92,9 +92,11 @@ def _folded(node: Node, constants: dict[Value, Any]) -> Constant | None:
     if fold is None or dtype not in ("f32", "f64") or not all(isinstance(o, float) for o in operands):
         return None
     try:
-        return Constant(fold(*operands), dtype)
+        number = fold(*operands)
     except (ZeroDivisionError, OverflowError):
         return None
+    # In Python the root of a negative number is complex; in a graph it is NaN.
+    return Constant(number, dtype) if isinstance(number, float) else None
 
 
 def share(graph: Graph) -> Graph:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepdsl.analysis import Training
-from deepdsl.backend import Runner, open_backend
-from deepdsl.data.request import DataSpec, TargetSpec
+from deepdsl.backend import Backend, Runner, open_backend
+from deepdsl.compiler import open_data, target_spec
+from deepdsl.data.request import DataSpec, Split
+from deepdsl.data.splits import Splits
 from deepdsl.data.table import Table, View
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import NoSuchRun
@@ -23,7 +25,7 @@ from deepdsl.lower import TARGET
 from deepdsl.ops.arithmetic import Log, Maximum, div, sub
 from deepdsl.passes import optimize
 from deepdsl.runs import Trained, open_run
-from deepdsl.step import inference_graph
+from deepdsl.step import Task, evaluation_graph, inference_graph
 
 Array = NDArray[Any]
 
@@ -38,6 +40,7 @@ class Predictor:
 
     interface: Interface
     runner: Runner
+    backend: Backend
     run: Trained | None
 
     @property
@@ -70,7 +73,7 @@ def open_predictor(
         graph = inference_graph(run.model, run.data)
         weights = {p.name: run.checkpoint.state[p.name] for p in graph.params}
         data = emit(graph, run.model.name, weights).serialize()
-        return Predictor(read_interface(data), backend.runner(data), run)
+        return Predictor(read_interface(data), backend.runner(data), backend, run)
     try:
         data = path.read_bytes()
         interface = read_interface(data)
@@ -78,57 +81,72 @@ def open_predictor(
         reason = getattr(error, "strerror", None) or str(error)
         advice = "name a run directory that `dnnc train` made, or an ONNX file"
         raise DnnError([NoSuchRun(None, str(path), reason, advice)]) from error
-    return Predictor(interface, backend.runner(data), None)
+    return Predictor(interface, backend.runner(data), backend, None)
 
 
 # Measuring on data ----------------------------------------------------------------------------------------
 
 
 def measure(
-    predictor: Predictor,
-    training: Training,
-    data: DataSpec,
-    folder: Path,
-    split: str,
+    predictor: Predictor, training: Training, data: DataSpec, folder: Path, split: Split
 ) -> tuple[dict[str, float], int]:
     """The training's loss and metrics of a predictor on a split of a data section, and how many rows that were.
 
     The predictor's own preprocessing counts, not the section's.  Raises DnnError where the split is not there.
     """
-    from deepdsl.data import load
-
-    inputs = {p.name: p.row_shape for p in predictor.interface.inputs}
-    target = training.loss.target(_output_type(predictor), data.one_hot is not None)
-    row = tuple(d for d in target.type.shape[1:] if isinstance(d, int))
-    kind: Any = {"one_hot": "value"}.get(target.kind, target.kind)
-    spec = TargetSpec(kind, target.classes if target.kind == "index" else None, row)
-    found: Any = split
-    splits = load(
-        data, folder, inputs, {TARGET: spec}, training.seed, (found,), predictor.classes or None
-    )
-    view: View | None = getattr(splits, split)
-    if view is None:
+    run = predictor.run
+    if getattr(data, split) is None:
         have = [s for s in ("train", "valid", "test") if getattr(data, s) is not None]
         advice = "it has: " + ", ".join(have)
         raise DnnError([NoSuchRun(None, f"data {data.name}", f"there is no `{split}` row", advice)])
-    return measure_view(predictor, training, view, target.type, data.one_hot is not None), len(view)
+    if run is not None:
+        task = Task(run.model, run.training, run.data)
+        task, splits = open_data(task, data, folder, (split,), predictor.classes or None)
+        view = _view(splits, split)
+        return _measure_run(predictor, task, view), len(view)
+    if data.target is not None:
+        advice = "measure the run directory that it was exported from"
+        reason = "what an ONNX file makes of its input is not known outside it (`target input`)"
+        raise DnnError([NoSuchRun(None, f"data {data.name}", reason, advice)])
+    from deepdsl.data import load
 
-
-def measure_table(
-    predictor: Predictor, training: Training, table: Table, one_hot: bool
-) -> dict[str, float]:
-    """The training's loss and metrics of a predictor on all rows of a table."""
+    inputs = {p.name: p.row_shape for p in predictor.interface.inputs}
+    one_hot = data.one_hot is not None
     target = training.loss.target(_output_type(predictor), one_hot)
-    view = View(table, np.arange(table.rows))
-    return measure_view(predictor, training, view, target.type, one_hot)
+    wanted = {TARGET: target_spec(target)}
+    names = predictor.classes or None
+    splits = load(data, folder, inputs, wanted, training.seed, (split,), names)
+    view = _view(splits, split)
+    return _measure_outputs(predictor, training, view, target.type, one_hot), len(view)
 
 
-def measure_view(
+def _view(splits: Splits, split: Split) -> View:
+    view: View = getattr(splits, split)
+    return view
+
+
+def _measure_run(predictor: Predictor, task: Task, view: View) -> dict[str, float]:
+    """Through the evaluation graph, with the run's own weights."""
+    run = predictor.run
+    assert run is not None
+    graph = evaluation_graph(task)
+    judge = predictor.backend.runner(emit(graph, "eval").serialize())
+    state = {p.name: run.checkpoint.state[p.name] for p in graph.params}
+    return evaluate(lambda batch: judge.run({**state, **batch}), graph, view, task.training.metrics)
+
+
+def measure_table(predictor: Predictor, task: Task, table: Table) -> dict[str, float]:
+    """The loss and metrics of a run on all rows of a table."""
+    return _measure_run(predictor, task, View(table, np.arange(table.rows)))
+
+
+def _measure_outputs(
     predictor: Predictor, training: Training, view: View, target: Type, one_hot: bool
 ) -> dict[str, float]:
+    """From a model's outputs alone, with a small graph that knows the loss and the metrics."""
     output = predictor.interface.outputs[0]
     graph = judge_graph(training, _output_type(predictor), one_hot)
-    judge = open_backend("cpu").runner(emit(graph, "judge").serialize())
+    judge = predictor.backend.runner(emit(graph, "judge").serialize())
 
     def run(batch: Mapping[str, Array]) -> Mapping[str, Array]:
         made = predictor.runner.run({n: a for n, a in batch.items() if n != TARGET})

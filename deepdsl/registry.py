@@ -72,18 +72,17 @@ class Number(Kind):
 
     @property
     def expected(self) -> str:  # type: ignore[override]
-        low = f"at least {self.minimum:g}" if self.minimum is not None else ""
-        low = f"above {self.above:g}" if self.above is not None else low
-        high = f"at most {self.maximum:g}" if self.maximum is not None else ""
-        high = f"below {self.below:g}" if self.below is not None else high
-        return " ".join(
-            part
-            for part in (
-                "a whole number" if self.whole else "a number",
-                " and ".join(p for p in (low, high) if p),
-            )
-            if part
+        what = "a whole number" if self.whole else "a number"
+        if self.minimum is not None and self.maximum is not None:
+            return f"{what} from {_grouped(self.minimum)} to {_grouped(self.maximum)}"
+        bounds = (
+            ("of at least", self.minimum),
+            ("above", self.above),
+            ("of at most", self.maximum),
+            ("below", self.below),
         )
+        told = [f"{word} {_grouped(bound)}" for word, bound in bounds if bound is not None]
+        return f"{what} {' and '.join(told)}".strip()
 
     def convert(self, value: object) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -100,6 +99,10 @@ class Number(Kind):
         ):
             raise Mismatch(self.expected)
         return value if self.whole else float(value)
+
+
+def _grouped(number: float) -> str:
+    return f"{int(number):,}" if number == int(number) else f"{number:g}"
 
 
 def Integer(minimum: float | None = None, maximum: float | None = None) -> Number:  # noqa: N802
@@ -174,9 +177,8 @@ class ListOf(Kind):
 
     @property
     def expected(self) -> str:  # type: ignore[override]
-        count = "" if self.length is None else f"{self.length} "
-        plain = re.sub(r"^(a|an) ", "", self.item.expected)
-        return f"a list in brackets, each {count}{plain}"
+        count = "" if self.length is None else f"of {self.length} "
+        return f"a list {count}in brackets, each {self.item.expected}"
 
     def convert(self, value: object) -> tuple[Any, ...]:
         items = value if isinstance(value, tuple) else (value,)
@@ -231,6 +233,8 @@ class Pairs(Kind):
 
     def convert(self, value: object) -> tuple[tuple[Any, Any], ...]:
         if not isinstance(value, tuple) or not value:
+            raise Mismatch(self.expected)
+        if any(not isinstance(pair, tuple) or len(pair) != 2 for pair in value):
             raise Mismatch(self.expected)
         return tuple((self.key.convert(k), self.value.convert(v)) for k, v in value)
 

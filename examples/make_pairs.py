@@ -1,6 +1,6 @@
-"""Write pairs.npz and pairs_test.npz for pairs.dnn: two digits each, and whether they show the same class.
+"""Write pairs.npz and pairs_test.npz for pairs.dnn: two digits each, and whether they are the same.
 
-    python make_pairs.py [FOLDER]
+python make_pairs.py [FOLDER]
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def main() -> None:
     rng = np.random.default_rng(SEED)
     # Train and test pairs are made of different images.
     for (name, count), part in zip(PAIRS.items(), (~digits["test"], digits["test"]), strict=True):
-        np.savez_compressed(folder / name, **pairs(digits["x"][part], digits["y"][part], count, rng))
+        np.savez_compressed(
+            folder / name, **pairs(digits["x"][part], digits["y"][part], count, rng)
+        )
         print(f"{folder / name}: {count:,} pairs")
 
 

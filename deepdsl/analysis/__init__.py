@@ -65,12 +65,16 @@ def analyse(file: ast.File, report: Report, data_given: bool = False) -> Program
                     own = Environment(env.constants, Report(), env.used)
                     models[item.name.text] = Elaborator(item, own, defaults, blocks).run()
                     report.extend(own.report)
-    sections = [i for i in file.items if isinstance(i, ast.Data) and names.take("data", i.name)]
-    datasets = {item.name.text: data_section(item, env) for item in sections}
-    # A section whose `train` row is there and wrong has had its message.
-    broken = frozenset(
-        item.name.text for item in sections if any(r.name.text == "train" for r in item.rows)
-    )
+    datasets: dict[str, DataSpec] = {}
+    # Of a section with a mistake, nothing more is said: what seems to be missing may be what is wrong.
+    broken: frozenset[str] = frozenset()
+    for item in file.items:
+        if isinstance(item, ast.Data) and names.take("data", item.name):
+            own = Environment(env.constants, Report(), env.used)
+            datasets[item.name.text] = data_section(item, own)
+            report.extend(own.report)
+            if own.report.has_errors:
+                broken |= {item.name.text}
     if data_given:
         broken |= frozenset(i.data.text for i in file.items if isinstance(i, ast.Train))
         for name in broken:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deepdsl.diagnostics import Diagnostic, Report
+from deepdsl.diagnostics import Diagnostic, Report, closest
 from deepdsl.diagnostics.names import (
     AmbiguousXavier,
     BadArithmetic,
@@ -19,22 +19,28 @@ from deepdsl.diagnostics.names import (
     WrongValue,
 )
 from deepdsl.registry import (
+    Choice,
     Either,
     Entry,
     Kind,
     ListOf,
     Mismatch,
+    Number,
     Registered,
     Signature,
+    Text,
     Word,
     lookup,
     show,
 )
 from deepdsl.source import Span
 from deepdsl.syntax import ast
-from deepdsl.vocabulary import planned
+from deepdsl.vocabulary import advice, planned
 
 FAILED: Any = object()
+
+# Longer values are shown as they come out, not as they are written.
+LONGEST_SHOWN = 40
 
 
 class Environment:
@@ -101,16 +107,23 @@ def _operand(side: ast.Value, env: Environment) -> Any:
     if isinstance(number, Word):
         return env.say(UnknownConstant(side.span, number.text, tuple(env.constants)))
     if number is not FAILED and (isinstance(number, bool) or not isinstance(number, int | float)):
-        return env.say(BadArithmetic(side.span, f"{_found(number)} is no number"))
+        return env.say(BadArithmetic(side.span, f"{found(side, number)} is no number"))
     if isinstance(number, int) and abs(number) > 10**300:
         return env.say(BadArithmetic(side.span, "this number is too large"))
     return number
 
 
-def _found(value: Any) -> str:
-    if isinstance(value, ast.Call):
-        return f"`{value.name.text}(…)`"
-    return f"`{show(value)}`"
+def found(syntax: ast.Argument, value: Any) -> str:
+    """A value as it is written, and what it comes to where that is not plain."""
+    if isinstance(syntax, ast.Call):
+        return f"`{syntax.name.text}(…)`"
+    written = syntax.span.text if syntax.span else ""
+    if not written or "\n" in written or len(written) > LONGEST_SHOWN:
+        return f"`{show(value)}`"
+    named = isinstance(syntax, ast.Path) and not isinstance(value, Word | bool)
+    if named or isinstance(syntax, ast.Binary | ast.Percent):
+        return f"`{written}`, which is {show(value)}"
+    return f"`{written}`"
 
 
 def bind(
@@ -145,6 +158,7 @@ class _Written:
         self.spans: dict[str, Span] = {}
         self.extra: dict[str, Any] = {}
         self.failed = False
+        self.strange = False  # something stands here that no field takes
         self.next = 0
 
     def take(self, arg: ast.Argument) -> None:
@@ -152,11 +166,12 @@ class _Written:
             self._keyword(arg)
             return
         if self.next >= len(self.places):
-            self._fail(TooManyArguments(arg.span, self.cls.name, self._takes()))
+            self._fail(TooManyArguments(arg.span, self.cls.name, self._takes(), self._instead(arg)))
+            self.strange = True
             return
         place = self.places[self.next]
         if place.many:
-            value = self._pair(arg) if isinstance(arg, ast.Pair) else self._value(arg, place)
+            value = self._one_of_many(arg, place)
             self.values.setdefault(place.name, [])
             self.values[place.name].append(value)
             self.spans.setdefault(place.name, arg.span)
@@ -186,7 +201,9 @@ class _Written:
         elif name in planned(f"{self.cls.name}."):
             self._fail(NotBuiltYet(arg.span, f"`{name}` of `{self.cls.name}`"))
         else:
-            self._fail(UnknownOption(arg.name.span, self.cls.name, name, tuple(self.signature)))
+            self.strange = True
+            hint = advice(self.cls.kind, name)
+            self._fail(UnknownOption(arg.name.span, self.cls.name, name, tuple(self.signature), hint))
 
     def _store(self, place: Signature, span: Span, value: Any) -> None:
         if place.name in self.spans:
@@ -205,15 +222,43 @@ class _Written:
             WrongValue(span, self.cls.name, place.name, place.kind.expected, found, hint)
         )
 
-    def _pair(self, arg: ast.Pair) -> Any:
-        value = evaluate(arg.value, self.env)
-        return FAILED if value is FAILED else (arg.key.value, value)
+    def _one_of_many(self, arg: ast.Value | ast.Pair, place: Signature) -> Any:
+        """A value of a field that takes several, checked by itself so that the message points at it."""
+        if isinstance(arg, ast.Pair):
+            value = evaluate(arg.value, self.env)
+            made = FAILED if value is FAILED else (arg.key.value, value)
+        else:
+            made = self._value(arg, place)
+        if made is FAILED:
+            return FAILED
+        try:
+            place.kind.convert((made,))
+        except Mismatch:
+            return self._wrong(place, arg.span, f"`{arg.span.text}`")
+        return made
+
+    def _instead(self, arg: ast.Value | ast.Pair) -> str:
+        """What may have been meant by a value that no field takes."""
+        if isinstance(arg, ast.Path) and (name := closest(arg.text, lookup("layer"))):
+            if self.cls.kind == "layer":
+                return f"each layer is a step of its own: `… | {name}`"
+        if isinstance(arg, ast.Pair):
+            return ""
+        for place in self.signature.values():
+            if place.positional or place.name in self.spans or _entry(place.kind) is not None:
+                continue
+            try:
+                place.kind.convert(evaluate(arg, self.env))
+            except Mismatch:
+                continue
+            return f"options have names: `{place.name}={arg.span.text}`"
+        return ""
 
     def _value(self, syntax: ast.Value, place: Signature) -> Any:
         entry = _entry(place.kind)
         if isinstance(syntax, ast.Call):
             if entry is None:
-                return self._wrong(place, syntax.span, _found(syntax))
+                return self._wrong(place, syntax.span, found(syntax, syntax))
             return bind_entry(entry.registry, syntax.name, syntax.args, self.env)
         value = evaluate(syntax, self.env)
         if value is FAILED:
@@ -224,11 +269,13 @@ class _Written:
             if value.text in ("none",) and place.default is None:
                 return None
             name = ast.Name(value.text, span=syntax.span)
-            return bind_entry(entry.registry, name, (), self.env)
+            words = ("false", "true") if entry is not place.kind else ()
+            return bind_entry(entry.registry, name, (), self.env, words)
         try:
             return place.kind.convert(value)
         except Mismatch:
-            return self._wrong(place, syntax.span, _found(value), _hint(place, value))
+            hint = _hint(place, value, self.env)
+            return self._wrong(place, syntax.span, found(syntax, value), hint)
 
     def _takes(self) -> str:
         count = len(self.places)
@@ -246,7 +293,7 @@ class _Written:
                 except Mismatch:
                     self._wrong(place, self.spans[place.name], f"`{self.spans[place.name].text}`")
                     self.failed = True
-            elif place.required and place.name not in self.spans:
+            elif place.required and place.name not in self.spans and not self.strange:
                 example = f"{self.cls.name} {_example(place)}"
                 missing = MissingArgument(
                     span, self.cls.name, place.name, place.doc, place.kind.expected, example
@@ -260,9 +307,16 @@ class _Written:
 
 
 def bind_entry(
-    registry: str, name: ast.Name, args: Sequence[ast.Argument], env: Environment
+    registry: str,
+    name: ast.Name,
+    args: Sequence[ast.Argument],
+    env: Environment,
+    words: tuple[str, ...] = (),
 ) -> Any:
-    """An entry of a registry by its written name, or FAILED with a message that knows what was meant."""
+    """An entry of a registry by its written name, or FAILED with a message that knows what was meant.
+
+    `words` may stand in its place.
+    """
     known = lookup(registry)
     kind = registry.replace("_", " ")
     if name.text in known:
@@ -271,7 +325,7 @@ def bind_entry(
         return env.say(AmbiguousXavier(name.span, name.text))
     if name.text in planned(registry):
         return env.say(NotBuiltYet(name.span, f"the {kind} `{name.text}`"))
-    return env.say(UnknownEntry(name.span, kind, name.text, tuple(sorted(known))))
+    return env.say(UnknownEntry(name.span, kind, name.text, (*words, *sorted(known))))
 
 
 def _entry(kind: Kind) -> Entry | None:
@@ -282,21 +336,38 @@ def _entry(kind: Kind) -> Entry | None:
     return None
 
 
-def _hint(place: Signature, value: Any) -> str:
-    from deepdsl.diagnostics import closest
-    from deepdsl.registry import Choice, Number
-
-    if isinstance(place.kind, Choice) and isinstance(value, Word):
-        near = closest(value.text, place.kind.words)
-        return f"did you mean `{near}`?" if near else ""
-    if isinstance(place.kind, Number) and isinstance(value, Word):
-        return f"to use a name here, define it: `let {value.text} = …`"
+def _hint(place: Signature, value: Any, env: Environment) -> str:
+    """One way out for a value of the wrong kind."""
+    entry = _entry(place.kind)
+    if isinstance(value, Word):
+        if isinstance(place.kind, Choice):
+            near = closest(value.text, place.kind.words)
+            return f"did you mean `{near}`?" if near else ""
+        if isinstance(place.kind, Number):
+            near = closest(value.text, env.constants)
+            define = f"to use a name here, define it: `let {value.text} = …`"
+            return f"did you mean `{near}`?" if near else define
+        if isinstance(place.kind, Text):
+            return f'write `"{value.text}"`'
+    if isinstance(value, str):
+        named = entry is not None and value in lookup(entry.registry)
+        chosen = isinstance(place.kind, Choice) and value in place.kind.words
+        number = isinstance(place.kind, Number) and value.strip().isdecimal()
+        return f"write `{value.strip()}`, without quotes" if named or chosen or number else ""
+    if isinstance(place.kind, Number) and _share(place.kind, value):
+        return f"a share is written `{value:g}%`"
     return ""
+
+
+def _share(kind: Number, value: Any) -> bool:
+    """Whether a number up to 100 stands where a share of 1 is wanted: `dropout 20`."""
+    high = kind.below if kind.below is not None else kind.maximum
+    return high == 1 and isinstance(value, int | float) and 1 < value < 100
 
 
 def _example(place: Signature) -> str:
     if isinstance(place.kind, ListOf):
-        text = "[28 28]"
+        text = "[28 28]" if getattr(place.kind.item, "whole", False) else "[0.5]"
     elif isinstance(place.kind, Entry):
         text = next(iter(sorted(lookup(place.kind.registry))), "…")
     else:

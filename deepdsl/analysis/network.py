@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deepdsl.analysis.arguments import FAILED, Environment, bind, evaluate
+from deepdsl.analysis.arguments import FAILED, Environment, bind, evaluate, found
 from deepdsl.analysis.defaults import choose_initializers
 from deepdsl.analysis.model import BATCH, Call, Input, Model
-from deepdsl.diagnostics import Diagnostic, Label
+from deepdsl.diagnostics import Diagnostic, Label, closest
 from deepdsl.diagnostics.lints import UnusedName
 from deepdsl.diagnostics.names import (
     DefinedTwice,
@@ -17,9 +17,11 @@ from deepdsl.diagnostics.names import (
     NoOperands,
     NotBuiltYet,
     OuterValue,
+    ReservedName,
     TooLarge,
     TooManyArguments,
     UnknownLayer,
+    UnknownOption,
     UnknownReference,
     UsesItself,
     ValueInChain,
@@ -36,10 +38,13 @@ from deepdsl.diagnostics.shapes import (
 from deepdsl.ir import Builder, Param, ShapeError, Type, Value, by_times
 from deepdsl.ops import Layer, Scope
 from deepdsl.record import changed, record
-from deepdsl.registry import Word, lookup, show
+from deepdsl.registry import Word, lookup
 from deepdsl.source import Span
 from deepdsl.syntax import ast
 from deepdsl.vocabulary import planned
+
+# Names of the step's inputs, outputs and state that a model's own would collide with.
+RESERVED = frozenset({"target", "loss", "lr", "all_finite", "output", "step", "optimizer", "data"})
 
 MAX_CALLS = 100_000
 MAX_PARAMETERS = 500_000_000
@@ -107,14 +112,15 @@ class Elaborator:
     def run(self) -> Model | None:
         frame = self.frame
         self._inputs()
-        if not self.inputs and not any(isinstance(s, ast.Input) for s in self._statements()):
+        written = [s for s in self._statements() if isinstance(s, ast.Input)]
+        if not written:
             self.say(NoInput(self.model.name.span, self.model.name.text))
             # What follows is still read for its names; nothing is said of its shapes.
             frame.current = Flowing(None, self.model.name.span)
-        elif len(self.inputs) == 1:
-            only = self.inputs[0]
-            frame.current = frame.values[only.name]
-        self.body(self.model.body, frame, f"the model `{self.model.name.text}`")
+        elif len(written) == 1:
+            frame.current = frame.values[written[0].name.text]
+        if written or self._statements():
+            self.body(self.model.body, frame, f"the model `{self.model.name.text}`", self.model.name.span)
         return self._finish(frame)
 
     def _statements(self) -> Sequence[ast.Statement]:
@@ -130,14 +136,19 @@ class Elaborator:
         for arg in statement.args:
             self.say(TooManyArguments(arg.span, "input", "a name and a shape"))
         if self._taken(statement.name, self.frame):
+            self.frame.values.setdefault(name, Flowing(None, statement.span))
             return
         shape = evaluate(statement.shape, self.env)
         flowing = Flowing(None, statement.span)
         if shape is not FAILED:
-            wrong = [s for s in shape if not isinstance(s, int) or isinstance(s, bool) or s < 1]
+            wrong = [
+                found(written, size)
+                for written, size in zip(statement.shape.items, shape, strict=True)
+                if not isinstance(size, int) or isinstance(size, bool) or size < 1
+            ]
             if wrong or len(shape) > 8:
-                found = f"`{show(wrong[0])}`" if wrong else f"{len(shape)} dimensions"
-                self.say(BadInputShape(statement.shape.span, name, found))
+                what = wrong[0] if wrong else f"{len(shape)} dimensions"
+                self.say(BadInputShape(statement.shape.span, name, what))
             else:
                 type_ = Type((BATCH, *shape))
                 value = self.builder.input(name, type_)
@@ -179,7 +190,7 @@ class Elaborator:
 
     # Statements ---------------------------------------------------------------------------------------
 
-    def body(self, body: ast.Body, frame: Frame, what: str) -> None:
+    def body(self, body: ast.Body, frame: Frame, what: str, named: Span) -> None:
         # All parts of a body are known from its start, so that a line can use one that stands below it.
         used = _names_used(body)
         for statement in body.statements:
@@ -213,13 +224,14 @@ class Elaborator:
                         self._line(frame, self.flow(statement, frame), self._starts_afresh(statement))
                     flows = True
         if not flows:
-            self.say(NoLayers(body.span if frame is not self.frame else self.model.name.span, what))
+            self.say(NoLayers(named, what))
 
     def _line(self, frame: Frame, made: Flowing, afresh: bool = False) -> None:
         """The line's value goes on to the next line; what stood before and was never read is lost."""
         before = frame.current
         if (
             afresh
+            and made.value is not None
             and before is not None
             and before.value is not None
             and before.value not in self.read
@@ -246,6 +258,9 @@ class Elaborator:
         if name.text in lookup("layer") or name.text in planned("layer"):
             self.say(NameOfLayer(name.span, name.text))
             return True
+        if name.text in RESERVED and not frame.prefix:
+            self.say(ReservedName(name.span, name.text))
+            return True
         return False
 
     def _output(self, flow: ast.Flow, frame: Frame) -> bool:
@@ -258,14 +273,23 @@ class Elaborator:
         ):
             return False
         for arg in flow.head.args:
-            name = arg.text if isinstance(arg, ast.Path) else ""
-            if name not in frame.values:
-                self.say(UnknownReference(arg.span, "value", name or arg.span.text, tuple(frame.values)))
-                continue
-            value = frame.values[name].value
-            if value is not None:
-                self.outputs[name] = (value, arg.span)
+            named = self._named(arg, "output", frame)
+            if named is not None and named.value is not None:
+                self.outputs[arg.span.text] = (named.value, arg.span)
         return True
+
+    def _named(self, arg: ast.Argument, owner: str, frame: Frame) -> Flowing | None:
+        """The value that an argument names; None after something was reported."""
+        if isinstance(arg, ast.Path) and arg.text in frame.values:
+            return frame.values[arg.text]
+        if isinstance(arg, ast.Path):
+            self.say(UnknownReference(arg.span, "value", arg.text, tuple(frame.values)))
+        elif isinstance(arg, ast.Keyword):
+            self.say(UnknownOption(arg.name.span, owner, arg.name.text, ()))
+        else:
+            hint = f"name values of this model: {', '.join(frame.values)}" if frame.values else ""
+            self.say(WrongValue(arg.span, owner, "values", "names of values", f"`{arg.span.text}`", hint))
+        return None
 
     # Flows --------------------------------------------------------------------------------------------
 
@@ -353,17 +377,14 @@ class Elaborator:
     def _operands(self, unit: ast.Layer, cls: type[Layer], frame: Frame) -> Flowing:
         operands: list[Flowing] = []
         for arg in unit.args:
-            name = arg.text if isinstance(arg, ast.Path) else ""
-            if name not in frame.values:
-                self.say(UnknownReference(arg.span, "value", name or arg.span.text, tuple(frame.values)))
-                operands.append(Flowing(None, arg.span))
-                continue
-            value = frame.values[name].value
+            named = self._named(arg, unit.path.text, frame)
+            value = named.value if named is not None else None
             if value is not None:
                 self.read.add(value)
             operands.append(Flowing(value, arg.span))
         if len(operands) < 2:
-            self.say(NoOperands(unit.span, unit.path.text))
+            if all(isinstance(arg, ast.Path) for arg in unit.args):
+                self.say(NoOperands(unit.span, unit.path.text))
             return Flowing(None, unit.span)
         if any(o.value is None for o in operands):
             return Flowing(None, unit.span)
@@ -374,15 +395,17 @@ class Elaborator:
         if count is FAILED:
             return Flowing(None, unit.span)
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            found = f"found `{show(count)}`" if not isinstance(count, Word) else f"found `{count.text}`"
             expected = "a whole number of at least 1"
-            self.say(WrongValue(unit.count.span, "repeat", "count", expected, found[6:]))
+            shown = found(unit.count, count)
+            near = closest(count.text, frame.env.constants) if isinstance(count, Word) else None
+            hint = f"did you mean `{near}`?" if near else ""
+            self.say(WrongValue(unit.count.span, "repeat", "count", expected, shown, hint))
             return Flowing(None, unit.span)
         before = frame.current
         frame.current = into
         for _ in range(count):
             errors = self.env.report.has_errors
-            self.body(unit.body, frame, "this `repeat`")
+            self.body(unit.body, frame, "this `repeat`", unit.span)
             if self.overflow or (self.env.report.has_errors and not errors):
                 break
             frame.definitions = {
@@ -410,7 +433,7 @@ class Elaborator:
             into,
         )
         self.stack.append(name)
-        self.body(part.body, inner, f"the part `{name}`")
+        self.body(part.body, inner, f"the part `{name}`", part.name.span)
         self.stack.pop()
         made = inner.current
         return Flowing(made.value if made else None, span)

@@ -12,8 +12,8 @@ from deepdsl.data.request import DataSpec, Placed
 from deepdsl.data.rows import HeldOut
 from deepdsl.diagnostics import Label
 from deepdsl.diagnostics.names import (
-    MissingArgument,
     NotBuiltYet,
+    NotNamed,
     SeveralRows,
     TooManyArguments,
     UnknownReference,
@@ -36,7 +36,7 @@ from deepdsl.registry import Registered, lookup
 from deepdsl.rows import Batch, Epochs, Onnx, Seed
 from deepdsl.schedules import Constant
 from deepdsl.syntax import ast
-from deepdsl.vocabulary import planned
+from deepdsl.vocabulary import advice, planned
 
 SPLITS = ("train", "valid", "test")
 
@@ -59,20 +59,28 @@ def _once(rows: Sequence[ast.Row], env: Environment, many: frozenset[str]) -> It
 def _delegated(row: ast.Row, registry: str, env: Environment) -> Any:
     """A row whose first word names an entry of a registry, which takes the other arguments: `optimizer sgd lr=0.1`."""
     if not row.args:
-        names = sorted(lookup(registry))
-        doc = f"which {registry}"
-        example = f"{row.name.text} {names[0]}"
-        return env.say(MissingArgument(row.name.span, row.name.text, registry, doc, "a name", example))
+        return env.say(NotNamed(row.name.span, row.name.text, registry, tuple(lookup(registry))))
     head = row.args[0]
     if isinstance(head, ast.Call) and len(row.args) == 1:
         return bind_entry(registry, head.name, head.args, env)
     if isinstance(head, ast.Path):
         return bind_entry(registry, ast.Name(head.text, span=head.span), row.args[1:], env)
-    names = sorted(lookup(registry))
-    example = f"{row.name.text} {names[0]}"
-    return env.say(
-        MissingArgument(head.span, row.name.text, registry, f"which {registry}", "a name", example)
-    )
+    hint = ""
+    if isinstance(head, ast.String):
+        name = head.value if head.value in lookup(registry) else _FORMATS.get(_suffix(head.value), "")
+        bare = name if name == head.value else f"{name} {head.span.text}"
+        hint = f"write `{row.name.text} {bare}`" if name else ""
+    elif isinstance(head, ast.Keyword) and row.name.text in ("train", "test"):
+        hint = advice("data", f"{row.name.text}_{head.name.text}")
+    return env.say(NotNamed(head.span, row.name.text, registry, tuple(lookup(registry)), hint))
+
+
+# Which source reads a file with such a name.
+_FORMATS = {".csv": "csv", ".npz": "npz", ".npy": "npy", ".gz": "idx"}
+
+
+def _suffix(file: str) -> str:
+    return "." + file.rpartition(".")[2].lower()
 
 
 # data -----------------------------------------------------------------------------------------------------
@@ -95,7 +103,7 @@ def data_section(section: ast.Data, env: Environment) -> DataSpec:
             env.say(NotBuiltYet(row.name.span, f"the row `{name}`"))
         else:
             known = (*SPLITS, *transforms, *(r for r in rows if r != "valid"))
-            env.say(UnknownRow(row.name.span, "data", name, known))
+            env.say(UnknownRow(row.name.span, "data", name, known, _elsewhere("data", name)))
         if made is None or made is FAILED:
             continue
         placed = Placed(made, row.span)
@@ -159,7 +167,8 @@ def train_section(
         section.model.span,
         spans,
     )
-    return training if data_given or _check_stop(training, spec, env) else None
+    unsure = data_given or data in broken
+    return training if unsure or _check_stop(training, spec, env) else None
 
 
 def _settings(
@@ -169,6 +178,7 @@ def _settings(
     metrics: list[Any] = []
     spans: dict[str, Any] = {}
     plain = lookup("train_row")
+    strange = False
     rows = [row for row in section.rows if isinstance(row, ast.Row)]
     for phase in section.rows:
         if isinstance(phase, ast.Phase):
@@ -187,8 +197,27 @@ def _settings(
             settings[name] = FAILED
         else:
             known = ("loss", "metric", "optimizer", "schedule", *plain)
-            env.say(UnknownRow(row.name.span, "train", name, known))
+            env.say(UnknownRow(row.name.span, "train", name, known, _elsewhere("train", name)))
+            strange = True
+    if strange:
+        # The row may be the one that seems to be missing.
+        settings.setdefault("loss", FAILED)
     return settings, metrics, spans
+
+
+def _elsewhere(section: str, name: str) -> str:
+    """Where a row belongs that this section does not have."""
+    if hint := advice(section, name):
+        return hint
+    homes = {
+        "data": (*SPLITS, *lookup("data_row"), *lookup("transform")),
+        "train": ("loss", "metric", "optimizer", "schedule", *lookup("train_row")),
+        "export": tuple(lookup("export_row")),
+    }
+    for home, rows in homes.items():
+        if home != section and name in rows:
+            return f"`{name}` is a row of {'an' if home == 'export' else 'a'} `{home}` section"
+    return ""
 
 
 def _metrics(row: ast.Row, env: Environment) -> list[Any]:
@@ -289,7 +318,8 @@ def export_section(
         elif row.name.text in planned("export"):
             env.say(NotBuiltYet(row.name.span, f"the row `{row.name.text}`"))
         else:
-            env.say(UnknownRow(row.name.span, "export", row.name.text, tuple(known)))
+            hint = _elsewhere("export", row.name.text)
+            env.say(UnknownRow(row.name.span, "export", row.name.text, tuple(known), hint))
     if made is FAILED or made is None:
         return None
     return Exporting(name, made.file, made.fold_batch_norm, made.verify, section.model.span)

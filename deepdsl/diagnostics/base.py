@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from deepdsl.record import record
 from deepdsl.source import Span
+from deepdsl.vocabulary import called_here
 
 
 class Severity(Enum):
@@ -40,6 +41,8 @@ class Diagnostic:
     span: Span | None
 
     code: ClassVar[str] = ""
+    #: Says that something is not there, which is not known while a part of the text could not be read.
+    absence: ClassVar[bool] = False
     registry: ClassVar[dict[str, type[Diagnostic]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -148,6 +151,8 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
         return folded[key]
     if key.replace("_", "") in (plain := {k.replace("_", ""): v for k, v in folded.items()}):
         return plain[key.replace("_", "")]
+    if (here := called_here(word, names)) is not None:
+        return here
     near = get_close_matches(key, folded, n=1, cutoff=0.6)
     return folded[near[0]] if near else None
 

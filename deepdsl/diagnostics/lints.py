@@ -21,6 +21,7 @@ class UnusedName(Diagnostic):
     """
 
     code = "W401"
+    absence = True
     what: str
     name: str
 

@@ -49,6 +49,7 @@ class UnknownOption(Diagnostic):
     owner: str
     option: str
     candidates: tuple[str, ...]
+    hint: str = ""
 
     @property
     def message(self) -> str:
@@ -56,6 +57,8 @@ class UnknownOption(Diagnostic):
 
     @property
     def help(self) -> str:
+        if self.hint:
+            return self.hint
         if not self.candidates:
             return f"`{self.owner}` takes no options"
         return did_you_mean(self.option, self.candidates) or "it has: " + ", ".join(self.candidates)
@@ -118,11 +121,46 @@ class MissingArgument(Diagnostic):
 
     @property
     def label(self) -> str:
-        return f"{self.expected} is missing"
+        return f"missing here: {self.expected}"
 
     @property
     def help(self) -> str:
         return f"write `{self.example}`"
+
+
+@record
+class NotNamed(Diagnostic):
+    """A row does not say which loss, optimizer, schedule, metric or data source is meant.
+
+    ```wrong
+    model net { input x[8 8]; flatten | dense 10 | softmax }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; optimizer lr=0.1 }
+    ```
+    ```right
+    model net { input x[8 8]; flatten | dense 10 | softmax }
+    data digits { train builtin digits }
+    train net on digits { loss cross_entropy; optimizer sgd lr=0.1 }
+    ```
+    """
+
+    code = "E123"
+    row: str
+    kind: str
+    candidates: tuple[str, ...]
+    hint: str = ""
+
+    @property
+    def message(self) -> str:
+        return f"`{self.row}` does not say which {self.kind}"
+
+    @property
+    def label(self) -> str:
+        return f"the name of {'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind} is missing"
+
+    @property
+    def help(self) -> str:
+        return self.hint or "one of: " + ", ".join(sorted(self.candidates))
 
 
 @record
@@ -140,6 +178,7 @@ class TooManyArguments(Diagnostic):
     code = "E105"
     owner: str
     takes: str
+    hint: str = ""
 
     @property
     def message(self) -> str:
@@ -148,6 +187,10 @@ class TooManyArguments(Diagnostic):
     @property
     def label(self) -> str:
         return "this is one too many"
+
+    @property
+    def help(self) -> str:
+        return self.hint
 
 
 @record
@@ -370,13 +413,17 @@ class UnknownRow(Diagnostic):
     section: str
     name: str
     candidates: tuple[str, ...]
+    hint: str = ""
 
     @property
     def message(self) -> str:
-        return f"a `{self.section}` section has no row `{self.name}`"
+        article = "an" if self.section[0] in "aeiou" else "a"
+        return f"{article} `{self.section}` section has no row `{self.name}`"
 
     @property
     def help(self) -> str:
+        if self.hint:
+            return self.hint
         return did_you_mean(self.name, self.candidates) or "one of: " + ", ".join(self.candidates)
 
 
@@ -397,17 +444,20 @@ class UnknownReference(Diagnostic):
     """
 
     code = "E114"
+    absence = True
     kind: str
     name: str
     candidates: tuple[str, ...]
 
     @property
     def message(self) -> str:
-        return f"there is no {self.kind} `{self.name}` in this file"
+        what = "data section" if self.kind == "data" else self.kind
+        return f"there is no {what} `{self.name}`" + (" in this file" if self.kind != "value" else "")
 
     @property
     def help(self) -> str:
-        return did_you_mean(self.name, self.candidates) or f"define it: `{self.kind} {self.name} {{ … }}`"
+        form = f"{self.name} = …" if self.kind == "value" else f"{self.kind} {self.name} {{ … }}"
+        return did_you_mean(self.name, self.candidates) or f"define it: `{form}`"
 
 
 @record
@@ -592,3 +642,30 @@ class OuterValue(Diagnostic):
     @property
     def help(self) -> str:
         return "inside a part, `in` is what flows into it"
+
+
+@record
+class ReservedName(Diagnostic):
+    """An input or part has a name that the compiled graphs use themselves.
+
+    `target`, `loss`, `lr`, `all_finite` and `output` are inputs and outputs of the step; `step`, `optimizer` and `data` begin
+    the paths of its state.
+
+    ```wrong
+    model net { input target[4]; dense 3 | softmax }
+    ```
+    ```right
+    model net { input features[4]; dense 3 | softmax }
+    ```
+    """
+
+    code = "E122"
+    name: str
+
+    @property
+    def message(self) -> str:
+        return f"the name `{self.name}` is used by the compiled graphs"
+
+    @property
+    def help(self) -> str:
+        return "give it another name"

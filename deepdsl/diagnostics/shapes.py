@@ -54,6 +54,7 @@ class NoInput(Diagnostic):
     """
 
     code = "E202"
+    absence = True
     name: str
 
     @property
@@ -78,6 +79,7 @@ class NoLayers(Diagnostic):
     """
 
     code = "E203"
+    absence = True
     what: str
 
     @property
@@ -104,6 +106,7 @@ class NothingFlows(Diagnostic):
     """
 
     code = "E204"
+    absence = True
     name: str
     inputs: tuple[str, ...]
 
@@ -174,6 +177,7 @@ class LostValue(Diagnostic):
     """
 
     code = "W404"
+    absence = True
     what: str
 
     @property

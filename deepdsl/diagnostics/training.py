@@ -23,6 +23,7 @@ class NoLoss(Diagnostic):
     """
 
     code = "E301"
+    absence = True
     suggestion: str
 
     @property
@@ -154,6 +155,7 @@ class NoTrainData(Diagnostic):
     """
 
     code = "E305"
+    absence = True
     name: str
 
     @property
@@ -182,6 +184,7 @@ class NothingToWatch(Diagnostic):
     """
 
     code = "E306"
+    absence = True
     watched: str
     reason: str
     advice: str

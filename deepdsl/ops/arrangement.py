@@ -43,7 +43,7 @@ class ReshapeTo(Layer, name="reshape"):
         if have != want:
             raise ShapeError(
                 f"`reshape` cannot make {by_times(self.shape)} = {want}",
-                f"it was given {by_times(_sizes(x))} = {have}",
+                f"it was given {by_times(_sizes(x))}" + (f" = {have}" if len(_sizes(x)) > 1 else ""),
                 "the counts must be equal: a reshape neither drops nor repeats a number",
             )
         return scope.builder.add(Reshape((x.type.shape[0], *self.shape)), x)

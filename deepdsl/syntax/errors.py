@@ -57,10 +57,12 @@ def comma(failure: Failure) -> Finding | None:
     if failure.previous.kind == "mark" and failure.previous.text not in (")", "]"):
         return None
     tokens = [layout.tokens[i] for i in statement.tokens if layout.tokens[i].text == ","]
+    line = failure.span.line
+    end = failure.found.start - failure.span.column + 1 + len(layout.source.line(line))
     changes = [
         (token.start, token.end, "" if layout.text[token.end : token.end + 1] == " " else " ")
         for token in tokens
-        if "\n" not in layout.text[failure.found.start : token.start]
+        if failure.found.start <= token.start < end
     ]
     edits = tuple(blank(layout, token.start, token.end) for token in tokens)
     return Finding(CommaBetween(failure.span, failure.mended(*changes)), edits)

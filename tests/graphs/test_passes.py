@@ -103,7 +103,9 @@ def test_constants_are_folded() -> None:
     assert [n.op.value for n in after.nodes if isinstance(n.op, Constant)] == [6.5]
 
 
-@pytest.mark.parametrize(("op", "x", "y"), [(Div(), 1.0, 0.0), (Pow(), 1e200, 9.0)])
+@pytest.mark.parametrize(
+    ("op", "x", "y"), [(Div(), 1.0, 0.0), (Pow(), 1e200, 9.0), (Pow(), -1.0, 0.5)]
+)
 def test_what_python_cannot_fold_is_left_to_the_graph(op: Op, x: float, y: float) -> None:
     b = Builder()
     made = b.add(op, b.constant(x, "f64"), b.constant(y, "f64"))

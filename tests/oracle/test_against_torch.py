@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from workbench import Training, training_file
+from workbench import Training, on_runtime, training_file
+
+from deepdsl.ir import Builder, Type
+from deepdsl.ops.dropout import Dropout
+from deepdsl.ops.layer import Scope
 
 torch = pytest.importorskip("torch", reason="PyTorch, of the extra `oracle`, is not installed")
 
@@ -44,8 +48,8 @@ class Net:
     def batch_norm(self, x: Any, path: str) -> Any:
         """In training mode.  PyTorch moves its running variance by the unbiased one."""
         t = self.tensors
-        mean, variance = t[f"{path}.running_mean"], t[f"{path}.running_variance"]
-        kept = variance.clone()
+        mean, variance = (t[f"{path}.running_{n}"].clone() for n in ("mean", "variance"))
+        kept = MOMENTUM * variance
         out = torch.nn.functional.batch_norm(
             x,
             mean,
@@ -57,8 +61,8 @@ class Net:
             eps=EPSILON,
         )
         count = x.numel() // x.shape[1]
-        moved = (variance - MOMENTUM * kept) * (count - 1) / count
-        variance.copy_(MOMENTUM * kept + moved)
+        t[f"{path}.running_mean"] = mean
+        t[f"{path}.running_variance"] = kept + (variance - kept) * (count - 1) / count
         return out
 
 
@@ -67,7 +71,7 @@ Forward = Callable[[Net, Tensors], Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A model in both languages.  `loss` takes the last values, before a fused softmax or sigmoid."""
+    """A model in both languages; `forward` stops before a softmax or sigmoid at the end."""
 
     body: str
     inputs: dict[str, tuple[int, ...]]
@@ -427,7 +431,7 @@ def test_clipping(name: str, how: str, limit: float) -> None:
     "name", ["batch norm before leaky relu", "batch norm after leaky relu", "batch norm of images"]
 )
 def test_inference_after_training(name: str) -> None:
-    """The running statistics of ten steps normalize in PyTorch's evaluation mode as they do here."""
+    """The running statistics of ten steps, in PyTorch's evaluation mode."""
     case = CASES[name]
     made, net = start(case, "optimizer sgd lr=0.1")
     for batch in batches(case):
@@ -447,10 +451,6 @@ def test_inference_after_training(name: str) -> None:
 
 def test_dropout_with_our_own_mask() -> None:
     """The mask comes from the graph's random numbers; the rest is PyTorch's."""
-    from deepdsl.ir import Builder, Type
-    from deepdsl.ops.dropout import Dropout
-    from deepdsl.ops.layer import Scope
-    from workbench import on_runtime
 
     def mask(path: str, step: int, rows: int) -> Any:
         b = Builder()
