@@ -110,7 +110,7 @@ class OrtStepper:
         device: str,
     ) -> None:
         self.model, self.device = model, device
-        self.session = session(model.onnx, providers, threads, spin=True)
+        self.session = session(model.onnx, providers, threads, spin=True, nodes=model.nodes)
         first = self._side(state, {})
         # A tensor that no step changes is in both sets, once in memory.
         fixed = {name: kept for name, kept in first.items() if name not in model.updates}

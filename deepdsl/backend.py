@@ -21,13 +21,14 @@ class StepModel:
 
     `updates` maps a state tensor to the output that is its next value; a tensor without one never changes.  `batch` maps
     each batch input to its row shape and NumPy type; `results` each other output to whether it has one number a row, and its
-    NumPy type.
+    NumPy type.  `nodes` is the size of the graph, by which a runtime chooses how hard to optimize it.
     """
 
     onnx: bytes
     updates: Mapping[str, str]
     batch: Mapping[str, tuple[tuple[int, ...], Any]]
     results: Mapping[str, tuple[bool, Any]]
+    nodes: int = 0
 
 
 class Runner(Protocol):

@@ -11,7 +11,6 @@ from deepdsl.data.request import DataSpec
 from deepdsl.initializers import Initializer
 from deepdsl.ir import Node, by_times
 from deepdsl.ops.linear import Gemm
-from deepdsl.registry import show
 from deepdsl.step import inference_graph
 
 BYTES = 4  # of a float32
@@ -107,7 +106,7 @@ def _detail(call: Call) -> str:
         if isinstance(value, Initializer) and s.name in ("init",):
             told.append(value.show())
         elif not s.positional and value != s.default:
-            told.append(f"{s.name}={show(value)}")
+            told.append(f"{s.name}={s.shown(value)}")
     return " ".join(told)
 
 

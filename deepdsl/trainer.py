@@ -152,6 +152,7 @@ def step_model(artifacts: Artifacts) -> StepModel:
             for v in graph.inputs
         },
         {k: (k in collecting, NUMPY[v.type.dtype]) for k, v in graph.outputs.items()},
+        len(artifacts.step.proto.graph.node),
     )
 
 
@@ -235,7 +236,9 @@ class Trainer:
         order = epoch_order(self.training.seed, epoch, rows)
         summed = [m.name for m in self.training.metrics if not m.collects]
         self.sums = {name: float(sums.get(name, 0.0)) for name in ("loss", *summed)}
-        self.collected = {m.name: [] for m in self.training.metrics if m.collects}
+        # Scores are not part of a checkpoint: an epoch taken up in its middle goes without these metrics.
+        whole = [m.name for m in self.training.metrics if m.collects and not done]
+        self.collected = {name: [] for name in whole}
         self.targets = []
         self.listener.epoch_begins(epoch + 1, rows, done * batch)
         begin = time.perf_counter()
@@ -277,7 +280,7 @@ class Trainer:
     def _judge(self, epoch: int, watch: Watch) -> Epoch:
         train = dict(self.sums)
         for metric in self.training.metrics:
-            if metric.collects and self.collected[metric.name]:
+            if self.collected.get(metric.name):
                 scores = np.concatenate(self.collected[metric.name])
                 train[metric.name] = metric.value(scores, np.concatenate(self.targets))
         train = {name: train[name] for name in self.training.metric_names if name in train}

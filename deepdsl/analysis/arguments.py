@@ -324,7 +324,8 @@ def bind_entry(
     if registry == "initializer" and name.text.startswith("xavier"):
         return env.say(AmbiguousXavier(name.span, name.text))
     if name.text in planned(registry):
-        return env.say(NotBuiltYet(name.span, f"the {kind} `{name.text}`"))
+        instead = "this version has: " + ", ".join(sorted(known))
+        return env.say(NotBuiltYet(name.span, f"the {kind} `{name.text}`", instead))
     return env.say(UnknownEntry(name.span, kind, name.text, (*words, *sorted(known))))
 
 
@@ -354,15 +355,15 @@ def _hint(place: Signature, value: Any, env: Environment) -> str:
         chosen = isinstance(place.kind, Choice) and value in place.kind.words
         number = isinstance(place.kind, Number) and value.strip().isdecimal()
         return f"write `{value.strip()}`, without quotes" if named or chosen or number else ""
-    if isinstance(place.kind, Number) and _share(place.kind, value):
-        return f"a share is written `{value:g}%`"
+    if isinstance(place.kind, Number) and _percentage(place.kind, value):
+        return f"a share is written `{value}%`"
     return ""
 
 
-def _share(kind: Number, value: Any) -> bool:
-    """Whether a number up to 100 stands where a share of 1 is wanted: `dropout 20`."""
+def _percentage(kind: Number, value: Any) -> bool:
+    """Whether a whole number up to 100 stands where a share of 1 is wanted: `dropout 20`."""
     high = kind.below if kind.below is not None else kind.maximum
-    return high == 1 and isinstance(value, int | float) and 1 < value < 100
+    return high == 1 and isinstance(value, int) and 5 <= value < 100
 
 
 def _example(place: Signature) -> str:

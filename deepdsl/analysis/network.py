@@ -258,7 +258,7 @@ class Elaborator:
         if name.text in lookup("layer") or name.text in planned("layer"):
             self.say(NameOfLayer(name.span, name.text))
             return True
-        if name.text in RESERVED and not frame.prefix:
+        if not frame.prefix and name.text in (RESERVED | set(lookup("metric"))):
             self.say(ReservedName(name.span, name.text))
             return True
         return False
@@ -287,7 +287,7 @@ class Elaborator:
         elif isinstance(arg, ast.Keyword):
             self.say(UnknownOption(arg.name.span, owner, arg.name.text, ()))
         else:
-            hint = f"name values of this model: {', '.join(frame.values)}" if frame.values else ""
+            hint = f"one of: {', '.join(frame.values)}" if frame.values else ""
             self.say(WrongValue(arg.span, owner, "values", "names of values", f"`{arg.span.text}`", hint))
         return None
 
@@ -327,9 +327,9 @@ class Elaborator:
                 self.say(OuterValue(unit.path.span, name))
                 return Flowing(None, unit.span)
             return None
-        for arg in unit.args:
-            self.say(TooManyArguments(arg.span, name, "nothing: it is a value"))
         if known.value is not None:
+            for arg in unit.args:
+                self.say(TooManyArguments(arg.span, name, "nothing: it is a value"))
             self.read.add(known.value)
         return Flowing(known.value, unit.span)
 
@@ -365,7 +365,8 @@ class Elaborator:
         if name in frame.values:
             self.say(ValueInChain(unit.path.span, name))
         elif name in planned("layer"):
-            self.say(NotBuiltYet(unit.path.span, f"the layer `{name}`"))
+            instead = "`dnnc explain layers` lists what this version has"
+            self.say(NotBuiltYet(unit.path.span, f"the layer `{name}`", instead))
         elif name in self.blocks:
             self.say(NotBuiltYet(unit.path.span, "the use of a block", "write it as a `part`"))
         elif name in self.stack:
