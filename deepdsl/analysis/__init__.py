@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepdsl.analysis.arguments import Environment, evaluate
+from deepdsl.analysis.layer_defaults import add_default
 from deepdsl.analysis.model import (
     BATCH,
     Call,
@@ -14,7 +15,7 @@ from deepdsl.analysis.model import (
     Program,
     Training,
 )
-from deepdsl.analysis.network import Elaborator, add_default
+from deepdsl.analysis.network import Elaborator
 from deepdsl.analysis.sections import data_section, export_section, train_section
 from deepdsl.data.request import DataSpec
 from deepdsl.diagnostics import Report

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deepdsl.analysis.arguments import FAILED, Environment, bind, evaluate, found
-from deepdsl.analysis.defaults import choose_initializers
+from deepdsl.analysis.frames import Flowing, Frame, inside, names_used
+from deepdsl.analysis.initializer_choice import choose_initializers
+from deepdsl.analysis.layer_defaults import add_default
 from deepdsl.analysis.model import BATCH, Call, Input, Model
 from deepdsl.diagnostics import Diagnostic, Label, closest
 from deepdsl.diagnostics.lints import UnusedName
@@ -37,7 +38,7 @@ from deepdsl.diagnostics.shapes import (
 )
 from deepdsl.ir import Builder, Param, ShapeError, Type, Value, by_times
 from deepdsl.ops import Layer, Scope
-from deepdsl.record import changed, record
+from deepdsl.record import changed
 from deepdsl.registry import Word, lookup
 from deepdsl.source import Span
 from deepdsl.syntax import ast
@@ -48,36 +49,6 @@ RESERVED = frozenset({"target", "loss", "lr", "all_finite", "output", "step", "o
 
 MAX_CALLS = 100_000
 MAX_PARAMETERS = 500_000_000
-
-
-@record
-class Flowing:
-    """A value in a body: `value` is None when it could not be made and that has been said."""
-
-    value: Value | None
-    span: Span
-
-
-class Frame:
-    """One body being gone through: a model's, or one use of a part."""
-
-    def __init__(
-        self,
-        prefix: str,
-        env: Environment,
-        defaults: dict[str, tuple[ast.Keyword, ...]],
-        parts: dict[str, ast.Part],
-        outer: frozenset[str] = frozenset(),
-        current: Flowing | None = None,
-    ) -> None:
-        self.prefix, self.env, self.defaults, self.parts = prefix, env, defaults, parts
-        self.outer, self.current = outer, current
-        self.values: dict[str, Flowing] = {} if current is None else {"in": current}
-        self.counts: Counter[str] = Counter()
-        self.definitions: dict[str, Span] = {}
-
-    def path(self, name: str) -> str:
-        return f"{self.prefix}.{name}" if self.prefix else name
 
 
 class Elaborator:
@@ -192,7 +163,7 @@ class Elaborator:
 
     def body(self, body: ast.Body, frame: Frame, what: str, named: Span) -> None:
         # All parts of a body are known from its start, so that a line can use one that stands below it.
-        used = _names_used(body)
+        used = names_used(body)
         for statement in body.statements:
             if isinstance(statement, ast.Part) and not self._taken(statement.name, frame):
                 frame.parts[statement.name.text] = statement
@@ -410,7 +381,7 @@ class Elaborator:
             if self.overflow or (self.env.report.has_errors and not errors):
                 break
             frame.definitions = {
-                name: span for name, span in frame.definitions.items() if not _inside(span, unit.span)
+                name: span for name, span in frame.definitions.items() if not inside(span, unit.span)
             }
         made, frame.current = frame.current, before
         return Flowing(made.value if made else None, unit.span)
@@ -482,79 +453,3 @@ class Elaborator:
             if f.value is not None and f.span != span
         )
         self.say(ShapeMismatch(span, error.message, error.label, error.help, labels))
-
-
-def _inside(span: Span, outer: Span) -> bool:
-    return outer.start <= span.start and span.end <= outer.end
-
-
-def add_default(
-    statement: ast.Default, defaults: dict[str, tuple[ast.Keyword, ...]], env: Environment
-) -> None:
-    """Note a `default` line: it counts for the layers below it, in the body it stands in."""
-    name = statement.layer.text
-    cls = lookup("layer").get(name)
-    if cls is None:
-        if name in planned("layer"):
-            env.say(NotBuiltYet(statement.layer.span, f"the layer `{name}`"))
-        else:
-            candidates = (*lookup("layer"), *planned("layer"))
-            env.say(UnknownLayer(statement.layer.span, name, candidates))
-        return
-    keywords: dict[str, ast.Keyword] = {k.name.text: k for k in defaults.get(name, ())}
-    for arg in statement.args:
-        if isinstance(arg, ast.Keyword):
-            keywords[arg.name.text] = arg
-        else:
-            env.say(TooManyArguments(arg.span, "default", "options only, such as `init=he_normal`"))
-    _check_default(cls, statement, env)
-    defaults[name] = tuple(keywords.values())
-
-
-def _check_default(cls: type[Layer], statement: ast.Default, env: Environment) -> None:
-    """Bind the options once with stand-ins for what is required, so that a mistake is said at the default itself."""
-    given = [a for a in statement.args if isinstance(a, ast.Keyword)]
-    names = {k.name.text for k in given}
-    span = statement.layer.span
-    stand_ins = [
-        ast.Keyword(
-            ast.Name(s.name, span=span), ast.Number("0.5" if not _whole(s.kind) else "1", span=span), span=span
-        )
-        for s in cls.signature()
-        if s.required and s.name not in names
-    ]
-    bind(cls, [*given, *stand_ins], span, env)
-
-
-def _whole(kind: Any) -> bool:
-    return getattr(kind, "whole", True) is True
-
-
-def _names_used(body: ast.Body) -> frozenset[str]:
-    """The names that the flows of a body speak of, at any depth."""
-    names: set[str] = set()
-
-    def visit(node: Any) -> None:
-        if isinstance(node, ast.Layer):
-            names.add(node.path.parts[0])
-            names.update(a.parts[0] for a in node.args if isinstance(a, ast.Path))
-        elif isinstance(node, ast.Chain):
-            visit(node.head)
-            for unit in node.rest:
-                visit(unit)
-        elif isinstance(node, ast.Sum):
-            for term in node.terms:
-                visit(term)
-        elif isinstance(node, ast.Choose):
-            visit(node.then)
-            visit(node.otherwise)
-        elif isinstance(node, ast.Bind):
-            visit(node.flow)
-        elif isinstance(node, ast.Repeat | ast.Part):
-            visit(node.body)
-        elif isinstance(node, ast.Body):
-            for statement in node.statements:
-                visit(statement)
-
-    visit(body)
-    return frozenset(names)

@@ -1,0 +1,486 @@
+"""Files that a newcomer may write: each mistake is said once, at its place, with a way out.
+
+The whole messages are golden files; `DNN_UPDATE_GOLDEN=1` writes them anew.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from deepdsl.diagnostics import Diagnostic, render_all
+from deepdsl.frontend import check
+from deepdsl.source import Source
+
+FILES = Path(__file__).parents[1] / "golden" / "broken"
+
+# File -> one line for each message: its code, its line and column, and words that its help must contain.
+CASES: dict[str, str] = {
+    "activation_as_string": """
+        E009 3:13 relu
+        E103 4:16 he_normal
+    """,
+    "activation_behind": """
+        E105 3:11 … | relu
+        E105 3:26 … | tanh
+        E103 3:41 20%
+        E105 4:11 … | softmax
+    """,
+    "add_clash": "E201 5:3 dense",
+    "allow_error": "E101 3:3 dense",
+    "arithmetic": """
+        E110 1:9
+        E009 3:14 x
+        E109 4:10
+        E110 5:10
+    """,
+    "braces": "E003 3:13",
+    "commas_and_colons": """
+        E007 2:12 input x[4 4];
+        E007 3:10 flatten dense 10 relu
+        E007 4:10 dense 3 bias: false | softmax
+        E008 4:16 dense 3, bias=false | softmax
+    """,
+    "concat_clash": "E201 4:3",
+    "concat_operands": """
+        E007 4:15 h = concat a b
+        E103 5:14
+        E103 7:14
+        E103 7:16
+        E102 8:16 concat
+    """,
+    "crlf": """
+        E101 3:13 relu
+        E102 4:11 init
+    """,
+    "data_rows": """
+        E448 1:29 valid first=100
+        E104 2:16 npz "file"
+        E112 3:16 csv
+        E105 3:36 split=20%
+        E123 3:46 valid
+        E123 4:16 train csv "x.csv"
+        E104 4:25 normalize std=[0.5]
+        E103 5:24 digits
+        E113 5:32 standardize
+        E113 5:45 one_hot
+        E103 5:60 let all = …
+        E103 6:44
+        E120 6:50
+        E105 7:42 mean=0.5
+        E103 7:50
+    """,
+    "deep_nesting": "E101 15:22 dense",
+    "default_errors": """
+        E112 1:20 he_normal
+        E102 1:29 bias
+        E101 2:9 dense
+        E105 3:15
+        E105 4:41
+    """,
+    "dense_of_image": "E201 3:3 flatten | dense 300",
+    "empty": "",
+    "empty_bodies": """
+        E202 1:7 input image[28 28]
+        E203 2:7 dense 10 | softmax
+        E203 3:28 dense 10 | softmax
+        E203 4:23 dense 10 | softmax
+    """,
+    "export_rows": """
+        E113 2:14 onnx
+        E103 3:19 "net.onnx"
+        E103 3:35 let tiny = …
+        E107 4:30
+    """,
+    "gaps": """
+        E001 1:16
+        E006 3:10 ]
+        E007 4:27 part body { dense hidden relu }
+        E101 9:18 relu
+    """,
+    "hidden_word": """
+        E101 3:3 dense
+        E101 4:3 dense
+    """,
+    "initializer_misspelt": """
+        E112 3:16 he_normal
+        E112 4:16 he_normal
+        E111 5:16 glorot_uniform
+        E103 6:46 fan_avg
+    """,
+    "input_shapes": """
+        E001 1:18 input x[28 28]
+        E205 2:18 input image[28 28]
+        E205 3:18 input image[28 28]
+        E205 4:18 input image[28 28]
+        E205 5:18 input image[28 28]
+        E205 6:18 input image[28 28]
+        E001 7:18 input x[28 28]
+        E201 8:22 flatten | dense 3
+    """,
+    "json_style": """
+        E001 1:1
+        E006 1:22 ]
+    """,
+    "keras_callbacks": """
+        E113 5:3 stop
+        E113 6:3 schedule
+        E113 7:3 optimizer sgd lr=0.1
+        E113 8:3
+        E113 9:3 valid split=10%
+    """,
+    "keras_compile": """
+        E112 4:8 cross_entropy
+        E113 5:3 metric
+        E112 6:13 adam
+        E113 7:3 batch
+        E001 8:9
+    """,
+    "keras_dense_call": """
+        E021 3:3 Flatten
+        E021 4:3 Dense 300 activation="relu"
+        E021 5:3 Dense 10 activation="softmax"
+    """,
+    "keras_dropout_rate": "E101 3:21 dropout",
+    "keras_names": """
+        E101 3:3 flatten
+        E101 4:3 dense
+        E101 4:15 batch_norm
+        E101 4:36 relu
+        E101 5:3 dense
+        E101 5:14 softmax
+    """,
+    "keras_options": """
+        E102 4:19 dense 300 | relu
+        E102 4:35 init
+        E102 4:64 bias
+    """,
+    "layer_misspelt": """
+        E101 3:3 dense
+        E101 3:14 leaky_relu
+        E101 3:31 batch_norm
+        E101 3:42 dropout
+        E101 4:13 softmax
+    """,
+    "layer_names_as_names": """
+        E117 2:9
+        E117 3:3
+        E117 4:8
+        E117 5:7
+        E117 6:8
+    """,
+    "lints": """
+        W401 1:5
+        W402 4:3
+        W403 5:3
+        W405 6:13 dense 1 | sigmoid
+    """,
+    "lints_allowed": "W405 6:13 dense 1 | sigmoid",
+    "loss_aliases": """
+        E112 3:28 mean_squared_error
+        E112 4:28 binary_cross_entropy
+        E112 5:28 cross_entropy
+        E112 6:28 cross_entropy
+    """,
+    "loss_and_ending": """
+        E302 6:21 | softmax
+        E302 7:21 sigmoid
+        E302 8:21 softmax
+        E302 9:21 | softmax
+    """,
+    "lost_values": """
+        W401 3:3
+        W401 4:3
+        W401 5:3
+    """,
+    "metric_does_not_fit": """
+        E112 3:55 accuracy
+        E303 4:48
+    """,
+    "missing_arguments": """
+        E104 2:41 dense 10
+        E104 2:49 dropout 20%
+        E123 3:23
+        E123 3:29
+        E123 3:40
+    """,
+    "misspelt_then_unused": """
+        E103 4:9 units
+        E101 6:3 head
+    """,
+    "name_case": """
+        E109 4:10 Hidden
+        E103 4:37 Hidden
+    """,
+    "no_input": """
+        E202 1:7 input image[28 28]
+        E101 3:13 softmax
+    """,
+    "no_items": "E001 1:1 model NAME { … }",
+    "no_loss": "E301 3:7 loss cross_entropy",
+    "nothing_to_train": """
+        E307 4:7 dense 10
+        E304 5:7
+    """,
+    "numbers_written_oddly": """
+        E016 1:9 1000
+        E016 2:9 0.5
+        E001 3:10
+        E016 4:9 16
+        E002 5:12
+        E016 6:9 1e-3
+        E002 7:9
+    """,
+    "only_blanks": "",
+    "only_comments": "",
+    "optimizer_options": """
+        E102 5:26 beta_1=0.9 beta_2=0.999
+        E102 5:44 epsilon
+        E102 5:53
+    """,
+    "option_misspelt": """
+        E102 3:11 init
+        E102 3:33 alpha
+        E102 4:23 std
+    """,
+    "outer_value": "E121 4:15 in",
+    "outputs": """
+        E114 6:10
+        E203 8:32 dense 10 | softmax
+    """,
+    "outputs_named_oddly": """
+        E103 4:10
+        E102 5:10 output
+        E103 6:10
+    """,
+    "part_errors": """
+        E101 3:25 relu
+        E101 6:18 body
+    """,
+    "part_recursion": "E115 4:25 repeat N { … }",
+    "planned": """
+        E107 1:1
+        E107 5:3 dnnc explain layers
+        E107 5:37 dnnc explain layers
+        E107 6:3 part
+        E001 7:11 if true == true then …
+        E107 8:22
+        E107 8:34 dnnc explain layers
+    """,
+    "python_style": """
+        E001 1:1 model NAME { … }
+        E001 2:7
+        E001 3:1 model NAME { … }
+        E001 4:5 model NAME { … }
+    """,
+    "reference_misspelt": """
+        E114 3:7 net
+        E114 3:15 digits
+        E114 4:8 net
+    """,
+    "repeat_counts": """
+        E103 4:10
+        E103 5:10
+        E103 6:10
+        E103 7:10
+    """,
+    "reserved_names": """
+        E122 2:9
+        E122 3:3
+        E122 4:8
+    """,
+    "reshape_clash": "E201 4:3",
+    "row_misspelt": """
+        E113 2:3 train
+        E113 3:3 scale
+        E113 7:3 loss
+        E113 8:3 optimizer
+        E113 9:3 epochs
+        E113 10:3 batch
+    """,
+    "schedules": """
+        E112 3:52 exponential
+        E107 4:52
+        E103 5:62
+        E103 5:66
+        E103 6:68
+        E112 7:52 exponential
+        E102 8:84 factor
+    """,
+    "section_order": """
+        E001 2:11
+        E001 3:10
+    """,
+    "semicolons": """
+        E101 1:41 dense
+        E103 1:85 digits
+        E103 1:140 let ten = …
+    """,
+    "several_stages": """
+        E103 4:15 20%
+        E024 5:11 scale (1 / 16)
+        E103 9:19 untis
+        E101 10:14 softmax
+        E102 14:17 lr
+    """,
+    "shape_after_part": "E201 5:3 flatten | dense 10",
+    "stop_watches": """
+        E306 3:43 valid split=10%
+        E306 4:43
+        E306 5:60
+        E105 6:48 patience=10
+        E102 7:48 on
+    """,
+    "tabs": """
+        E101 3:19 dense
+        E112 4:15 false
+    """,
+    "too_large": "E116 3:13",
+    "too_many": """
+        E105 3:11
+        E105 3:20
+        E105 3:32
+        E105 4:21
+    """,
+    "torch_linear": "E021 3:25 Linear 64 10",
+    "torch_loss": """
+        E112 4:8 cross_entropy
+        E112 5:13 sgd
+        E113 6:3 schedule
+        E113 7:3 epochs
+    """,
+    "torch_sequential": """
+        E006 1:22 )
+        E001 2:3 model NAME { … }
+        E001 3:3 model NAME { … }
+        E001 4:1
+    """,
+    "train_values": """
+        E103 4:32
+        E103 5:20
+        E103 5:34
+        E103 6:9
+        E103 7:10
+        E103 8:8
+        E103 9:20
+        E103 10:17
+        E103 10:27 best
+    """,
+    "twice": """
+        E108 3:5
+        E102 6:21
+        E106 6:36
+        E108 8:8
+        E108 10:7
+        E120 11:52
+    """,
+    "two_inputs": "E204 4:3 left | dense …",
+    "unicode": """
+        E002 1:14 _
+        E002 2:11 _
+        E002 3:14 _
+        E002 4:16 "
+    """,
+    "value_in_chain": "E118 4:21 +",
+    "value_kinds": """
+        E103 3:9
+        E103 4:9
+        E103 5:9
+        E103 6:9
+        E103 7:9
+        E103 8:9
+        E103 9:9
+        E103 10:9 let ten = …
+        E112 11:16
+    """,
+    "value_ranges": """
+        E103 3:21
+        E103 3:38
+        E103 3:51
+        E103 4:27
+        E103 4:53
+    """,
+    "wrong_section": """
+        E113 1:37 batch
+        E113 1:47 epochs
+        E113 3:43 scale
+        E113 3:59 onnx
+        E113 3:76 optimizer sgd lr=0.1
+        E113 4:14 seed
+    """,
+    "yaml_style": """
+        E008 1:6 model
+        E001 2:3 model NAME { … }
+        E001 3:3 model NAME { … }
+        E001 4:5
+        E001 5:5
+    """,
+}
+
+
+def said(name: str) -> list[Diagnostic]:
+    text = (FILES / f"{name}.dnn").read_bytes().decode()
+    return list(check(Source(f"{name}.dnn", text))[1])
+
+
+def test_every_file_is_in_the_table() -> None:
+    assert sorted(CASES) == sorted(path.stem for path in FILES.glob("*.dnn"))
+    assert len(CASES) >= 80
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_codes_places_and_suggestions(name: str) -> None:
+    wanted = [line.strip().split(" ", 2) for line in CASES[name].splitlines() if line.strip()]
+    found = said(name)
+    places = [(d.code, f"{d.span.line}:{d.span.column}") for d in found if d.span]
+    assert places == [(code, place) for code, place, *_ in wanted]
+    for diagnostic, (_, _, *words) in zip(found, wanted, strict=True):
+        for word in words:
+            assert word in diagnostic.help
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_message(name: str) -> None:
+    written = render_all(said(name))
+    expected = FILES / f"{name}.txt"
+    if os.environ.get("DNN_UPDATE_GOLDEN"):
+        expected.write_text(written, encoding="utf-8")
+    assert written == expected.read_text(encoding="utf-8")
+
+
+def test_a_misspelt_word_is_met_with_the_right_one() -> None:
+    """A name of another tool leads to ours, whatever is near it in spelling."""
+    from deepdsl.diagnostics import closest
+    from deepdsl.pages import entries
+
+    for registry, word, here in [
+        ("layer", "Linear", "dense"),
+        ("layer", "Dense", "dense"),
+        ("layer", "fc", "dense"),
+        ("layer", "BatchNorm1d", "batch_norm"),
+        ("layer", "BatchNormalization", "batch_norm"),
+        ("layer", "LeakyReLU", "leaky_relu"),
+        ("initializer", "kaiming_normal", "he_normal"),
+        ("initializer", "kaiming_uniform_", "he_uniform"),
+        ("initializer", "glorot", "glorot_uniform"),
+        ("loss", "CrossEntropyLoss", "cross_entropy"),
+        ("loss", "sparse_categorical_crossentropy", "cross_entropy"),
+        ("loss", "nll_loss", "cross_entropy"),
+        ("loss", "bce", "binary_cross_entropy"),
+        ("loss", "BCEWithLogitsLoss", "binary_cross_entropy"),
+        ("loss", "mse", "mean_squared_error"),
+        ("metric", "acc", "accuracy"),
+        ("metric", "roc_auc", "auc"),
+        ("optimizer", "SGD", "sgd"),
+        ("optimizer", "AdamW", "adamw"),
+        ("schedule", "ExponentialDecay", "exponential"),
+        ("schedule", "MultiStepLR", "piecewise"),
+        ("source", "numpy", "npz"),
+        ("train_row", "batch_size", "batch"),
+        ("train_row", "early_stopping", "stop"),
+        ("train_row", "num_epochs", "epochs"),
+        ("train_row", "random_state", "seed"),
+    ]:
+        assert closest(word, entries()[registry]) == here, word

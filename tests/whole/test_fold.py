@@ -1,0 +1,86 @@
+"""Folding batch norms into dense layers leaves the outputs as they were."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deepdsl.backend import open_backend
+from deepdsl.emit import emit
+from deepdsl.fold import fold_batch_norms
+from deepdsl.frontend import load_program
+from deepdsl.ir import verify
+from deepdsl.ops.normalization import BatchNormInference
+from deepdsl.source import Source
+from deepdsl.step import inference_graph
+
+# body of the model, how many batch norms are folded, how many stay
+BODIES = {
+    "before the activation": ("dense 5 | batch_norm | elu | dense 3", 1, 0),
+    "after the activation": ("dense 5 | elu | batch_norm | dense 3", 1, 0),
+    "through dropout": ("dense 5 | elu | batch_norm | dropout 50% | dense 3", 1, 0),
+    "first of all": ("batch_norm | dense 5 bias=false | relu | dense 3", 1, 0),
+    "on both sides of a layer": ("batch_norm | dense 5 | batch_norm | relu | dense 3", 2, 0),
+    "twice in a row": ("dense 5 | batch_norm | batch_norm | dense 3", 2, 0),
+    "last of all": ("dense 5 | relu | dense 3 | batch_norm", 1, 0),
+    "nothing beside it": ("relu | batch_norm | tanh | dense 3", 0, 1),
+    "read twice": ("a = dense 3 | batch_norm; b = a | relu; a + b", 1, 0),
+    "the layer is read twice": ("a = dense 3; b = a | batch_norm; a + b", 0, 1),
+    "the norm is read twice": ("a = relu | batch_norm; b = a | dense 4; a + b", 0, 1),
+    "a shared part": (
+        "part p { dense 4 | batch_norm | relu }; a = p; b = a | p; a + b | dense 3",
+        2,
+        0,
+    ),
+    "a shared layer after two norms": (
+        "part p { dense 4 }; a = relu | batch_norm | p; b = tanh | batch_norm | p; a + b",
+        2,
+        0,
+    ),
+}
+
+
+def compiled(body: str) -> tuple[Any, dict[str, Any]]:
+    program, _ = load_program(Source("fold", f"model m {{ input x[4]; {body} }}"))
+    graph = inference_graph(program.models["m"])
+    rng = np.random.default_rng(3)
+    weights = {
+        p.name: (
+            rng.normal(size=p.type.shape) ** 2 + 0.3
+            if "variance" in p.name
+            else rng.normal(size=p.type.shape)
+        ).astype(np.float32)
+        for p in graph.params
+    }
+    return graph, weights
+
+
+def run(graph: Any, weights: Any, x: Any) -> Any:
+    model = emit(graph, "m", weights)
+    model.check()
+    return open_backend("cpu").runner(model.serialize()).run({"x": x})["output"]
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_folding_keeps_the_outputs(name: str) -> None:
+    body, folds, stays = BODIES[name]
+    graph, weights = compiled(body)
+    folded, new, count = fold_batch_norms(graph, weights)
+    verify(folded)
+    left = sum(isinstance(node.op, BatchNormInference) for node in folded.nodes)
+    assert (count, left) == (folds, stays)
+    x = np.random.default_rng(4).normal(size=(9, 4)).astype(np.float32)
+    before, after = run(graph, weights, x), run(folded, new, x)
+    np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5)
+    if folds:
+        assert not np.allclose(before, 0)
+
+
+def test_folding_leaves_the_given_weights_alone() -> None:
+    graph, weights = compiled(BODIES["before the activation"][0])
+    copies = {name: values.copy() for name, values in weights.items()}
+    fold_batch_norms(graph, weights)
+    assert copies.keys() == weights.keys()
+    assert all(np.array_equal(copies[name], weights[name]) for name in copies)
