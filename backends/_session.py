@@ -1,4 +1,6 @@
-"""Sessions of onnxruntime: one for the step with its state in ping-pong, others that are fed and forgotten."""
+"""Sessions of onnxruntime: one for the step with its state in ping-pong, others that are fed and
+forgotten.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ from deepdsl.diagnostics.runtime import RuntimeFailed
 ort.set_default_logger_severity(3)
 
 ALIGNMENT = 64
-# Optimizing a graph takes longer than linear in its size: above this many nodes, only the cheap rewrites.
+# Optimizing a graph takes longer than linear in its size: above this many nodes, only the cheap
+# rewrites.
 MANY_NODES = 6_000
 
 
@@ -38,9 +41,9 @@ def session(
 ) -> ort.InferenceSession:
     """A session with this project's settings.
 
-    Gradients that become denormal make some kernels 5 to 20 times slower, so they are flushed to zero.  Only the session of
-    the step may spin: a second spinning pool would take the step's cores.
-    """
+    Gradients that become denormal make some kernels 5 to 20 times slower, so they are flushed to
+    zero.  Only the session of the step may spin: a second spinning pool would take the step's
+    cores."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
@@ -96,10 +99,9 @@ class OrtRunner:
 class OrtStepper:
     """The step's session with two sets of state buffers and fixed bindings between them.
 
-    A step reads one set and writes the other.  Binding an output to its own input's buffer would be wrong: nothing orders
-    a later read of the old value before the write.  Bindings are made once for each batch size: the full batch, and the
-    ragged last one.
-    """
+    A step reads one set and writes the other.  Binding an output to its own input's buffer would be
+    wrong: nothing orders a later read of the old value before the write.  Bindings are made once
+    for each batch size: the full batch, and the ragged last one."""
 
     def __init__(
         self,

@@ -2,10 +2,10 @@
 
 Usage: python benchmarks/fashion.py [FOLDER [EPOCHS]]
 
-FOLDER holds the four idx files (Debian's package `dataset-fashion-mnist` installs them; the default is its place).  The figures
-to expect, from a Keras run of the same network (A. Géron, Hands-On Machine Learning, chapter 11): validation loss 0.482 and
-accuracy 0.840 after ten epochs, allow 0.015.
-"""
+FOLDER holds the four idx files (Debian's package `dataset-fashion-mnist` installs them; the default
+is its place).  The figures to expect, from a Keras run of the same network (A. Géron, Hands-On
+Machine Learning, chapter 11): validation loss 0.482 and accuracy 0.840 after ten epochs, allow
+0.015."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ model mlp {{
   dense 100 | leaky_relu 0.3
   dense 10 init=glorot_uniform | softmax
 }}
-train mlp on fashion {{ loss cross_entropy; metric accuracy; optimizer sgd lr=1e-3; batch 32; epochs {epochs} }}
+train mlp on fashion {{
+  loss cross_entropy; metric accuracy; optimizer sgd lr=1e-3; batch 32; epochs {epochs}
+}}
 """
 
 

@@ -1,4 +1,5 @@
-"""Seconds from process start: the whole of `dnnc check` on a file of 100 lines, and the first step of `dnnc train`.
+"""Seconds from process start: the whole of `dnnc check` on a file of 100 lines, and the first step
+of `dnnc train`.
 
 Usage: python benchmarks/start_up.py [RUNS]
 """
@@ -40,7 +41,12 @@ def hundred_lines() -> str:
 
 def dnnc(*arguments: str) -> float:
     begin = time.perf_counter()
-    command = [sys.executable, "-c", "from deepdsl.cli import main; raise SystemExit(main())", *arguments]
+    command = [
+        sys.executable,
+        "-c",
+        "from deepdsl.cli import main; raise SystemExit(main())",
+        *arguments,
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - begin
 
@@ -62,7 +68,9 @@ def main() -> None:
         steps = [first_step(folder, n) for n in range(runs + 1)][1:]
     for name, times in (("dnnc check", checks), ("first step", steps)):
         print(f"{name}: min {min(times):.3f} s, median {statistics.median(times):.3f} s")
-    print(json.dumps({"check_s": statistics.median(checks), "first_step_s": statistics.median(steps)}))
+    print(
+        json.dumps({"check_s": statistics.median(checks), "first_step_s": statistics.median(steps)})
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""A training step of 784-300-100-10 (relu, batch 32, Adam) here and in PyTorch eager, in turn, in one run.
+"""A training step of 784-300-100-10 (relu, batch 32, Adam) here and in PyTorch eager, in turn, in
+one run.
 
 Usage: python benchmarks/step_ratio.py [ROUNDS]      (needs the extra `oracle`)
 
-Each round runs each side in a process of its own, two threads, over the same number of rows in memory, shuffled, gathering
-the batch included.  Printed are the fastest epoch's microseconds a step of each round, and the ratio of the medians.
-"""
+Each round runs each side in a process of its own, two threads, over the same number of rows in
+memory, shuffled, gathering the batch included.  Printed are the fastest epoch's microseconds a step
+of each round, and the ratio of the medians."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ ROWS, BATCH, EPOCHS = 12_800, 32, 5
 OURS = """
 data noise {{ train npz "{path}" }}
 model mlp {{ input x[784]; dense 300 | relu | dense 100 | relu | dense 10 | softmax }}
-train mlp on noise {{ loss cross_entropy; optimizer adam lr=1e-3; batch {batch}; epochs {epochs}; seed 0 }}
+train mlp on noise {{
+  loss cross_entropy; optimizer adam lr=1e-3; batch {batch}; epochs {epochs}; seed 0
+}}
 """
 
 
@@ -35,8 +38,8 @@ def ours() -> list[float]:
     """Microseconds a step of each epoch, through the trainer itself."""
     import numpy as np
 
-    from deepdsl.compiler import check, open_job, build
     from deepdsl.backend import open_backend
+    from deepdsl.compiler import build, check, open_job
     from deepdsl.source import Source
     from deepdsl.trainer import Epoch, Silent, Trainer
 

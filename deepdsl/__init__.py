@@ -1,9 +1,9 @@
 """Write a neural network as text; compile its inference and its whole training step to plain ONNX.
 
-    import deepdsl
-    program = deepdsl.load("fashion.dnn")
-    run = program.train(epochs=3)
-    run.export("fashion.onnx")
+import deepdsl
+program = deepdsl.load("fashion.dnn")
+run = program.train(epochs=3)
+run.export("fashion.onnx")
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from deepdsl.version import VERSION as __version__
+from deepdsl.version import VERSION
 
 if TYPE_CHECKING:
     from deepdsl.api import Program, Run, load, loads, open_run
     from deepdsl.diagnostics import Diagnostic, DnnError
+
+__version__ = VERSION
 
 __all__ = ["Diagnostic", "DnnError", "Program", "Run", "__version__", "load", "loads", "open_run"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deepdsl.compiler import check, load_program, read_source, training_of
 from deepdsl.diagnostics import Diagnostic, Severity
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from deepdsl.export import Exported
     from deepdsl.predictor import Predictor
 
-    Arrays = Union[ArrayLike, Mapping[str, ArrayLike]]
+    Arrays: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 
 
 def load(path: str | Path) -> Program:
     """The program in a `.dnn` file.
 
-    Mistakes in it do not raise: they are in `diagnostics`.  Raises DnnError where the file cannot be read.
-    """
+    Mistakes in it do not raise: they are in `diagnostics`.  Raises DnnError where the file cannot
+    be read."""
     return Program(read_source(Path(path)), Path(path).parent)
 
 
@@ -39,7 +39,9 @@ def loads(text: str, name: str = "<text>", folder: str | Path = ".") -> Program:
 
 
 def open_run(path: str | Path) -> Run:
-    """A run directory that `dnnc train` or `Program.train` made.  Raises DnnError where it is none."""
+    """A run directory that `dnnc train` or `Program.train` made.  Raises DnnError where it is
+    none.
+    """
     return Run(Path(path), {})
 
 
@@ -78,13 +80,14 @@ class Program:
     ) -> Run:
         """Train a model and give the run.
 
-        Arrays stand in for the data section: `x` of shape (rows, …), or a mapping from input to array; `y` of shape (rows,)
-        with class indices for cross_entropy, of the output's shape for other losses; `valid` is a pair like (x, y).
-        The section's transforms still apply.  `settings` are as with `dnnc train --set`: {"optimizer.lr": 0.1}.
-        `out` is the run directory, by default a fresh one under `runs/`.
+        Arrays stand in for the data section: `x` of shape (rows, …), or a mapping from input to
+        array; `y` of shape (rows,) with class indices for cross_entropy, of the output's shape for
+        other losses; `valid` is a pair like (x, y). The section's transforms still apply.
+        `settings` are as with `dnnc train --set`: {"optimizer.lr": 0.1}. `out` is the run
+        directory, by default a fresh one under `runs/`.
 
-        Raises DnnError with the diagnostics of what is wrong: the text, the data, the device, or a number that went NaN.
-        """
+        Raises DnnError with the diagnostics of what is wrong: the text, the data, the device, or a
+        number that went NaN."""
         from deepdsl.runs import free_directory
         from deepdsl.workflow import prepare
 
@@ -115,7 +118,9 @@ def _job_of_arrays(
     y: Arrays | None,
     valid: tuple[Arrays, Arrays] | None,
 ) -> Job:
-    """A job whose rows are arrays; a `valid first=…` row of the data section cuts them as it would a file's."""
+    """A job whose rows are arrays; a `valid first=…` row of the data section cuts them as it would
+    a file's.
+    """
     from deepdsl.compiler import Job
     from deepdsl.data.splits import split_table
     from deepdsl.step import Task
@@ -163,12 +168,14 @@ class Run:
         self.path = path
         self._trained = open_run(path)
         self._predictor: Predictor = open_predictor(path)
-        #: The figures that `dnnc train --json` prints: epochs, steps, train, valid, test, wall_s, step_us.
+        #: The figures that `dnnc train --json` prints: epochs, steps, train, valid, test, wall_s …
         self.figures: Mapping[str, Any] = figures or read_manifest(path).get("result", {})
 
     @property
     def weights(self) -> Mapping[str, NDArray[Any]]:
-        """Every tensor of the model by its path, such as `body.dense_1.weight` of shape (inputs, units)."""
+        """Every tensor of the model by its path, such as `body.dense_1.weight` of shape (inputs,
+        units).
+        """
         roles = {t["name"]: t["role"] for t in self._trained.manifest["state"]}
         state = self._trained.checkpoint.state
         return {k: v for k, v in state.items() if roles[k] not in ("slot", "counter")}
@@ -186,10 +193,11 @@ class Run:
         return [json.loads(line) for line in lines]
 
     def predict(self, x: Arrays) -> Any:
-        """The model's output for raw rows, float32 of shape (rows, …); a mapping by name where there are several outputs.
+        """The model's output for raw rows, float32 of shape (rows, …); a mapping by name where
+        there are several outputs.
 
-        `x` is an array of shape (rows, …) for a model with one input, or a mapping from input to array.
-        """
+        `x` is an array of shape (rows, …) for a model with one input, or a mapping from input to
+        array."""
         import numpy as np
 
         names = [port.name for port in self._predictor.interface.inputs]

@@ -1,4 +1,6 @@
-"""Reverse-mode differentiation: from a scalar back to the parameters, over the operations' own rules."""
+"""Reverse-mode differentiation: from a scalar back to the parameters, over the operations' own
+rules.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,9 @@ from deepdsl.ops.arithmetic import add
 def gradients(b: Builder, loss: Value, wanted: Sequence[Value]) -> dict[Value, Value]:
     """The gradient of a scalar with respect to each wanted value.
 
-    Only what lies between the wanted values and the loss is differentiated, so nothing is computed below a frozen
-    prefix.  A wanted value that the loss does not depend on is left out of the result.
-    """
+    Only what lies between the wanted values and the loss is differentiated, so nothing is computed
+    below a frozen prefix.  A wanted value that the loss does not depend on is left out of the
+    result."""
     nodes = b.nodes
     on_path = set(wanted)
     for node in nodes:

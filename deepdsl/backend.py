@@ -1,4 +1,6 @@
-"""The protocols between the trainer and whatever runs graphs.  The trainer knows these and no runtime."""
+"""The protocols between the trainer and whatever runs graphs.  The trainer knows these and no
+runtime.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,10 @@ Arrays = Mapping[str, NDArray[Any]]
 class StepModel:
     """A step graph as bytes, with what a runtime must know to keep its state.
 
-    `updates` maps a state tensor to the output that is its next value; a tensor without one never changes.  `batch` maps
-    each batch input to its row shape and NumPy type; `results` each other output to whether it has one number a row, and its
-    NumPy type.  `nodes` is the size of the graph, by which a runtime chooses how hard to optimize it.
-    """
+    `updates` maps a state tensor to the output that is its next value; a tensor without one never
+    changes.  `batch` maps each batch input to its row shape and NumPy type; `results` each other
+    output to whether it has one number a row, and its NumPy type.  `nodes` is the size of the
+    graph, by which a runtime chooses how hard to optimize it."""
 
     onnx: bytes
     updates: Mapping[str, str]
@@ -76,8 +78,8 @@ class Backend(Protocol):
 def open_backend(device: str, threads: int | None = None) -> Backend:
     """The backend for `cpu`, `cuda` or `auto` (cuda where it works, else cpu).
 
-    Backends are found by entry point, so that another package can bring one.  Raises DnnError with NoSuchDevice when the
-    device was asked for by name and cannot be used: never a silent fall back.
+    Backends are found by entry point, so that another package can bring one.  Raises DnnError with
+    NoSuchDevice when the device was asked for by name and cannot be used: never a silent fall back.
     """
     found = {entry.name: entry for entry in entry_points(group="deepdsl.backends")}
     if device == "auto":
@@ -86,6 +88,8 @@ def open_backend(device: str, threads: int | None = None) -> Backend:
         except DnnError:
             return open_backend("cpu", threads)
     if device not in found:
-        raise DnnError([NoSuchDevice(None, device, "no installed package provides it", tuple(found))])
+        raise DnnError(
+            [NoSuchDevice(None, device, "no installed package provides it", tuple(found))]
+        )
     backend: Backend = found[device].load()(threads)
     return backend

@@ -1,4 +1,6 @@
-"""Checkpoints: the state of a training as safetensors files with checksums, written whole or not at all."""
+"""Checkpoints: the state of a training as safetensors files with checksums, written whole or not at
+all.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,8 @@ Arrays = Mapping[str, NDArray[Any]]
 class Checkpoint:
     """A state and where in the training it was taken: so many steps of `epoch` (from 0) are done.
 
-    `sums` are the running sums of that epoch; `best` is the best watched value so far, with its epoch.
-    """
+    `sums` are the running sums of that epoch; `best` is the best watched value so far, with its
+    epoch."""
 
     state: Arrays
     epoch: int
@@ -43,7 +45,9 @@ class Checkpoint:
 
 
 def write(folder: Path, checkpoint: Checkpoint, roles: Mapping[str, str], spec: str) -> None:
-    """Write a checkpoint into `folder`, replacing the one that is there only when the new one is complete."""
+    """Write a checkpoint into `folder`, replacing the one that is there only when the new one is
+    complete.
+    """
     parts = {
         WEIGHTS: {k: v for k, v in checkpoint.state.items() if roles[k] not in TRAINING_ROLES},
         REST: {k: v for k, v in checkpoint.state.items() if roles[k] in TRAINING_ROLES},
@@ -74,12 +78,15 @@ def write(folder: Path, checkpoint: Checkpoint, roles: Mapping[str, str], spec: 
 
 
 def _plain(array: NDArray[Any]) -> NDArray[Any]:
-    # safetensors wants arrays that own their memory; views into the session's buffers would change under it.
+    # safetensors wants arrays that own their memory; views into the session's buffers would change
+    # under it.
     return array.copy(order="C")
 
 
 def _replace(folder: Path, new: Path) -> None:
-    """Put `new` in the place of `folder`.  At every moment one of `folder` and `folder.old` is complete."""
+    """Put `new` in the place of `folder`.  At every moment one of `folder` and `folder.old` is
+    complete.
+    """
     old = folder.with_name(f"{folder.name}.old")
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -91,8 +98,8 @@ def _replace(folder: Path, new: Path) -> None:
 def read(folder: Path) -> Checkpoint:
     """Read a checkpoint and check every byte of it.
 
-    Raises DnnError with NoSuchRun where there is none, DamagedCheckpoint where it is not as it was written.
-    """
+    Raises DnnError with NoSuchRun where there is none, DamagedCheckpoint where it is not as it was
+    written."""
     if not folder.is_dir():
         old = folder.with_name(f"{folder.name}.old")
         if not old.is_dir():
@@ -105,7 +112,9 @@ def read(folder: Path) -> Checkpoint:
         for name in (WEIGHTS, REST):
             data = (folder / name).read_bytes()
             if hashlib.sha256(data).hexdigest() != meta["sha256"][name]:
-                raise DnnError([DamagedCheckpoint(None, str(folder / name), "its checksum differs")])
+                raise DnnError(
+                    [DamagedCheckpoint(None, str(folder / name), "its checksum differs")]
+                )
             state.update(load(data))
         best = (int(meta["best"][0]), float(meta["best"][1])) if meta["best"] else None
         return Checkpoint(

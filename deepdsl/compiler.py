@@ -50,7 +50,7 @@ __all__ = [
 FORMAT = 1
 
 
-# Data meets program ---------------------------------------------------------------------------------------
+# Data meets program -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,8 @@ def open_data(
 ) -> tuple[Task, Splits]:
     """Open splits of a data section for a task.
 
-    Targets that stand in the data as one row of probabilities for each example are taken as such, and the task that is
-    given back says so.
-    """
+    Targets that stand in the data as one row of probabilities for each example are taken as such,
+    and the task that is given back says so."""
     task = replace(task, one_hot=spec.one_hot is not None)
     try:
         return task, _load(task, spec, folder, select, classes)
@@ -140,7 +139,7 @@ def _load(
     return load(spec, folder, inputs, targets, task.training.seed, select, classes)
 
 
-# Graphs and state -----------------------------------------------------------------------------------------
+# Graphs and state ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,9 @@ def initial_state(graphs: Collection[Graph], job: Job) -> dict[str, NDArray[Any]
     if any(isinstance(p.init, Deferred) for p in params.values()):
         assert job.splits.train is not None
         found = fit_transforms(job.task.data, job.splits.train)
-        for number, (placed, inputs) in enumerate(zip(job.task.data.transforms, found, strict=True), 1):
+        for number, (placed, inputs) in enumerate(
+            zip(job.task.data.transforms, found, strict=True), 1
+        ):
             for name, constants in inputs.items():
                 for key, value in constants.items():
                     fitted[f"data.{name}.{placed.row.name}_{number}.{key}"] = value
@@ -208,7 +209,9 @@ def spec_hash(source: Source) -> str:
 def _manifest(
     job: Job, step: Graph, evaluate: Graph, infer: Graph, emitted: OnnxModel
 ) -> dict[str, Any]:
-    """Names, shapes and types of everything that crosses the border of a file, and which output feeds which input."""
+    """Names, shapes and types of everything that crosses the border of a file, and which output
+    feeds which input.
+    """
     training, model = job.task.training, job.task.model
     params = {p.name: p for graph in (step, evaluate) for p in graph.params}
     trained = {p.name for p in step.updates}

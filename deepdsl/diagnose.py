@@ -1,4 +1,6 @@
-"""Finds the first tensor that is not finite: the step is run once more with every value as an output."""
+"""Finds the first tensor that is not finite: the step is run once more with every value as an
+output.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ Arrays = Mapping[str, NDArray[Any]]
 def first_bad_tensor(
     wrong: NumbersWentWrong, job: Job, backend: Backend, checkpoint: str = ""
 ) -> NotFinite:
-    """The message that names it, in the order of computation: state first, then activations, loss, gradients, updates."""
+    """The message that names it, in the order of computation: state first, then activations, loss,
+    gradients, updates.
+    """
     for name, tensor in wrong.before.items():
         if found := bad(tensor):
             # The step before wrote it; the loss of that step was still finite.

@@ -1,4 +1,6 @@
-"""The deployable model: weights inside, preprocessing inside, batch norm folded, compared with what was evaluated."""
+"""The deployable model: weights inside, preprocessing inside, batch norm folded, compared with what
+was evaluated.
+"""
 
 from __future__ import annotations
 
@@ -57,10 +59,10 @@ def export(
 ) -> Exported:
     """Write a run as one ONNX file.
 
-    The file takes raw inputs in float32 with any batch size and gives the model's outputs, softmax included.  `fold` and
-    `tolerance` default to the export section's.  Raises DnnError with ExportDiffers, and writes nothing, when the file's
-    outputs are further from the evaluation graph's than the tolerance.
-    """
+    The file takes raw inputs in float32 with any batch size and gives the model's outputs, softmax
+    included.  `fold` and `tolerance` default to the export section's.  Raises DnnError with
+    ExportDiffers, and writes nothing, when the file's outputs are further from the evaluation
+    graph's than the tolerance."""
     wanted = run.program.exports.get(run.model.name)
     fold = fold if fold is not None else (wanted.fold_batch_norm if wanted else True)
     tolerance = tolerance if tolerance is not None else (wanted.verify if wanted else 1e-5)
@@ -100,7 +102,9 @@ def metadata(run: Trained) -> dict[str, str]:
 
 
 def difference(run: Trained, graph: Graph, exported: bytes) -> float:
-    """The largest absolute difference between the exported model's output and the evaluation graph's."""
+    """The largest absolute difference between the exported model's output and the evaluation
+    graph's.
+    """
     task = Task(run.model, run.training, run.data)
     reference = evaluation_graph(task)
     (key,) = (k for k in reference.outputs if k == "output")
@@ -128,7 +132,9 @@ def _only(graph: Graph, key: str) -> Graph:
 
 
 def plausible(run: Trained, name: str, shape: tuple[int, ...]) -> Array:
-    """Raw inputs in the range that the model's preprocessing expects: what it maps to ordinary numbers."""
+    """Raw inputs in the range that the model's preprocessing expects: what it maps to ordinary
+    numbers.
+    """
     rng = stream(run.training.seed, f"{name}/{shape[0]}", "verify")
     values: Array = rng.standard_normal(shape)
     for number, placed in reversed(list(enumerate(run.data.transforms, 1))):

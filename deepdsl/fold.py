@@ -1,8 +1,9 @@
-"""Folds batch norms into the dense layers beside them: the deployed network has none left where that can be done.
+"""Folds batch norms into the dense layers beside them: the deployed network has none left where
+that can be done.
 
-With s = gamma / sqrt(variance + epsilon) and t = beta - mean * s, batch norm is x * s + t per feature.  After a dense layer,
-(x W + b) s + t = x (W s) + (b s + t); before one, (x s + t) W + b = x (s W) + (t W + b).
-"""
+With s = gamma / sqrt(variance + epsilon) and t = beta - mean * s, batch norm is x * s + t per
+feature.  After a dense layer, (x W + b) s + t = x (W s) + (b s + t); before one, (x s + t) W + b =
+x (s W) + (t W + b)."""
 
 from __future__ import annotations
 
@@ -32,12 +33,16 @@ class _Folding:
     def affine(self, norm: Node) -> tuple[Array, Array]:
         """s and t of a batch norm, in float64."""
         assert isinstance(norm.op, BatchNormInference)
-        gamma, beta, mean, variance = (self.weights[v.name].astype(np.float64) for v in norm.inputs[1:])
+        gamma, beta, mean, variance = (
+            self.weights[v.name].astype(np.float64) for v in norm.inputs[1:]
+        )
         scale = gamma / np.sqrt(variance + norm.op.epsilon)
         return scale, beta - mean * scale
 
     def parameters(self, gemm: Node, norm: Node, weight: Array, bias: Array) -> tuple[Param, Param]:
-        """New parameters in the place of the dense layer's; a shared part folded twice gets them once."""
+        """New parameters in the place of the dense layer's; a shared part folded twice gets them
+        once.
+        """
         key = (*gemm.inputs[1:], *norm.inputs[1:])
         if key not in self.made:
             old = gemm.inputs[1]
@@ -53,18 +58,21 @@ class _Folding:
         number, free = 2, name
         while free in self.params:
             free, number = f"{name}_{number}", number + 1
-        param = Param(free, like.type.with_shape(values.shape), like.init, "weight", None, like.span)
+        param = Param(
+            free, like.type.with_shape(values.shape), like.init, "weight", None, like.span
+        )
         self.params[free] = param
         self.weights[free] = values.astype(np.float32)
         return param
 
 
-def fold_batch_norms(graph: Graph, weights: Mapping[str, Array]) -> tuple[Graph, dict[str, Array], int]:
+def fold_batch_norms(
+    graph: Graph, weights: Mapping[str, Array]
+) -> tuple[Graph, dict[str, Array], int]:
     """The graph and weights with batch norms folded, and how many were.
 
-    A batch norm is folded into the dense layer before it when nothing else reads that layer, else into the one after it when
-    that is all that reads the batch norm; otherwise it stays.
-    """
+    A batch norm is folded into the dense layer before it when nothing else reads that layer, else
+    into the one after it when that is all that reads the batch norm; otherwise it stays."""
     state = _Folding(dict(weights), {p.name: p for p in graph.params})
     folded = 0
     for merge in (_into_before, _into_after):

@@ -1,4 +1,5 @@
-"""Text to program: reading, parsing, analysis and lints, and which of a program's sections is meant.
+"""Text to program: reading, parsing, analysis and lints, and which of a program's sections is
+meant.
 
 Nothing here imports NumPy or onnx, or what lowers graphs: checking a file must be quick.
 """
@@ -17,7 +18,8 @@ from deepdsl.syntax.parser import parse_partial
 
 
 def check(source: Source, data_given: bool = False) -> tuple[Program | None, Report]:
-    """Everything that can be known of a text without reading data: the program, if there is one, and all diagnostics.
+    """Everything that can be known of a text without reading data: the program, if there is one,
+    and all diagnostics.
 
     With `data_given` the file need not say where its data is.
     """

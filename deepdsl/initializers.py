@@ -1,8 +1,7 @@
 """Initializers: how a tensor begins.
 
-Each tensor draws from a stream of its own, which depends on the file's seed and the tensor's path and on nothing else: adding
-a layer changes no other layer's start.
-"""
+Each tensor draws from a stream of its own, which depends on the file's seed and the tensor's path
+and on nothing else: adding a layer changes no other layer's start."""
 
 from __future__ import annotations
 
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 
 Fans = tuple[int, int]
 
-# The standard deviation of a standard normal distribution cut at -2 and 2 (TensorFlow's VarianceScaling).
+# The standard deviation of a standard normal distribution cut at -2 and 2 (TensorFlow's
+# VarianceScaling).
 TRUNCATED_STD = 0.87962566103423978
 
 
@@ -55,9 +55,9 @@ class Initializer(Registered, kind="initializer"):
 class VarianceScaling(Initializer):
     """`variance_scaling(scale=2 mode=fan_avg distribution=uniform)`: variance v = scale / fan.
 
-    Uniform on ±sqrt(3 v); normal with standard deviation sqrt(v); truncated_normal is cut at two standard deviations and
-    widened by 1 / 0.8796 so that its standard deviation is sqrt(v), as in Keras.
-    """
+    Uniform on ±sqrt(3 v); normal with standard deviation sqrt(v); truncated_normal is cut at two
+    standard deviations and widened by 1 / 0.8796 so that its standard deviation is sqrt(v), as in
+    Keras."""
 
     scale: float = option(Number(above=0), "the numerator of the variance", 1.0)
     mode: str = option(Choice(("fan_in", "fan_out", "fan_avg")), "which fan divides", "fan_in")
@@ -100,8 +100,8 @@ class _Named(Initializer, abstract=True):
 class GlorotUniform(_Named):
     """`glorot_uniform`: uniform on ±sqrt(6 / (fan_in + fan_out)); variance 1 / fan_avg.
 
-    Glorot & Bengio 2010, for layers with no activation, tanh, sigmoid or softmax.  Keras's default for dense layers.
-    """
+    Glorot & Bengio 2010, for layers with no activation, tanh, sigmoid or softmax.  Keras's default
+    for dense layers."""
 
     scaling = VarianceScaling(scale=1.0, mode="fan_avg", distribution="uniform")
 
@@ -120,8 +120,8 @@ class GlorotNormal(_Named):
 class HeUniform(_Named):
     """`he_uniform`: uniform on ±sqrt(6 / fan_in); variance 2 / fan_in.
 
-    He et al. 2015, for relu and its variants and elu.  With fan_avg: `variance_scaling(scale=2 mode=fan_avg …)`.
-    """
+    He et al. 2015, for relu and its variants and elu.  With fan_avg: `variance_scaling(scale=2
+    mode=fan_avg …)`."""
 
     scaling = VarianceScaling(scale=2.0, distribution="uniform")
 
@@ -189,10 +189,11 @@ class Normal(Initializer):
 
 @record
 class TruncatedNormal(Initializer):
-    """`truncated_normal(std=0.05)`: normal, drawn again where it falls beyond two standard deviations.
+    """`truncated_normal(std=0.05)`: normal, drawn again where it falls beyond two standard
+    deviations.
 
-    `std` is that of the distribution before it is cut, as in Keras; the values' own is 0.8796 times that.
-    """
+    `std` is that of the distribution before it is cut, as in Keras; the values' own is 0.8796 times
+    that."""
 
     std: float = argument(Number(minimum=0), "the standard deviation before the cut", 0.05)
     mean: float = option(Number(), "the mean", 0.0)
@@ -218,8 +219,8 @@ class TruncatedNormal(Initializer):
 class Orthogonal(Initializer):
     """`orthogonal(gain=1)`: a matrix with orthonormal rows or columns, times gain.
 
-    Saxe, McClelland & Ganguli 2014: the Q of a random matrix, its signs those of R's diagonal, so that it is uniform.
-    """
+    Saxe, McClelland & Ganguli 2014: the Q of a random matrix, its signs those of R's diagonal, so
+    that it is uniform."""
 
     gain: float = option(Number(above=0), "a factor", 1.0)
 
@@ -241,7 +242,9 @@ class Orthogonal(Initializer):
 
 @record
 class Constant(Initializer):
-    """`constant(0.1)`: the same number everywhere.  For biases: hidden weights that start equal stay equal."""
+    """`constant(0.1)`: the same number everywhere.  For biases: hidden weights that start equal
+    stay equal.
+    """
 
     value: float = argument(Number(), "the number")
 
@@ -301,7 +304,9 @@ class Identity(Initializer):
 
 
 class Deferred:
-    """The start of a tensor whose values come from elsewhere (the data's statistics): given when state is made."""
+    """The start of a tensor whose values come from elsewhere (the data's statistics): given when
+    state is made.
+    """
 
     def show(self) -> str:
         return "from the data"

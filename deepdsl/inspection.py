@@ -89,7 +89,9 @@ def inspect_model(model: Model, data: DataSpec | None, training: Training | None
 
 
 def _flops(node: Node) -> int:
-    """Floating-point operations for one row: two for each product of a matrix, one for each element else."""
+    """Floating-point operations for one row: two for each product of a matrix, one for each element
+    else.
+    """
     shape = [d for d in node.outputs[0].type.shape if isinstance(d, int)]
     if isinstance(node.op, Gemm):
         inner = node.inputs[1].type.shape[1 if node.op.transpose_b else 0]

@@ -17,13 +17,15 @@ from deepdsl.metrics import Metric
 
 Arrays = Mapping[str, NDArray[Any]]
 
-# Numbers in the inputs of one batch of evaluation: large enough to fill the cores, small enough for any memory.
+# Numbers in the inputs of one batch of evaluation: large enough to fill the cores, small enough for
+# any memory.
 BATCH_NUMBERS = 1 << 20
 MAX_BATCH = 1024
 
 
 def batches(view: View, graph: Graph) -> Iterator[tuple[dict[str, NDArray[Any]], int]]:
-    """The rows of a view in order, in buffers for the inputs of a graph; each with the count of its rows.
+    """The rows of a view in order, in buffers for the inputs of a graph; each with the count of its
+    rows.
 
     The buffers are used again for the next batch.
     """
@@ -46,7 +48,9 @@ def evaluate(
     view: View,
     metrics: Sequence[Metric],
 ) -> dict[str, float]:
-    """The mean loss and each metric over all rows; `run` takes a batch and gives the evaluation graph's outputs."""
+    """The mean loss and each metric over all rows; `run` takes a batch and gives the evaluation
+    graph's outputs.
+    """
     sums = dict.fromkeys(["loss", *(m.name for m in metrics if not m.collects)], 0.0)
     scores: dict[str, list[NDArray[Any]]] = {m.name: [] for m in metrics if m.collects}
     targets: list[NDArray[Any]] = []

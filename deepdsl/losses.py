@@ -16,10 +16,11 @@ TargetKind = Literal["index", "one_hot", "binary", "value"]
 
 @record
 class Target:
-    """What the data must give to be learned: class indices, one-hot rows, zeros and ones, or values.
+    """What the data must give to be learned: class indices, one-hot rows, zeros and ones, or
+    values.
 
-    `type` is the tensor's type with its batch; `classes` is how many classes there are, for index and one_hot.
-    """
+    `type` is the tensor's type with its batch; `classes` is how many classes there are, for index
+    and one_hot."""
 
     kind: TargetKind
     type: Type
@@ -30,8 +31,8 @@ class Target:
 class Loss(Registered, kind="loss"):
     """Base of losses.
 
-    `fuses` names the last layer that is compiled together with the loss: `expand` is then given that layer's input.
-    """
+    `fuses` names the last layer that is compiled together with the loss: `expand` is then given
+    that layer's input."""
 
     fuses: ClassVar[str | None] = None
 
@@ -48,9 +49,9 @@ class Loss(Registered, kind="loss"):
 class CrossEntropy(Loss):
     """`cross_entropy`: -log of the probability given to the right class, the mean over the batch.
 
-    For models that end in softmax.  Compiled on the values before it (log-sum-exp), so no probability is ever rounded to
-    zero.  Targets are class indices, or rows of probabilities when the data says `one_hot`.
-    """
+    For models that end in softmax.  Compiled on the values before it (log-sum-exp), so no
+    probability is ever rounded to zero.  Targets are class indices, or rows of probabilities when
+    the data says `one_hot`."""
 
     smoothing: float = option(
         Number(minimum=0, below=1), "share of the target spread over all classes", 0.0
@@ -93,9 +94,7 @@ class OneHot(Op):
 
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
         depth = onnx.constant(self.classes, "i64")
-        return onnx.node(
-            "OneHot", inputs[0], depth, onnx.constant((0.0, 1.0), self.dtype), axis=-1
-        )
+        return onnx.node("OneHot", inputs[0], depth, onnx.constant((0.0, 1.0), self.dtype), axis=-1)
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[None]:
         return (None,)
@@ -117,7 +116,10 @@ class SoftmaxCrossEntropy(Op):
         rank = node.inputs[0].type.rank
         log = onnx.node("LogSoftmax", x, axis=-1)
         rows = onnx.node(
-            "ReduceSum", onnx.node("Mul", log, target), onnx.constant((rank - 1,), "i64"), keepdims=0
+            "ReduceSum",
+            onnx.node("Mul", log, target),
+            onnx.constant((rank - 1,), "i64"),
+            keepdims=0,
         )
         mean = onnx.node("ReduceMean", rows, keepdims=0)
         return [onnx.node("Neg", mean), log]
@@ -141,8 +143,8 @@ class SoftmaxCrossEntropy(Op):
 class BinaryCrossEntropy(Loss):
     """`binary_cross_entropy`: -(t log p + (1 - t) log(1 - p)), the mean over all outputs.
 
-    For models that end in sigmoid.  Compiled on the values before it, as softplus(x) - t x, so that it never overflows.
-    """
+    For models that end in sigmoid.  Compiled on the values before it, as softplus(x) - t x, so that
+    it never overflows."""
 
     fuses = "sigmoid"
 
@@ -179,4 +181,3 @@ class MeanSquaredError(Loss):
 
     def expand(self, b: Builder, x: Value, target: Value) -> Value:
         return mean_all(b, square(b, sub(b, x, target)))
-

@@ -1,4 +1,6 @@
-"""Lowers a typed model to a forward graph, with its preprocessing in front and its loss and metrics behind."""
+"""Lowers a typed model to a forward graph, with its preprocessing in front and its loss and metrics
+behind.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,8 @@ def forward(
 def preprocess(b: Builder, x: Value, name: str, spec: DataSpec | None) -> Value:
     """The transforms of a data section, in their order, as operations.
 
-    What a transform learned from the data is a constant parameter, `data.INPUT.TRANSFORM_1.mean`, which takes its value
-    when the state is made.
-    """
+    What a transform learned from the data is a constant parameter, `data.INPUT.TRANSFORM_1.mean`,
+    which takes its value when the state is made."""
     if spec is None:
         return x
     for number, placed in enumerate(spec.transforms, 1):
@@ -67,13 +68,12 @@ class Judged:
     output: Value
 
 
-def judged(
-    model: Model, training: Training, spec: DataSpec, one_hot: bool, train: bool
-) -> Judged:
-    """The forward graph with the training's loss and metrics; `train` says which form dropout and batch norm take.
+def judged(model: Model, training: Training, spec: DataSpec, one_hot: bool, train: bool) -> Judged:
+    """The forward graph with the training's loss and metrics; `train` says which form dropout and
+    batch norm take.
 
-    A last softmax or sigmoid that the loss is fused with is left out of the loss's path: the loss reads that layer's input.
-    """
+    A last softmax or sigmoid that the loss is fused with is left out of the loss's path: the loss
+    reads that layer's input."""
     made = forward(model, spec, train, training.seed)
     b = made.builder
     (number,) = model.outputs.values()
@@ -93,7 +93,9 @@ def judged(
 
 
 def _target(made: Forward, model: Model, spec: DataSpec, target: Target) -> Value:
-    """What is learned: an input of its own, or with `target input` the model's input as it is after preprocessing."""
+    """What is learned: an input of its own, or with `target input` the model's input as it is after
+    preprocessing.
+    """
     b = made.builder
     if spec.target is None:
         return b.input(TARGET, target.type)
@@ -105,6 +107,7 @@ def _target(made: Forward, model: Model, spec: DataSpec, target: Target) -> Valu
 def _metric(
     b: Builder, metric: Metric, output: Value, before: Value, given: Value, target: Target
 ) -> Value:
-    # Where only the order of scores counts, the values before the softmax or sigmoid save computing it.
+    # Where only the order of scores counts, the values before the softmax or sigmoid save computing
+    # it.
     ordered = metric.collects or target.kind in ("index", "one_hot")
     return metric.expand(b, before if ordered else output, given, target)

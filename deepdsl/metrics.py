@@ -1,7 +1,7 @@
 """Metrics: what is reported beside the loss.
 
-A metric is a sum over rows, so that batches of any size add up right; the few that are not (auc) collect their scores.
-"""
+A metric is a sum over rows, so that batches of any size add up right; the few that are not (auc)
+collect their scores."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Metric(Registered, kind="metric"):
     """Base of metrics.
 
-    `targets` are the kinds of target it is defined for.  `best` says which way is better.
-    A `collects` metric gives a score for each row instead of a sum, and `value` works on all of them.
+    `targets` are the kinds of target it is defined for.  `best` says which way is better. A
+    `collects` metric gives a score for each row instead of a sum, and `value` works on all of them.
     """
 
     targets: ClassVar[tuple[TargetKind, ...]] = ()
@@ -34,7 +34,9 @@ class Metric(Registered, kind="metric"):
     collects: ClassVar[bool] = False
 
     def expand(self, b: Builder, output: Value, target: Value, kind: Target) -> Value:
-        """The sum over the rows of a batch (a scalar), or for a collecting metric the scores, one a row."""
+        """The sum over the rows of a batch (a scalar), or for a collecting metric the scores, one a
+        row.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no expand")
 
     def value(self, scores: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
@@ -79,10 +81,11 @@ class Mae(Metric):
 
 @record
 class Auc(Metric):
-    """`auc`: the probability that a random positive row scores above a random negative one (ties count half).
+    """`auc`: the probability that a random positive row scores above a random negative one (ties
+    count half).
 
-    The area under the ROC curve, exact: the Mann-Whitney statistic over the whole data set, not a grid of thresholds.
-    """
+    The area under the ROC curve, exact: the Mann-Whitney statistic over the whole data set, not a
+    grid of thresholds."""
 
     targets = ("binary",)
     collects = True
@@ -108,5 +111,3 @@ def _row_mean(b: Builder, x: Value) -> Value:
     """The mean over all features of each row, as a vector over the batch."""
     axes: Sequence[int] = range(1, x.type.rank)
     return b.add(ReduceMean(tuple(axes)), x) if axes else x
-
-

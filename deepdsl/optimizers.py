@@ -1,7 +1,7 @@
 """Optimizers: how a gradient becomes a step, in Keras's forms and defaults.
 
-An optimizer is elementwise over a parameter and its slots, so many small tensors can be stepped as one (see step.py).
-"""
+An optimizer is elementwise over a parameter and its slots, so many small tensors can be stepped as
+one (see step.py)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ Slots = Mapping[str, Value]
 
 @record
 class Rates:
-    """Scalars that all tensors of a step share: the learning rate, and what the optimizer made of it."""
+    """Scalars that all tensors of a step share: the learning rate, and what the optimizer made of
+    it.
+    """
 
     lr: Value
     step: Value  # the rate that the update is multiplied with; for Adam corrected for bias
@@ -32,18 +34,24 @@ class Optimizer(Registered, kind="optimizer"):
     lr: float = option(Number(above=0), "the learning rate", 1e-3)
 
     def slots(self) -> tuple[str, ...]:
-        """The names of the tensors kept beside each parameter, of its shape; they begin as zeros."""
+        """The names of the tensors kept beside each parameter, of its shape; they begin as
+        zeros.
+        """
         return ()
 
     def rates(self, b: Builder, lr: Value, t: Value) -> Rates:
-        """Scalars for one step, from the rate (float64) and the step's number, counted from 1 (float64)."""
+        """Scalars for one step, from the rate (float64) and the step's number, counted from 1
+        (float64).
+        """
         rate = cast(b, lr, "f32")
         return Rates(rate, rate)
 
     def update(
         self, b: Builder, rates: Rates, weight: Value, grad: Value, slots: Slots, decay: bool
     ) -> tuple[Value, dict[str, Value]]:
-        """The weight's and the slots' next values; `decay` is whether weight decay applies to this tensor."""
+        """The weight's and the slots' next values; `decay` is whether weight decay applies to this
+        tensor.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
 
@@ -51,9 +59,9 @@ class Optimizer(Registered, kind="optimizer"):
 class Sgd(Optimizer):
     """`sgd lr=1e-2 momentum=0.9 nesterov=true`: stochastic gradient descent.
 
-    m = momentum * m - lr * g; weight += m, or with Nesterov's look-ahead weight += momentum * m - lr * g.
-    weight_decay adds weight_decay * weight to the gradient (not to that of biases and normalization).
-    """
+    m = momentum * m - lr * g; weight += m, or with Nesterov's look-ahead weight += momentum * m -
+    lr * g. weight_decay adds weight_decay * weight to the gradient (not to that of biases and
+    normalization)."""
 
     lr: float = option(Number(above=0), "the learning rate", 1e-2)
     momentum: float = option(Number(minimum=0, below=1), "how much of the last step is kept", 0.0)
@@ -83,9 +91,8 @@ class Adam(Optimizer):
     m = beta_1 m + (1 - beta_1) g; v = beta_2 v + (1 - beta_2) g^2;
     weight -= lr * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon).
 
-    The state holds m / (1 - beta_1) and v / (1 - beta_2): the same steps in two operations fewer a tensor.  PyTorch
-    divides v by its correction inside the root and has epsilon 1e-8.
-    """
+    The state holds m / (1 - beta_1) and v / (1 - beta_2): the same steps in two operations fewer a
+    tensor.  PyTorch divides v by its correction inside the root and has epsilon 1e-8."""
 
     beta_1: float = option(Number(minimum=0, below=1), "decay of the first moment", 0.9)
     beta_2: float = option(Number(minimum=0, below=1), "decay of the second moment", 0.999)
@@ -115,10 +122,11 @@ class Adam(Optimizer):
 
 @record
 class Adamw(Adam):
-    """`adamw lr=1e-3 weight_decay=0.004`: Adam with decoupled weight decay, Loshchilov & Hutter 2019.
+    """`adamw lr=1e-3 weight_decay=0.004`: Adam with decoupled weight decay, Loshchilov & Hutter
+    2019.
 
-    weight -= lr * weight_decay * weight before Adam's step; not for biases and normalization.  PyTorch's default is 0.01.
-    """
+    weight -= lr * weight_decay * weight before Adam's step; not for biases and normalization.
+    PyTorch's default is 0.01."""
 
     weight_decay: float = option(Number(minimum=0), "decoupled weight decay", 4e-3)
 

@@ -1,4 +1,6 @@
-"""The pages of `dnnc explain` and of the reference: read off the registries, written nowhere else."""
+"""The pages of `dnnc explain` and of the reference: read off the registries, written nowhere
+else.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def names() -> list[str]:
 
 
 def find(name: str) -> list[str]:
-    """The pages under a name: a code, or every entry of that name; the list of a registry for its plural."""
+    """The pages under a name: a code, or every entry of that name; the list of a registry for its
+    plural.
+    """
     code = codes().get(name.upper())
     if code is not None:
         return [diagnostic_page(code)]
@@ -93,7 +97,5 @@ def overview() -> str:
     for kind, known in entries().items():
         lines += [f"{KINDS[kind]}:", "    " + ", ".join(known), ""]
     lines.append("diagnostics:")
-    lines += [
-        f"    {code}  {cls.page().splitlines()[0]}" for code, cls in codes().items()
-    ]
+    lines += [f"    {code}  {cls.page().splitlines()[0]}" for code, cls in codes().items()]
     return "\n".join(lines)

@@ -1,4 +1,6 @@
-"""Passes: plain functions from graph to graph that leave what it computes alone and make it smaller."""
+"""Passes: plain functions from graph to graph that leave what it computes alone and make it
+smaller.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ Pass = Callable[[Graph], Graph]
 
 
 def rewrite(graph: Graph, nodes: Iterable[Node], swap: dict[Value, Value]) -> Graph:
-    """The graph with other nodes, where each value in `swap` is replaced wherever it is a result."""
+    """The graph with other nodes, where each value in `swap` is replaced wherever it is a
+    result.
+    """
 
     def now(value: Value) -> Value:
         return swap.get(value, value)
@@ -28,7 +32,9 @@ def rewrite(graph: Graph, nodes: Iterable[Node], swap: dict[Value, Value]) -> Gr
 
 
 def simplify(graph: Graph) -> Graph:
-    """Removes operations that change nothing and computes those whose operands are all constant scalars."""
+    """Removes operations that change nothing and computes those whose operands are all constant
+    scalars.
+    """
     swap: dict[Value, Value] = {}
     constants: dict[Value, Any] = {}
     made: dict[Value, Node] = {}
@@ -89,7 +95,11 @@ def _folded(node: Node, constants: dict[Value, Any]) -> Constant | None:
     fold = _FOLDS.get(type(node.op))
     operands = [constants.get(v) for v in node.inputs]
     dtype = node.outputs[0].type.dtype
-    if fold is None or dtype not in ("f32", "f64") or not all(isinstance(o, float) for o in operands):
+    if (
+        fold is None
+        or dtype not in ("f32", "f64")
+        or not all(isinstance(o, float) for o in operands)
+    ):
         return None
     try:
         number = fold(*operands)

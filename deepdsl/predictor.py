@@ -48,12 +48,16 @@ class Predictor:
         return self.run.classes if self.run else self.interface.classes
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs by name for raw inputs of shape (rows, …), in batches; an empty input gives empty outputs."""
+        """The outputs by name for raw inputs of shape (rows, …), in batches; an empty input gives
+        empty outputs.
+        """
         rows = len(next(iter(inputs.values())))
         pieces: list[Mapping[str, Array]] = []
         for start in range(0, max(rows, 1), BATCH):
             part = {
-                port.name: np.ascontiguousarray(inputs[port.name][start : start + BATCH], port.dtype)
+                port.name: np.ascontiguousarray(
+                    inputs[port.name][start : start + BATCH], port.dtype
+                )
                 for port in self.interface.inputs
             }
             pieces.append(self.runner.run(part))
@@ -66,7 +70,9 @@ class Predictor:
 def open_predictor(
     path: Path, device: str = "cpu", threads: int | None = None, checkpoint: str | None = None
 ) -> Predictor:
-    """A predictor for a run directory or an ONNX file; DnnError with NoSuchRun where it is neither."""
+    """A predictor for a run directory or an ONNX file; DnnError with NoSuchRun where it is
+    neither.
+    """
     backend = open_backend(device, threads)
     if path.is_dir():
         run = open_run(path, checkpoint)
@@ -84,16 +90,17 @@ def open_predictor(
     return Predictor(interface, backend.runner(data), backend, None)
 
 
-# Measuring on data ----------------------------------------------------------------------------------------
+# Measuring on data --------------------------------------------------------------------------------
 
 
 def measure(
     predictor: Predictor, training: Training, data: DataSpec, folder: Path, split: Split
 ) -> tuple[dict[str, float], int]:
-    """The training's loss and metrics of a predictor on a split of a data section, and how many rows that were.
+    """The training's loss and metrics of a predictor on a split of a data section, and how many
+    rows that were.
 
-    The predictor's own preprocessing counts, not the section's.  Raises DnnError where the split is not there.
-    """
+    The predictor's own preprocessing counts, not the section's.  Raises DnnError where the split is
+    not there."""
     run = predictor.run
     if getattr(data, split) is None:
         have = [s for s in ("train", "valid", "test") if getattr(data, s) is not None]
@@ -163,9 +170,8 @@ def _output_type(predictor: Predictor) -> Type:
 def judge_graph(training: Training, output: Type, one_hot: bool) -> Graph:
     """Loss and metrics from a model's outputs and targets.
 
-    A loss that is compiled with the last activation is given values that this activation turns into the outputs: the
-    logarithm of a softmax's probabilities, the logit of a sigmoid's.
-    """
+    A loss that is compiled with the last activation is given values that this activation turns into
+    the outputs: the logarithm of a softmax's probabilities, the logit of a sigmoid's."""
     b = Builder()
     x = b.input("output", output)
     target = training.loss.target(output, one_hot)

@@ -1,14 +1,14 @@
 """Frozen records: what `dataclass(frozen=True)` gives, without compiling methods for each class.
 
-There are some two hundred small classes here (syntax nodes, operations, diagnostics), and `dnnc check` imports most of them.
-`dataclass` writes and compiles source for each, about a millisecond a class; here the methods are shared and read
-the fields from a table.
-"""
+There are some two hundred small classes here (syntax nodes, operations, diagnostics), and `dnnc
+check` imports most of them. `dataclass` writes and compiles source for each, about a millisecond a
+class; here the methods are shared and read the fields from a table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, FrozenInstanceError, field
+from inspect import get_annotations
 from typing import Any, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def record(
 
 def _record(cls: type[T], kw_only: bool, eq: bool, repr: bool) -> type[T]:
     own: dict[str, Field[Any]] = {}
-    for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+    for name, annotation in get_annotations(cls).items():
         if str(annotation).startswith(("ClassVar", "typing.ClassVar")):
             continue
         given = cls.__dict__.get(name, MISSING)

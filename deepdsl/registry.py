@@ -1,9 +1,8 @@
 """Typed registries: what a name in a `.dnn` file may be, and which arguments it takes.
 
-Defining a class registers it: `class LeakyRelu(Layer)` is the layer `leaky_relu`.  Its dataclass fields are its
-signature, its docstring is its page.  The grammar knows none of these names; messages, documentation and the binding of
-arguments all read them from here.
-"""
+Defining a class registers it: `class LeakyRelu(Layer)` is the layer `leaky_relu`.  Its dataclass
+fields are its signature, its docstring is its page.  The grammar knows none of these names;
+messages, documentation and the binding of arguments all read them from here."""
 
 from __future__ import annotations
 
@@ -16,12 +15,16 @@ from deepdsl.record import fields_of, record
 
 
 class Mismatch(Exception):
-    """A value is not of the kind that an argument takes; the text says what it is, or what it should be."""
+    """A value is not of the kind that an argument takes; the text says what it is, or what it
+    should be.
+    """
 
 
 @record
 class Word:
-    """A bare word or dotted path in value position that is no constant: `fan_avg`, `valid.loss`, `he_normal`."""
+    """A bare word or dotted path in value position that is no constant: `fan_avg`, `valid.loss`,
+    `he_normal`.
+    """
 
     text: str
 
@@ -153,7 +156,9 @@ class Choice(Kind):
 
 @record
 class Names(Kind):
-    """A bare word: the name of a column, a tensor, a metric.  A quoted text serves where it is no word."""
+    """A bare word: the name of a column, a tensor, a metric.  A quoted text serves where it is no
+    word.
+    """
 
     expected = "a name"
 
@@ -243,7 +248,9 @@ class Pairs(Kind):
 
 
 def argument(kind: Kind, doc: str, default: Any = MISSING, many: bool = False) -> Any:
-    """A field that is given by its place (or by its name).  With `many` it takes all the values that are left."""
+    """A field that is given by its place (or by its name).  With `many` it takes all the values
+    that are left.
+    """
     metadata = {"kind": kind, "doc": doc, "positional": True, "many": many}
     return field(default=default, metadata=metadata)
 

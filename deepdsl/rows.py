@@ -1,4 +1,6 @@
-"""Rows of the train and export sections that are settings: batch, epochs, seed, stop, clip, onnx."""
+"""Rows of the train and export sections that are settings: batch, epochs, seed, stop, clip,
+onnx.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class TrainRow(Registered, kind="train_row"):
 
 @record
 class Batch(TrainRow):
-    """`batch 32`: how many rows a step takes.  The last batch of an epoch is shorter when they do not divide evenly."""
+    """`batch 32`: how many rows a step takes.  The last batch of an epoch is shorter when they do
+    not divide evenly.
+    """
 
     rows: int = argument(Integer(minimum=1), "rows a step", 32)
 
@@ -40,7 +44,9 @@ class Epochs(TrainRow):
 
 @record
 class Seed(TrainRow):
-    """`seed 42`: from it all that is random follows: initial weights, splits, shuffling, dropout."""
+    """`seed 42`: from it all that is random follows: initial weights, splits, shuffling,
+    dropout.
+    """
 
     value: int = argument(Integer(minimum=0, maximum=2**63 - 1), "a whole number", 0)
 
@@ -49,9 +55,9 @@ class Seed(TrainRow):
 class Stop(TrainRow):
     """`stop patience=10 on=valid.loss restore=best`: end early when nothing gets better.
 
-    Training ends after `patience` epochs in which the watched number has not improved by more than min_delta on its best.
-    With restore=best the weights of the best epoch are what the run ends with.
-    """
+    Training ends after `patience` epochs in which the watched number has not improved by more than
+    min_delta on its best. With restore=best the weights of the best epoch are what the run ends
+    with."""
 
     patience: int = option(Integer(minimum=1), "epochs without improvement", 10)
     on: str = option(Names(), "what is watched", "valid.loss")
@@ -63,24 +69,25 @@ class Stop(TrainRow):
 class Clip(TrainRow):
     """`clip global_norm=1.0`: gradients are kept from growing too large.
 
-    value=c cuts each component into ±c.  norm=c scales each tensor g by min(1, c / |g|).  global_norm=c scales all tensors by
-    one factor, min(1, c / |all of them|), so that the direction stays.  Pascanu, Mikolov & Bengio 2013.  Given together
-    they are applied in that order.
-    """
+    value=c cuts each component into ±c.  norm=c scales each tensor g by min(1, c / |g|).
+    global_norm=c scales all tensors by one factor, min(1, c / |all of them|), so that the direction
+    stays.  Pascanu, Mikolov & Bengio 2013.  Given together they are applied in that order."""
 
     value: float | None = option(Number(above=0), "largest absolute value of a component", None)
     norm: float | None = option(Number(above=0), "largest norm of a tensor", None)
-    global_norm: float | None = option(Number(above=0), "largest norm of all tensors together", None)
+    global_norm: float | None = option(
+        Number(above=0), "largest norm of all tensors together", None
+    )
 
     def apply(
         self, b: Builder, grads: dict[Value, Value]
     ) -> tuple[dict[Value, Value], Value | None]:
-        """The clipped gradients, and the global norm before it was clipped, where it is computed."""
+        """The clipped gradients, and the global norm before it was clipped, where it is
+        computed.
+        """
         if self.value is not None:
             low, high = b.constant(-self.value), b.constant(self.value)
-            grads = {
-                p: b.add(Maximum(), b.add(Minimum(), g, high), low) for p, g in grads.items()
-            }
+            grads = {p: b.add(Maximum(), b.add(Minimum(), g, high), low) for p, g in grads.items()}
         if self.norm is not None:
             grads = {
                 p: mul(b, g, _factor(b, self.norm, b.add(Sqrt(), square_sum(b, g))))
@@ -112,9 +119,8 @@ class ExportRow(Registered, kind="export_row"):
 class Onnx(ExportRow):
     """`onnx "net.onnx" fold_batch_norm=true verify=1e-5`: the file to deploy.
 
-    Batch norms are folded into the dense layers beside them.  The file is run and compared with the evaluation graph;
-    a difference above `verify` is an error and no file is left behind.
-    """
+    Batch norms are folded into the dense layers beside them.  The file is run and compared with the
+    evaluation graph; a difference above `verify` is an error and no file is left behind."""
 
     file: str = argument(Text(), "the file's name")
     fold_batch_norm: bool = option(Boolean(), "fold batch norms into layers", True)

@@ -42,7 +42,9 @@ class RunDirectory:
 
     @classmethod
     def resume(cls, path: Path, source: Source, manifest: Mapping[str, Any]) -> RunDirectory:
-        """Take up a run again, with the file as it is now.  CannotResume where its tensors are others."""
+        """Take up a run again, with the file as it is now.  CannotResume where its tensors are
+        others.
+        """
         before = read_manifest(path)
         have = {t["name"]: (t["shape"], t["dtype"]) for t in before["state"]}
         want = {t["name"]: (t["shape"], t["dtype"]) for t in manifest["state"]}
@@ -147,7 +149,9 @@ class Trained:
 
 
 def open_run(path: Path, which: str | None = None) -> Trained:
-    """Open a run directory; `which` is `last` or `best`, by default the one that the run ended with."""
+    """Open a run directory; `which` is `last` or `best`, by default the one that the run ended
+    with.
+    """
     manifest = read_manifest(path)
     program, _ = load_program(read_source(path / "spec.dnn"), data_given=True)
     training = training_of(program, manifest["model"])
@@ -155,5 +159,3 @@ def open_run(path: Path, which: str | None = None) -> Trained:
     found = checkpoint.read(path / "checkpoints" / (which or manifest.get("final", "last")))
     data = program.datasets[training.data]
     return Trained(path, program, model, training, data, manifest, found)
-
-

@@ -1,4 +1,6 @@
-"""Learning-rate schedules: functions of the step counter, inside the graph, so that any host trains with them."""
+"""Learning-rate schedules: functions of the step counter, inside the graph, so that any host trains
+with them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ class Schedule(Registered, kind="schedule"):
         return getattr(self, "per", "step") == "epoch"
 
     def rate(self, b: Builder, lr: float, time: Value) -> Value:
-        """The rate as a float64 scalar; `time` is what has passed in epochs or steps, a float64 scalar from 0."""
+        """The rate as a float64 scalar; `time` is what has passed in epochs or steps, a float64
+        scalar from 0.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no rate")
 
 
@@ -55,8 +59,8 @@ class Exponential(Schedule):
 class Piecewise(Schedule):
     """`piecewise 0:0.1 80:0.01 120:0.001`: from each time on, the rate beside it.
 
-    Times are epochs, or steps with per=step.  Before the first time the rate is the optimizer's own.
-    """
+    Times are epochs, or steps with per=step.  Before the first time the rate is the optimizer's
+    own."""
 
     steps: tuple[tuple[float, float], ...] = argument(
         Pairs(Number(minimum=0), Number(minimum=0)), "time:rate", many=True

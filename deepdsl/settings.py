@@ -1,4 +1,6 @@
-"""Settings from the command line, worked into the text of a file: what is run is what is written."""
+"""Settings from the command line, worked into the text of a file: what is run is what is
+written.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _FORM = re.compile(r"([A-Za-z_]\w*)(?:\.([A-Za-z_]\w*))?=(.+)")
 
 
 def apply_settings(source: Source, settings: Sequence[str], model: str | None = None) -> Source:
-    """The source with each setting worked into its train section (that of `model`, where it is given)."""
+    """The source with each setting worked into its train section (that of `model`, where it is
+    given).
+    """
     for setting in settings:
         form = _FORM.fullmatch(setting.strip())
         if form is None:

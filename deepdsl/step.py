@@ -1,4 +1,6 @@
-"""The graphs of a training: the whole step (forward, backward, clipping, optimizer, schedule), evaluation, inference."""
+"""The graphs of a training: the whole step (forward, backward, clipping, optimizer, schedule),
+evaluation, inference.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,16 @@ from deepdsl.ops.shaping import Concatenate, Reshape, Split, flat
 from deepdsl.optimizers import Rates
 from deepdsl.passes import optimize
 
-# Tensors up to this many elements are stepped together as one vector: an operation on a small tensor costs its call.
+# Tensors up to this many elements are stepped together as one vector: an operation on a small
+# tensor costs its call.
 SMALL = 16_384
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is compiled: a model, how it is trained, on what; `one_hot` is whether targets are rows."""
+    """What is compiled: a model, how it is trained, on what; `one_hot` is whether targets are
+    rows.
+    """
 
     model: Model
     training: Training
@@ -45,13 +50,17 @@ def evaluation_graph(task: Task) -> Graph:
 
 
 def step_graph(task: Task, steps_per_epoch: int) -> Graph:
-    """State and batch to the next state, the mean loss, the metrics' sums, the rate, and whether all is finite."""
+    """State and batch to the next state, the mean loss, the metrics' sums, the rate, and whether
+    all is finite.
+    """
     graph, _ = step_with_gradients(task, steps_per_epoch)
     return optimize(graph)
 
 
 def step_with_gradients(task: Task, steps_per_epoch: int) -> tuple[Graph, dict[Param, Value]]:
-    """The step before any pass, with the gradient of each parameter: for tests and for finding a bad tensor."""
+    """The step before any pass, with the gradient of each parameter: for tests and for finding a
+    bad tensor.
+    """
     made = judged(task.model, task.training, task.data, task.one_hot, train=True)
     b = made.forward.builder
     wanted = [p for p in b.params if p.trainable]
@@ -91,7 +100,9 @@ def _rates(b: Builder, task: Task, done: Value, t: Value, steps_per_epoch: int) 
 
 
 def _groups(params: Sequence[Param]) -> list[list[Param]]:
-    """Large tensors one by one; the small ones together, those that decay apart from those that do not."""
+    """Large tensors one by one; the small ones together, those that decay apart from those that do
+    not.
+    """
     groups: list[list[Param]] = []
     small: dict[bool, list[Param]] = {}
     for param in params:
@@ -107,9 +118,7 @@ def _decays(param: Param) -> bool:
     return param.role == "weight"
 
 
-def _update(
-    b: Builder, task: Task, rates: Rates, group: list[Param], grads: list[Value]
-) -> None:
+def _update(b: Builder, task: Task, rates: Rates, group: list[Param], grads: list[Value]) -> None:
     optimizer = task.training.optimizer
     slots = {
         name: [b.param(f"optimizer.{name}.{p.name}", p.type, Zeros(), "slot") for p in group]
@@ -136,5 +145,3 @@ def _part(b: Builder, value: Value, like: Sequence[Value]) -> list[Value]:
     sizes = tuple(v.type.count or 0 for v in like)
     pieces = b.apply(Split(0, sizes), value)
     return [b.add(Reshape(v.type.shape), p) for p, v in zip(pieces, like, strict=True)]
-
-

@@ -1,4 +1,6 @@
-"""The training loop.  It knows a backend's stepper and runner, and nothing of the runtime behind them."""
+"""The training loop.  It knows a backend's stepper and runner, and nothing of the runtime behind
+them.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Listener(Protocol):
 
     def epoch_begins(self, epoch: int, rows: int, done: int) -> None: ...
 
-    def step_done(self, rows: int, loss: float, sums: Mapping[str, float], seen: int, lr: float) -> None: ...
+    def step_done(
+        self, rows: int, loss: float, sums: Mapping[str, float], seen: int, lr: float
+    ) -> None: ...
 
     def epoch_done(self, record: Epoch) -> None: ...
 
@@ -45,7 +49,9 @@ class Silent:
 
     def epoch_begins(self, epoch: int, rows: int, done: int) -> None: ...
 
-    def step_done(self, rows: int, loss: float, sums: Mapping[str, float], seen: int, lr: float) -> None: ...
+    def step_done(
+        self, rows: int, loss: float, sums: Mapping[str, float], seen: int, lr: float
+    ) -> None: ...
 
     def epoch_done(self, record: Epoch) -> None: ...
 
@@ -117,8 +123,8 @@ class NumbersWentWrong(Exception):
 class Watch:
     """Watches one number: which epoch was best, and whether it has not become better for too long.
 
-    Without a `stop` row the number is the validation loss, or the training loss where nothing is validated.
-    """
+    Without a `stop` row the number is the validation loss, or the training loss where nothing is
+    validated."""
 
     on: str
     lower: bool
@@ -192,7 +198,7 @@ class Trainer:
         self.trained_steps = 0
         self.first_step_at = 0.0
 
-    # The loop -----------------------------------------------------------------------------------------
+    # The loop -------------------------------------------------------------------------------------
 
     def run(self) -> Outcome:
         begin = time.perf_counter()
@@ -231,12 +237,15 @@ class Trainer:
         )
 
     def _epoch(self, epoch: int, done: int, sums: Mapping[str, float]) -> bool:
-        """Train on all rows once, from batch `done` on.  False when it was interrupted: a checkpoint says where."""
+        """Train on all rows once, from batch `done` on.  False when it was interrupted: a
+        checkpoint says where.
+        """
         rows, batch = len(self.view), self.training.batch
         order = epoch_order(self.training.seed, epoch, rows)
         summed = [m.name for m in self.training.metrics if not m.collects]
         self.sums = {name: float(sums.get(name, 0.0)) for name in ("loss", *summed)}
-        # Scores are not part of a checkpoint: an epoch taken up in its middle goes without these metrics.
+        # Scores are not part of a checkpoint: an epoch taken up in its middle goes without these
+        # metrics.
         whole = [m.name for m in self.training.metrics if m.collects and not done]
         self.collected = {name: [] for name in whole}
         self.targets = []
@@ -264,7 +273,9 @@ class Trainer:
             self.first_step_at = time.perf_counter()
         if not results["all_finite"]:
             step = int(self.stepper.state()["step"])
-            raise NumbersWentWrong({**self.aside, **self.stepper.before()}, buffers, epoch + 1, step)
+            raise NumbersWentWrong(
+                {**self.aside, **self.stepper.before()}, buffers, epoch + 1, step
+            )
         loss = float(results["loss"])
         self.lr = float(results["lr"])
         for name in self.sums:
@@ -275,7 +286,7 @@ class Trainer:
             self.targets.append(buffers[TARGET].copy())
         self.listener.step_done(rows, loss, self.sums, seen, self.lr)
 
-    # Between epochs -----------------------------------------------------------------------------------
+    # Between epochs -------------------------------------------------------------------------------
 
     def _judge(self, epoch: int, watch: Watch) -> Epoch:
         train = dict(self.sums)
@@ -286,7 +297,9 @@ class Trainer:
         train = {name: train[name] for name in self.training.metric_names if name in train}
         valid = self.evaluate(self.job.splits.valid) if self.job.splits.valid is not None else {}
         split, _, name = watch.on.partition(".")
-        best = watch.better(epoch + 1, (valid if split == "valid" else train).get(name, float("nan")))
+        best = watch.better(
+            epoch + 1, (valid if split == "valid" else train).get(name, float("nan"))
+        )
         step = int(self.stepper.state()["step"])
         rate = len(self.view) / max(self.epoch_seconds, 1e-9)
         return Epoch(epoch + 1, step, self.lr, train, valid, self.epoch_seconds, rate, best)
@@ -298,10 +311,14 @@ class Trainer:
         state = {**self.aside, **self.stepper.state()}
         graph = self.artifacts.evaluation_graph
         wanted = {p.name: state[p.name] for p in graph.params}
-        return evaluate(lambda batch: self.runner.run({**wanted, **batch}), graph, view, self.training.metrics)
+        return evaluate(
+            lambda batch: self.runner.run({**wanted, **batch}), graph, view, self.training.metrics
+        )
 
     def _keep(self, epoch: int, record: Epoch, watch: Watch, ends: bool) -> None:
-        """Log the epoch, note the best state, and write checkpoints unless the last ones are only moments old."""
+        """Log the epoch, note the best state, and write checkpoints unless the last ones are only
+        moments old.
+        """
         self.keeper.log(record)
         if record.best:
             self.best = replace(self._checkpoint(epoch, 0, watch), state=self._copy())
@@ -348,7 +365,9 @@ class Trainer:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C ends the training after the step in flight, with a checkpoint; the second one ends at once."""
+        """The first Ctrl-C ends the training after the step in flight, with a checkpoint; the
+        second one ends at once.
+        """
 
         def note(number: int, frame: FrameType | None) -> None:
             self.interrupted = True

@@ -1,4 +1,6 @@
-"""Words that messages know beside the registries: what cannot be compiled yet, and what things are called elsewhere."""
+"""Words that messages know beside the registries: what cannot be compiled yet, and what things are
+called elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,10 @@ from collections.abc import Collection
 
 _PLANNED = {
     "layer": (
-        "conv conv_transpose max_pool avg_pool global_avg_pool global_max_pool upsample zero_pad crop permute "
-        "embedding lstm gru attention multiply split mean prelu rrelu gelu swish mish softplus softsign hard_sigmoid "
-        "hard_swish celu relu6 threshold log_softmax alpha_dropout gaussian_noise layer_norm group_norm rms_norm"
+        "conv conv_transpose max_pool avg_pool global_avg_pool global_max_pool upsample zero_pad "
+        "crop permute embedding lstm gru attention multiply split mean prelu rrelu gelu swish mish "
+        "softplus softsign hard_sigmoid hard_swish celu relu6 threshold log_softmax alpha_dropout "
+        "gaussian_noise layer_norm group_norm rms_norm"
     ),
     "dense.": "tie l1 l2 max_norm",
     "batch_norm.": "",
@@ -29,8 +32,8 @@ def planned(registry: str) -> frozenset[str]:
     return frozenset(_PLANNED.get(registry, "").split())
 
 
-# What a thing is called elsewhere -> what it is called here, in small letters without `_`.  Where several are named, the
-# first that the place knows is meant.
+# What a thing is called elsewhere -> what it is called here, in small letters without `_`.  Where
+# several are named, the first that the place knows is meant.
 _ELSEWHERE = {
     "affine fc fullyconnected hidden hiddenlayer innerproduct linear output perceptron": "dense",
     "batchnorm1d batchnorm2d batchnormalization bn": "batch_norm",
@@ -140,5 +143,7 @@ def called_here(word: str, known: Collection[str]) -> str | None:
 
 
 def advice(owner: str, word: str) -> str:
-    """What to do instead of a word that other tools have in this place; empty where nothing is known."""
+    """What to do instead of a word that other tools have in this place; empty where nothing is
+    known.
+    """
     return _ADVICE.get(f"{owner}.{word}", "")

@@ -44,7 +44,8 @@ class Session:
     program: Program
 
     def train(self, listener: Listener | None = None) -> Finished:
-        """Train to the end, evaluate on test data where there is some, and note the result in the run directory.
+        """Train to the end, evaluate on test data where there is some, and note the result in the
+        run directory.
 
         Raises DnnError with NotFinite when a number goes wrong.
         """
@@ -103,7 +104,8 @@ def prepare(
     backend = open_backend(device, threads)
     job = job or open_job(program, training, folder)
     artifacts = build(job)
-    # Where the file's data paths start from, as seen from the run: an evaluation later finds the data again.
+    # Where the file's data paths start from, as seen from the run: an evaluation later finds the
+    # data again.
     origin = os.path.relpath(folder.absolute(), out.absolute()).replace(os.sep, "/")
     artifacts = replace(artifacts, manifest={**artifacts.manifest, "folder": origin})
     if resume:

@@ -39,9 +39,8 @@ __all__ = [
 def analyse(file: ast.File, report: Report, data_given: bool = False) -> Program:
     """The program that a file means.  What cannot be made is left out, and `report` says why.
 
-    With `data_given` the data comes from elsewhere (arrays of a Python program): data sections may be missing, or lack
-    their sources.
-    """
+    With `data_given` the data comes from elsewhere (arrays of a Python program): data sections may
+    be missing, or lack their sources."""
     env = Environment({}, report)
     names = _Names(report)
     defaults: dict[str, tuple[ast.Keyword, ...]] = {}
@@ -62,12 +61,14 @@ def analyse(file: ast.File, report: Report, data_given: bool = False) -> Program
                 names.take("block", item.name)
             case ast.Model():
                 if names.take("model", item.name):
-                    # Each model is checked with a report of its own: one model's errors do not silence another's lints.
+                    # Each model is checked with a report of its own: one model's errors do not
+                    # silence another's lints.
                     own = Environment(env.constants, Report(), env.used)
                     models[item.name.text] = Elaborator(item, own, defaults, blocks).run()
                     report.extend(own.report)
     datasets: dict[str, DataSpec] = {}
-    # Of a section with a mistake, nothing more is said: what seems to be missing may be what is wrong.
+    # Of a section with a mistake, nothing more is said: what seems to be missing may be what is
+    # wrong.
     broken: frozenset[str] = frozenset()
     for item in file.items:
         if isinstance(item, ast.Data) and names.take("data", item.name):
@@ -103,7 +104,9 @@ def analyse(file: ast.File, report: Report, data_given: bool = False) -> Program
 
 
 class _Names:
-    """The names of a file's items, so that a second one of a kind is told where the first stands."""
+    """The names of a file's items, so that a second one of a kind is told where the first
+    stands.
+    """
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -115,5 +118,3 @@ class _Names:
             self.report.add(DefinedTwice(name.span, name.text, first))
             return False
         return True
-
-

@@ -61,7 +61,8 @@ class Environment:
 
 
 def evaluate(value: ast.Value, env: Environment) -> Any:
-    """The Python value of a written one: numbers, booleans, texts, lists, sizes, and words as `Word`.
+    """The Python value of a written one: numbers, booleans, texts, lists, sizes, and words as
+    `Word`.
 
     FAILED after something was reported.
     """
@@ -133,7 +134,9 @@ def bind(
     env: Environment,
     defaults: Sequence[ast.Keyword] = (),
 ) -> Any:
-    """An instance of `cls` made from arguments; `defaults` count where the arguments are silent.  FAILED after errors."""
+    """An instance of `cls` made from arguments; `defaults` count where the arguments are silent.
+    FAILED after errors.
+    """
     signature = cls.signature()
     written = _Written(cls, signature, env)
     for arg in args:
@@ -203,7 +206,9 @@ class _Written:
         else:
             self.strange = True
             hint = advice(self.cls.kind, name)
-            self._fail(UnknownOption(arg.name.span, self.cls.name, name, tuple(self.signature), hint))
+            self._fail(
+                UnknownOption(arg.name.span, self.cls.name, name, tuple(self.signature), hint)
+            )
 
     def _store(self, place: Signature, span: Span, value: Any) -> None:
         if place.name in self.spans:
@@ -223,7 +228,9 @@ class _Written:
         )
 
     def _one_of_many(self, arg: ast.Value | ast.Pair, place: Signature) -> Any:
-        """A value of a field that takes several, checked by itself so that the message points at it."""
+        """A value of a field that takes several, checked by itself so that the message points at
+        it.
+        """
         if isinstance(arg, ast.Pair):
             value = evaluate(arg.value, self.env)
             made = FAILED if value is FAILED else (arg.key.value, value)
@@ -289,7 +296,9 @@ class _Written:
             if place.name in self.values and place.many:
                 try:
                     converted = tuple(self.values[place.name])
-                    self.values[place.name] = FAILED if self.failed else place.kind.convert(converted)
+                    self.values[place.name] = (
+                        FAILED if self.failed else place.kind.convert(converted)
+                    )
                 except Mismatch:
                     self._wrong(place, self.spans[place.name], f"`{self.spans[place.name].text}`")
                     self.failed = True
@@ -313,7 +322,8 @@ def bind_entry(
     env: Environment,
     words: tuple[str, ...] = (),
 ) -> Any:
-    """An entry of a registry by its written name, or FAILED with a message that knows what was meant.
+    """An entry of a registry by its written name, or FAILED with a message that knows what was
+    meant.
 
     `words` may stand in its place.
     """

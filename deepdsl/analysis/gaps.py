@@ -10,12 +10,13 @@ from deepdsl.diagnostics import Diagnostic
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
-def beside_gaps(found: Iterable[Diagnostic], problems: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+def beside_gaps(
+    found: Iterable[Diagnostic], problems: Iterable[Diagnostic]
+) -> Iterator[Diagnostic]:
     """The diagnostics that hold whatever the unreadable lines say.
 
-    A line that could not be read was mended or left out.  So nothing more is said about it, nothing is called missing, and
-    a name that stands in it is not called unknown.
-    """
+    A line that could not be read was mended or left out.  So nothing more is said about it, nothing
+    is called missing, and a name that stands in it is not called unknown."""
     spans = [p.span for p in problems if p.span is not None]
     if not spans:
         yield from found

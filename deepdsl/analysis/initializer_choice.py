@@ -36,7 +36,9 @@ def choose_initializers(model: Model) -> Model:
 
 
 def _activation_after(value: int, readers: dict[int, list[Call]]) -> str | None:
-    """The initializer that the first activation downstream asks for, looking through transparent layers."""
+    """The initializer that the first activation downstream asks for, looking through transparent
+    layers.
+    """
     todo = [value]
     while todo:
         for call in readers.get(todo.pop(0), ()):

@@ -1,4 +1,6 @@
-"""`default dense init=he_normal`: options for the layers below the line, in the body that it stands in."""
+"""`default dense init=he_normal`: options for the layers below the line, in the body that it stands
+in.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,17 @@ def add_default(
 
 
 def _check_default(cls: type[Layer], statement: ast.Default, env: Environment) -> None:
-    """Bind the options once with stand-ins for what is required, so that a mistake is said at the default itself."""
+    """Bind the options once with stand-ins for what is required, so that a mistake is said at the
+    default itself.
+    """
     given = [a for a in statement.args if isinstance(a, ast.Keyword)]
     names = {k.name.text for k in given}
     span = statement.layer.span
     stand_ins = [
         ast.Keyword(
-            ast.Name(s.name, span=span), ast.Number("0.5" if not _whole(s.kind) else "1", span=span), span=span
+            ast.Name(s.name, span=span),
+            ast.Number("0.5" if not _whole(s.kind) else "1", span=span),
+            span=span,
         )
         for s in cls.signature()
         if s.required and s.name not in names

@@ -1,4 +1,6 @@
-"""The typed program: what a `.dnn` file means, with every default filled in and every shape known."""
+"""The typed program: what a `.dnn` file means, with every default filled in and every shape
+known.
+"""
 
 from __future__ import annotations
 

@@ -52,7 +52,9 @@ MAX_PARAMETERS = 500_000_000
 
 
 class Elaborator:
-    """Goes through a model once, applying each layer to a scratch graph to learn its shapes and parameters."""
+    """Goes through a model once, applying each layer to a scratch graph to learn its shapes and
+    parameters.
+    """
 
     def __init__(
         self,
@@ -78,7 +80,7 @@ class Elaborator:
     def say(self, diagnostic: Diagnostic) -> None:
         self.env.report.add(diagnostic)
 
-    # The whole model ----------------------------------------------------------------------------------
+    # The whole model ------------------------------------------------------------------------------
 
     def run(self) -> Model | None:
         frame = self.frame
@@ -91,7 +93,9 @@ class Elaborator:
         elif len(written) == 1:
             frame.current = frame.values[written[0].name.text]
         if written or self._statements():
-            self.body(self.model.body, frame, f"the model `{self.model.name.text}`", self.model.name.span)
+            self.body(
+                self.model.body, frame, f"the model `{self.model.name.text}`", self.model.name.span
+            )
         return self._finish(frame)
 
     def _statements(self) -> Sequence[ast.Statement]:
@@ -159,10 +163,11 @@ class Elaborator:
                 what = "input" if any(i.name == name for i in self.inputs) else "value"
                 self.say(UnusedName(flowing.span, what, name))
 
-    # Statements ---------------------------------------------------------------------------------------
+    # Statements -----------------------------------------------------------------------------------
 
     def body(self, body: ast.Body, frame: Frame, what: str, named: Span) -> None:
-        # All parts of a body are known from its start, so that a line can use one that stands below it.
+        # All parts of a body are known from its start, so that a line can use one that stands below
+        # it.
         used = names_used(body)
         for statement in body.statements:
             if isinstance(statement, ast.Part) and not self._taken(statement.name, frame):
@@ -182,7 +187,9 @@ class Elaborator:
                 case ast.Part():
                     # A part that is used by its name is only defined where it stands.
                     if statement.name.text not in used:
-                        self._line(frame, self._use(statement, frame, frame.current, statement.span))
+                        self._line(
+                            frame, self._use(statement, frame, frame.current, statement.span)
+                        )
                     flows = True
                 case ast.Bind():
                     taken = self._taken(statement.name, frame)
@@ -192,13 +199,17 @@ class Elaborator:
                     frame.current, flows = made, True
                 case ast.Chain() | ast.Choose():
                     if not self._output(statement, frame):
-                        self._line(frame, self.flow(statement, frame), self._starts_afresh(statement))
+                        self._line(
+                            frame, self.flow(statement, frame), self._starts_afresh(statement)
+                        )
                     flows = True
         if not flows:
             self.say(NoLayers(named, what))
 
     def _line(self, frame: Frame, made: Flowing, afresh: bool = False) -> None:
-        """The line's value goes on to the next line; what stood before and was never read is lost."""
+        """The line's value goes on to the next line; what stood before and was never read is
+        lost.
+        """
         before = frame.current
         if (
             afresh
@@ -217,7 +228,8 @@ class Elaborator:
     def _starts_afresh(self, flow: ast.Flow) -> bool:
         """Whether a line begins with a value rather than going on from the line above."""
         return isinstance(flow, ast.Chain) and not (
-            isinstance(flow.head, ast.Layer) and lookup("layer").get(flow.head.path.text) is not None
+            isinstance(flow.head, ast.Layer)
+            and lookup("layer").get(flow.head.path.text) is not None
         )
 
     def _taken(self, name: ast.Name, frame: Frame) -> bool:
@@ -259,10 +271,12 @@ class Elaborator:
             self.say(UnknownOption(arg.name.span, owner, arg.name.text, ()))
         else:
             hint = f"one of: {', '.join(frame.values)}" if frame.values else ""
-            self.say(WrongValue(arg.span, owner, "values", "names of values", f"`{arg.span.text}`", hint))
+            self.say(
+                WrongValue(arg.span, owner, "values", "names of values", f"`{arg.span.text}`", hint)
+            )
         return None
 
-    # Flows --------------------------------------------------------------------------------------------
+    # Flows ----------------------------------------------------------------------------------------
 
     def flow(self, flow: ast.Flow, frame: Frame) -> Flowing:
         if isinstance(flow, ast.Choose):
@@ -343,7 +357,13 @@ class Elaborator:
         elif name in self.stack:
             self.say(UsesItself(unit.path.span, name))
         else:
-            candidates = (*lookup("layer"), *planned("layer"), *frame.parts, *frame.values, *self.blocks)
+            candidates = (
+                *lookup("layer"),
+                *planned("layer"),
+                *frame.parts,
+                *frame.values,
+                *self.blocks,
+            )
             self.say(UnknownLayer(unit.path.span, name, candidates))
 
     def _operands(self, unit: ast.Layer, cls: type[Layer], frame: Frame) -> Flowing:
@@ -381,7 +401,9 @@ class Elaborator:
             if self.overflow or (self.env.report.has_errors and not errors):
                 break
             frame.definitions = {
-                name: span for name, span in frame.definitions.items() if not inside(span, unit.span)
+                name: span
+                for name, span in frame.definitions.items()
+                if not inside(span, unit.span)
             }
         made, frame.current = frame.current, before
         return Flowing(made.value if made else None, unit.span)
@@ -424,7 +446,8 @@ class Elaborator:
             return Flowing(None, span)
         self.read.update(values)
         if out in self.numbers:
-            # A layer that changes nothing (dropout at inference): its output is still a value of its own.
+            # A layer that changes nothing (dropout at inference): its output is still a value of
+            # its own.
             out = Value(f"{path}/same", out.type)
         self.numbers[out] = len(self.inputs) + len(self.calls)
         inputs = tuple(self.numbers[v] for v in values)

@@ -57,7 +57,9 @@ def _once(rows: Sequence[ast.Row], env: Environment, many: frozenset[str]) -> It
 
 
 def _delegated(row: ast.Row, registry: str, env: Environment) -> Any:
-    """A row whose first word names an entry of a registry, which takes the other arguments: `optimizer sgd lr=0.1`."""
+    """A row whose first word names an entry of a registry, which takes the other arguments:
+    `optimizer sgd lr=0.1`.
+    """
     if not row.args:
         return env.say(NotNamed(row.name.span, row.name.text, registry, tuple(lookup(registry))))
     head = row.args[0]
@@ -67,7 +69,9 @@ def _delegated(row: ast.Row, registry: str, env: Environment) -> Any:
         return bind_entry(registry, ast.Name(head.text, span=head.span), row.args[1:], env)
     hint = ""
     if isinstance(head, ast.String):
-        name = head.value if head.value in lookup(registry) else _FORMATS.get(_suffix(head.value), "")
+        name = (
+            head.value if head.value in lookup(registry) else _FORMATS.get(_suffix(head.value), "")
+        )
         bare = name if name == head.value else f"{name} {head.span.text}"
         hint = f"write `{row.name.text} {bare}`" if name else ""
     elif isinstance(head, ast.Keyword) and row.name.text in ("train", "test"):
@@ -83,7 +87,7 @@ def _suffix(file: str) -> str:
     return "." + file.rpartition(".")[2].lower()
 
 
-# data -----------------------------------------------------------------------------------------------------
+# data ---------------------------------------------------------------------------------------------
 
 
 def data_section(section: ast.Data, env: Environment) -> DataSpec:
@@ -124,7 +128,7 @@ def _source_or_cut(row: ast.Row, env: Environment) -> Any:
     return _delegated(row, "source", env)
 
 
-# train ----------------------------------------------------------------------------------------------------
+# train --------------------------------------------------------------------------------------------
 
 
 def train_section(
@@ -260,9 +264,7 @@ def _check(
         return False
     one_hot = spec is not None and spec.one_hot is not None
     target = loss.target(model.type_of(value), one_hot)
-    fitting = tuple(
-        m.name for m in lookup("metric").values() if target.kind in m.targets
-    )
+    fitting = tuple(m.name for m in lookup("metric").values() if target.kind in m.targets)
     for metric in metrics:
         if target.kind not in metric.targets:
             env.say(MetricDoesNotFit(spans["metric"], metric.name, loss.name, fitting))
@@ -295,13 +297,15 @@ def _check_stop(training: Training, spec: DataSpec, env: Environment) -> bool:
         env.say(NothingToWatch(span, stop.on, "this is not measured", advice))
         return False
     if split == "valid" and spec.valid is None:
-        advice = f"add a row such as `valid split=10%` to `data {spec.name}`, or watch `train.{metric}`"
+        advice = (
+            f"add a row such as `valid split=10%` to `data {spec.name}`, or watch `train.{metric}`"
+        )
         env.say(NothingToWatch(span, stop.on, f"`data {spec.name}` has no `valid` row", advice))
         return False
     return True
 
 
-# export ---------------------------------------------------------------------------------------------------
+# export -------------------------------------------------------------------------------------------
 
 
 def export_section(

@@ -1,7 +1,7 @@
 """The command line: `dnnc COMMAND …`.
 
-Each command is a module of this package with `arguments` and `run`; only the one that is used is imported.
-"""
+Each command is a module of this package with `arguments` and `run`; only the one that is used is
+imported."""
 
 from __future__ import annotations
 
@@ -58,9 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace | int:
     known = next((a for a in arguments if not a.startswith("-")), None)
-    parser = _Parser(prog="dnnc", description=__doc__ and "Write a neural network as text; train it as ONNX.")
+    parser = _Parser(
+        prog="dnnc", description=__doc__ and "Write a neural network as text; train it as ONNX."
+    )
     parser.add_argument("--version", action="version", version=f"dnnc {VERSION}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Parser)
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", parser_class=_Parser
+    )
     for name, about in COMMANDS.items():
         sub = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
         sub.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -87,6 +91,8 @@ class _Parser(argparse.ArgumentParser):
 
             word = message.split("'")[1]
             near = did_you_mean(word, COMMANDS)
-            message = f"there is no command `{word}`" + (f"; {near}" if near.startswith("did") else "")
+            message = f"there is no command `{word}`" + (
+                f"; {near}" if near.startswith("did") else ""
+            )
         print(f"dnnc: {message}\n`{self.prog} --help` says what there is", file=sys.stderr)
         raise SystemExit(USAGE)

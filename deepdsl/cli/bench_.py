@@ -71,9 +71,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
         "device": backend.name,
     }
     lines = [
-        ["step", f"{min(times):,.0f} µs min, {median:,.0f} µs median ({len(times)} steps of {rows} rows)"],
+        [
+            "step",
+            f"{min(times):,.0f} µs min, {median:,.0f} µs median, {len(times)} steps of {rows} rows",
+        ],
         ["throughput", f"{rows / median * 1e6:,.0f} rows/s"],
-        ["first step", f"{first_step_s:.2f} s after the start, of which {compile_s:.3f} s compiling"],
+        [
+            "first step",
+            f"{first_step_s:.2f} s after the start, of which {compile_s:.3f} s compiling",
+        ],
         ["memory", f"{peak:,.0f} MB at most"],
         ["graph", f"{nodes} nodes, on {backend.name}"],
     ]

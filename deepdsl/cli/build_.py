@@ -1,4 +1,6 @@
-"""`dnnc build FILE -o DIR`: init, step, eval and infer as ONNX, with a manifest; or one stage as text."""
+"""`dnnc build FILE -o DIR`: init, step, eval and infer as ONNX, with a manifest; or one stage as
+text.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,14 @@ STAGES = ("ast", "ir", "train", "onnx-text")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .dnn file, or - for stdin")
-    parser.add_argument("-o", "--out", metavar="DIR", type=Path, default=Path("build"), help="where to (build)")
+    parser.add_argument(
+        "-o", "--out", metavar="DIR", type=Path, default=Path("build"), help="where to (build)"
+    )
     parser.add_argument("--model", metavar="M", help="which model, where several are trained")
     parser.add_argument(
         "--emit",
         choices=STAGES,
-        help="print one stage instead: the syntax tree, the model's graph, the step's graph, its ONNX",
+        help="print one stage instead: syntax tree, model's graph, step's graph, its ONNX",
     )
 
 
@@ -77,5 +81,3 @@ def _stage(stage: str, program: Program, name: str | None, folder: Path) -> str:
 
 def _job(program: Program, training: Training, folder: Path) -> Job:
     return open_job(program, training, folder)
-
-

@@ -27,7 +27,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     packages = {name: _version(name) for name in PACKAGES}
     devices = {name: _try(name) for name in ("cpu", "cuda")}
-    rows = [["deepdsl", VERSION], ["python", platform.python_version()], ["system", platform.platform()]]
+    rows = [
+        ["deepdsl", VERSION],
+        ["python", platform.python_version()],
+        ["system", platform.platform()],
+    ]
     rows += [["cores", str(os.cpu_count())]]
     rows += [[name, found] for name, found in packages.items() if found]
     rows += [[name, "works" if not why else f"not usable: {why}"] for name, why in devices.items()]

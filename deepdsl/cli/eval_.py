@@ -15,9 +15,13 @@ from deepdsl.diagnostics.runtime import NoSuchRun
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="RUN|FILE.onnx", type=Path)
-    parser.add_argument("--data", metavar="FILE.dnn[:NAME]", help="data section; a run's own by default")
+    parser.add_argument(
+        "--data", metavar="FILE.dnn[:NAME]", help="data section; a run's own by default"
+    )
     parser.add_argument("--split", default="test", choices=("train", "valid", "test"))
-    parser.add_argument("--checkpoint", choices=("last", "best"), help="of a run; its result by default")
+    parser.add_argument(
+        "--checkpoint", choices=("last", "best"), help="of a run; its result by default"
+    )
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
     parser.add_argument("--threads", type=int, metavar="N", help="cores to use; all by default")
 
@@ -31,7 +35,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.data is None:
         if trained is None:
             advice = "name a .dnn file with a data section: --data FILE.dnn"
-            raise DnnError([NoSuchRun(None, str(options.model), "an ONNX file has no data", advice)])
+            raise DnnError(
+                [NoSuchRun(None, str(options.model), "an ONNX file has no data", advice)]
+            )
         program, file = trained.program, None
         folder = Path(os.path.normpath(options.model / str(trained.manifest.get("folder", "."))))
     else:
@@ -44,8 +50,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         name = next(iter(sections))
     if name is None or name not in sections:
         raise DnnError([UnknownReference(None, "data", name or "", tuple(sections))])
-    training = trained.training if trained else next(
-        (t for t in program.trainings if t.data == name), None
+    training = (
+        trained.training
+        if trained
+        else next((t for t in program.trainings if t.data == name), None)
     )
     if training is None:
         raise DnnError([NoTraining(None, "", tuple(t.model for t in program.trainings))])

@@ -9,7 +9,9 @@ from deepdsl.cli.output import USAGE_ERROR, Output
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="CODE|NAME", nargs="?", help="E201, dense, adam …; nothing for a list")
+    parser.add_argument(
+        "name", metavar="CODE|NAME", nargs="?", help="E201, dense, adam …; nothing for a list"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

@@ -10,10 +10,20 @@ from deepdsl.cli.output import Output
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", type=Path, help="a run directory")
-    parser.add_argument("-o", "--out", metavar="FILE.onnx", type=Path, help="the file; the export section's by default")
-    parser.add_argument("--checkpoint", choices=("last", "best"), help="which; the run's result by default")
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="FILE.onnx",
+        type=Path,
+        help="the file; the export section's by default",
+    )
+    parser.add_argument(
+        "--checkpoint", choices=("last", "best"), help="which; the run's result by default"
+    )
     parser.add_argument("--no-fold", action="store_true", help="keep batch norms as they are")
-    parser.add_argument("--verify", metavar="E", type=float, help="largest difference allowed (1e-5)")
+    parser.add_argument(
+        "--verify", metavar="E", type=float, help="largest difference allowed (1e-5)"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

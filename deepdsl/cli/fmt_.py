@@ -13,8 +13,12 @@ from deepdsl.syntax.printer import format_source
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a .dnn file, or - for stdin to stdout")
-    parser.add_argument("--check", action="store_true", help="change nothing; say which files would change")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="a .dnn file, or - for stdin to stdout"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; say which files would change"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

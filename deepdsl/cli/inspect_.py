@@ -50,7 +50,8 @@ def _page(found: Inspection, training: object) -> str:
         lines += [
             "",
             f"trained on   {training.data}: {training.loss.show()}, "
-            f"{training.optimizer.name} lr={training.optimizer.lr:g}, {training.schedule.name} schedule",
+            f"{training.optimizer.name} lr={training.optimizer.lr:g}, "
+            f"{training.schedule.name} schedule",
             f"             batch {training.batch}, {training.epochs} epochs, seed {training.seed}",
         ]
     return "\n".join(lines)

@@ -1,4 +1,6 @@
-"""What the commands print: results to stdout, everything else to stderr, one JSON object where it was asked for."""
+"""What the commands print: results to stdout, everything else to stderr, one JSON object where it
+was asked for.
+"""
 
 from __future__ import annotations
 

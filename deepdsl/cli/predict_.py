@@ -26,8 +26,12 @@ SUFFIXES = (".csv", ".npz", ".jsonl")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="RUN|FILE.onnx", type=Path)
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=Path, help="npz, npy, csv or idx files of rows")
-    parser.add_argument("-o", "--out", metavar="OUT", type=Path, help="csv, npz or jsonl; csv on stdout by default")
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="+", type=Path, help="npz, npy, csv or idx files of rows"
+    )
+    parser.add_argument(
+        "-o", "--out", metavar="OUT", type=Path, help="csv, npz or jsonl; csv on stdout by default"
+    )
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
     parser.add_argument("--threads", type=int, metavar="N", help="cores to use; all by default")
 
@@ -35,7 +39,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     if options.out is not None and options.out.suffix not in SUFFIXES:
         advice = "end the name in " + ", ".join(SUFFIXES)
-        raise DnnError([NoSuchRun(None, str(options.out), "this is no format for predictions", advice)])
+        raise DnnError(
+            [NoSuchRun(None, str(options.out), "this is no format for predictions", advice)]
+        )
     import numpy as np
 
     from deepdsl.predictor import labels, open_predictor
@@ -124,7 +130,9 @@ def _csv(
         flat = values.reshape(len(values), -1)
         columns.append(flat)
         classes = predictor.classes
-        told = classes if len(classes) == flat.shape[1] and len(outputs) == 1 else range(flat.shape[1])
+        told = (
+            classes if len(classes) == flat.shape[1] and len(outputs) == 1 else range(flat.shape[1])
+        )
         header += [name] if flat.shape[1] == 1 else [f"{name}_{t}" for t in told]
     writer.writerow(header)
     for row in range(len(columns[0])):

@@ -35,7 +35,8 @@ class Progress:
         rows = len(job.splits.train) if job.splits.train else 0
         valid = f", {len(job.splits.valid):,} to validate" if job.splits.valid else ""
         self.output.note(
-            f"{self.training.model}: {count:,} parameters, {rows:,} rows to train on{valid}, on {backend.name}"
+            f"{self.training.model}: {count:,} parameters, "
+            f"{rows:,} rows to train on{valid}, on {backend.name}"
         )
         if self.session.start is not None:
             self.output.note(f"resuming after epoch {self.session.start.epoch}")

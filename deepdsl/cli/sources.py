@@ -41,9 +41,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ROW.OPTION=VALUE",
         help="change an option of the train section: optimizer.lr=0.1, batch=64",
     )
-    parser.add_argument(
-        "--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto"
-    )
+    parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
     parser.add_argument("--threads", type=int, metavar="N", help="cores to use; all by default")
 
 

@@ -13,7 +13,9 @@ INTERRUPTED = 130
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     add_training_arguments(parser)
-    parser.add_argument("-o", "--out", metavar="DIR", type=Path, help="run directory; runs/NAME by default")
+    parser.add_argument(
+        "-o", "--out", metavar="DIR", type=Path, help="run directory; runs/NAME by default"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in the directory")
 
 
@@ -31,14 +33,22 @@ def run(options: argparse.Namespace, output: Output) -> int:
         place = free_directory(place)
     output.warnings(warnings)
     session = prepare(
-        program, training, folder_of(options.file), place, options.device, options.threads, options.resume
+        program,
+        training,
+        folder_of(options.file),
+        place,
+        options.device,
+        options.threads,
+        options.resume,
     )
     output.warnings(session.job.splits.warnings)
     with Progress(output, session) as progress:
         finished = session.train(progress)
     figures = finished.figures
     if finished.outcome.interrupted:
-        output.note(f"interrupted; `dnnc train {options.file} --out {place} --resume` goes on from here")
+        output.note(
+            f"interrupted; `dnnc train {options.file} --out {place} --resume` goes on from here"
+        )
     rows = [["", *training.metric_names]]
     for split in ("train", "valid", "test"):
         if figures[split]:

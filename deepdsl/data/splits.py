@@ -56,8 +56,12 @@ def load(
 
 
 def split_table(spec: DataSpec, table: Table, seed: int, valid: Table | None = None) -> Splits:
-    """The splits of a table that is open already: `take` and `valid` cut it as they would cut a file's rows."""
-    loader = _Loader(spec, Path(), {}, dict.fromkeys(table.targets, TargetSpec("any")), seed, None, ())
+    """The splits of a table that is open already: `take` and `valid` cut it as they would cut a
+    file's rows.
+    """
+    loader = _Loader(
+        spec, Path(), {}, dict.fromkeys(table.targets, TargetSpec("any")), seed, None, ()
+    )
     train, cut = loader.cut(table, _held_out(spec) if valid is None else None)
     if valid is not None:
         cut = View(valid, np.arange(valid.rows))

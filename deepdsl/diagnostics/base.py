@@ -1,8 +1,8 @@
 """What a diagnostic is: a code, facts as fields, a message, one line of help, and a page.
 
-A diagnostic is one frozen dataclass.  Defining the class registers it under its code; its docstring is its
-page, with a program that is wrong and one that is right in fences marked `wrong` and `right`.
-"""
+A diagnostic is one frozen dataclass.  Defining the class registers it under its code; its docstring
+is its page, with a program that is wrong and one that is right in fences marked `wrong` and
+`right`."""
 
 from __future__ import annotations
 
@@ -34,9 +34,8 @@ class Label:
 class Diagnostic:
     """Base of every message about a `.dnn` file, its data or its run.
 
-    Subclasses set `code` and define `message`; they may define `label` (words under the carets), `help` (one way
-    out) and `notes` (other places that belong to the story, with their words).
-    """
+    Subclasses set `code` and define `message`; they may define `label` (words under the carets),
+    `help` (one way out) and `notes` (other places that belong to the story, with their words)."""
 
     span: Span | None
 
@@ -50,7 +49,9 @@ class Diagnostic:
         if not cls.code:
             return  # an abstract family
         if cls.registry.get(cls.code, cls).__qualname__ != cls.__qualname__:
-            raise TypeError(f"diagnostic code {cls.code} is taken by {cls.registry[cls.code].__name__}")
+            raise TypeError(
+                f"diagnostic code {cls.code} is taken by {cls.registry[cls.code].__name__}"
+            )
         cls.registry[cls.code] = cls
 
     @property
@@ -84,7 +85,9 @@ class Diagnostic:
         return (self.span.source.name, self.span.start, self.code)
 
     def as_json(self) -> dict[str, Any]:
-        """The fields of `--json`: code, severity, message, help, file, line, column (the last three may be null)."""
+        """The fields of `--json`: code, severity, message, help, file, line, column (the last three
+        may be null).
+        """
         where = self.span
         label = f": {self.label}" if self.label else ""
         return {
@@ -99,7 +102,9 @@ class Diagnostic:
 
 
 class DnnError(Exception):
-    """Raised where work cannot go on; carries every diagnostic found up to then, errors and warnings."""
+    """Raised where work cannot go on; carries every diagnostic found up to then, errors and
+    warnings.
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(sorted(diagnostics, key=lambda d: d.sort_key))

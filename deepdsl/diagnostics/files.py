@@ -38,7 +38,9 @@ class NoTraining(Diagnostic):
         if not self.trainings:
             return "add one: `train MODEL on DATA { loss cross_entropy … }`"
         near = did_you_mean(self.model, self.trainings) if self.model else ""
-        return near if near.startswith("did") else "choose with --model: " + ", ".join(self.trainings)
+        return (
+            near if near.startswith("did") else "choose with --model: " + ", ".join(self.trainings)
+        )
 
 
 @record
@@ -67,8 +69,8 @@ class NoModel(Diagnostic):
 class BadSetting(Diagnostic):
     """A `--set` is not of the form ROW.OPTION=VALUE.
 
-    `--set optimizer.lr=0.1` changes an option of a row of the train section, `--set batch=64` the value of a row.
-    """
+    `--set optimizer.lr=0.1` changes an option of a row of the train section, `--set batch=64` the
+    value of a row."""
 
     code = "E310"
     setting: str

@@ -340,8 +340,9 @@ class BadArithmetic(Diagnostic):
 class AmbiguousXavier(Diagnostic):
     """`xavier` names at least three formulas, so it is no name here.
 
-    Caffe draws uniformly on ±sqrt(3 / fan_in), the paper (Glorot & Bengio 2010) on ±sqrt(6 / (fan_in + fan_out)), and others
-    take a normal with standard deviation sqrt(2 / fan_in).  `glorot_uniform` and `glorot_normal` are the paper's.
+    Caffe draws uniformly on ±sqrt(3 / fan_in), the paper (Glorot & Bengio 2010) on ±sqrt(6 /
+    (fan_in + fan_out)), and others take a normal with standard deviation sqrt(2 / fan_in).
+    `glorot_uniform` and `glorot_normal` are the paper's.
 
     ```wrong
     model net { input x[4]; dense 3 init=xavier | softmax }
@@ -452,7 +453,9 @@ class UnknownReference(Diagnostic):
     @property
     def message(self) -> str:
         what = "data section" if self.kind == "data" else self.kind
-        return f"there is no {what} `{self.name}`" + (" in this file" if self.kind != "value" else "")
+        return f"there is no {what} `{self.name}`" + (
+            " in this file" if self.kind != "value" else ""
+        )
 
     @property
     def help(self) -> str:
@@ -537,7 +540,8 @@ class NameOfLayer(Diagnostic):
 
 @record
 class ValueInChain(Diagnostic):
-    """A value stands behind `|`, where a layer must stand: a value begins a line, or is added with `+`.
+    """A value stands behind `|`, where a layer must stand: a value begins a line, or is added with
+    `+`.
 
     ```wrong
     model net { input a[4]; input b[4]; a | b | dense 3 | softmax }
@@ -622,7 +626,8 @@ class SeveralRows(Diagnostic):
 
 @record
 class OuterValue(Diagnostic):
-    """A part speaks of a value of the model around it.  A part sees only what flows into it, which is called `in`.
+    """A part speaks of a value of the model around it.  A part sees only what flows into it, which
+    is called `in`.
 
     ```wrong
     model net { input a[4]; part body { a | dense 3 }; softmax }
@@ -648,8 +653,8 @@ class OuterValue(Diagnostic):
 class ReservedName(Diagnostic):
     """An input or part has a name that the compiled graphs use themselves.
 
-    `target`, `loss`, `lr`, `all_finite` and `output` are inputs and outputs of the step; `step`, `optimizer` and `data` begin
-    the paths of its state.
+    `target`, `loss`, `lr`, `all_finite` and `output` are inputs and outputs of the step; `step`,
+    `optimizer` and `data` begin the paths of its state.
 
     ```wrong
     model net { input target[4]; dense 3 | softmax }

@@ -10,9 +10,9 @@ from deepdsl.record import record
 class NoSuchDevice(Diagnostic):
     """The device that was asked for cannot be used.  Nothing is run on another one instead.
 
-    `--device cuda` needs an NVIDIA GPU with its driver, and the CUDA and cuDNN libraries: `pip install "deepdsl[cuda]"`
-    brings the libraries.  `dnnc doctor` shows what this machine can run; `--device auto` takes what there is.
-    """
+    `--device cuda` needs an NVIDIA GPU with its driver, and the CUDA and cuDNN libraries: `pip
+    install "deepdsl[cuda]"` brings the libraries.  `dnnc doctor` shows what this machine can run;
+    `--device auto` takes what there is."""
 
     code = "E601"
     device: str
@@ -35,10 +35,10 @@ class NoSuchDevice(Diagnostic):
 class NotFinite(Diagnostic):
     """A number became NaN or infinite, and training was stopped.
 
-    The message names the first tensor, in the order of computation, that is not finite.  A loss that grows for a while
-    before is divergence: a smaller learning rate, or `clip global_norm=1`, is the remedy.  A logarithm or division in the
-    data's own preparation may be the cause when it happens at once.
-    """
+    The message names the first tensor, in the order of computation, that is not finite.  A loss
+    that grows for a while before is divergence: a smaller learning rate, or `clip global_norm=1`,
+    is the remedy.  A logarithm or division in the data's own preparation may be the cause when it
+    happens at once."""
 
     code = "E602"
     tensor: str
@@ -59,10 +59,11 @@ class NotFinite(Diagnostic):
 
 @record
 class NoSuchRun(Diagnostic):
-    """A run directory, a checkpoint or a model file is not where it should be, or is not what it should be.
+    """A run directory, a checkpoint or a model file is not where it should be, or is not what it
+    should be.
 
-    A run directory is made by `dnnc train`; it holds `spec.dnn`, `manifest.json` and `checkpoints/`.
-    """
+    A run directory is made by `dnnc train`; it holds `spec.dnn`, `manifest.json` and
+    `checkpoints/`."""
 
     code = "E603"
     path: str
@@ -82,8 +83,8 @@ class NoSuchRun(Diagnostic):
 class DamagedCheckpoint(Diagnostic):
     """A file of a checkpoint is not as it was written: its checksum differs, or it cannot be read.
 
-    Nothing of it is used.  `checkpoints/last` and `checkpoints/best` are independent of one another.
-    """
+    Nothing of it is used.  `checkpoints/last` and `checkpoints/best` are independent of one
+    another."""
 
     code = "E604"
     path: str
@@ -102,8 +103,8 @@ class DamagedCheckpoint(Diagnostic):
 class CannotResume(Diagnostic):
     """A run cannot be resumed with another network or another training.
 
-    The checkpoint's tensors must be those of the file.  `epochs` may be raised; a new network needs a new run.
-    """
+    The checkpoint's tensors must be those of the file.  `epochs` may be raised; a new network needs
+    a new run."""
 
     code = "E605"
     run: str
@@ -120,10 +121,11 @@ class CannotResume(Diagnostic):
 
 @record
 class ExportDiffers(Diagnostic):
-    """The exported model does not give what the evaluation graph gives, within the tolerance; no file was left.
+    """The exported model does not give what the evaluation graph gives, within the tolerance; no
+    file was left.
 
-    Folding batch norms and another order of operations change the last digits.  A large difference is a fault: please report it.
-    """
+    Folding batch norms and another order of operations change the last digits.  A large difference
+    is a fault: please report it."""
 
     code = "E606"
     difference: float

@@ -187,5 +187,3 @@ class LostValue(Diagnostic):
     @property
     def help(self) -> str:
         return "use it, or leave it out"
-
-

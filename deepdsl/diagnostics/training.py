@@ -39,8 +39,9 @@ class NoLoss(Diagnostic):
 class LossDoesNotFit(Diagnostic):
     """The loss expects another last layer.
 
-    cross_entropy compares probabilities of classes, which softmax makes; binary_cross_entropy compares the probability of
-    yes, which sigmoid makes.  Without them the loss would be of arbitrary numbers, and could be NaN.
+    cross_entropy compares probabilities of classes, which softmax makes; binary_cross_entropy
+    compares the probability of yes, which sigmoid makes.  Without them the loss would be of
+    arbitrary numbers, and could be NaN.
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 }
@@ -107,7 +108,9 @@ class MetricDoesNotFit(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "metrics that fit: " + ", ".join(self.fitting) if self.fitting else "leave the row out"
+        return (
+            "metrics that fit: " + ", ".join(self.fitting) if self.fitting else "leave the row out"
+        )
 
 
 @record

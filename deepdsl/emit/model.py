@@ -1,4 +1,6 @@
-"""A graph as an ONNX model: nodes through the operations' own `lower`, and the type of every value."""
+"""A graph as an ONNX model: nodes through the operations' own `lower`, and the type of every
+value.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ Weights = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """An emitted model.  `updates` maps the name of a state input to the output that is its next value."""
+    """An emitted model.  `updates` maps the name of a state input to the output that is its next
+    value.
+    """
 
     proto: onnx.ModelProto
     updates: Mapping[str, str]
@@ -52,7 +56,9 @@ class OnnxModel:
         return data
 
     def check(self) -> None:
-        """Judge the model by ONNX's own checker: its type inference against the types written here."""
+        """Judge the model by ONNX's own checker: its type inference against the types written
+        here.
+        """
         onnx.checker.check_model(self.proto, full_check=True)
 
     def annotate(self, metadata: Mapping[str, str]) -> None:
@@ -61,7 +67,9 @@ class OnnxModel:
 
 
 class _Writer:
-    """Implements ir.Emitter: collects nodes and constants, and names them after the value they make."""
+    """Implements ir.Emitter: collects nodes and constants, and names them after the value they
+    make.
+    """
 
     def __init__(self) -> None:
         self.written: list[onnx.NodeProto] = []
@@ -91,7 +99,9 @@ class _Writer:
         return found
 
     def lower(self, node: Node, names: Mapping[Value, str]) -> None:
-        """Write a node's operations; the last ones are renamed to make the node's values under their own names."""
+        """Write a node's operations; the last ones are renamed to make the node's values under
+        their own names.
+        """
         before = len(self.written)
         outputs = [names[v] for v in node.outputs]
         self.stem = outputs[0]
@@ -113,9 +123,8 @@ class _Writer:
 def emit(graph: Graph, name: str, weights: Weights | None = None) -> OnnxModel:
     """The graph as an ONNX model.
 
-    Without `weights` the parameters are inputs, and their next values outputs named `next:PATH`; with them, the
-    parameters are initializers and the model is closed.
-    """
+    Without `weights` the parameters are inputs, and their next values outputs named `next:PATH`;
+    with them, the parameters are initializers and the model is closed."""
     writer = _Writer()
     updates = {p.name: f"next:{p.name}" for p in graph.updates}
     results = {**graph.outputs, **{updates[p.name]: v for p, v in graph.updates.items()}}
@@ -169,7 +178,9 @@ def _info(value: Value, name: str) -> onnx.ValueInfoProto:
 
 
 def _tensor(name: str, array: NDArray[Any], dtype: DType) -> onnx.TensorProto:
-    return numpy_helper.from_array(np.ascontiguousarray(array, NUMPY[dtype]).reshape(array.shape), name)
+    return numpy_helper.from_array(
+        np.ascontiguousarray(array, NUMPY[dtype]).reshape(array.shape), name
+    )
 
 
 def emit_state(state: Weights) -> OnnxModel:

@@ -16,7 +16,9 @@ Dims = tuple[int | str, ...]
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output: its dimensions (a symbol or `?` where the size is free) and its NumPy type."""
+    """An input or output: its dimensions (a symbol or `?` where the size is free) and its NumPy
+    type.
+    """
 
     name: str
     shape: Dims

@@ -11,8 +11,8 @@ from deepdsl.ir.verify import verify
 __all__ = [
     "Builder",
     "Constant",
-    "Dim",
     "DType",
+    "Dim",
     "Emitter",
     "Graph",
     "Node",

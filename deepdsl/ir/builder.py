@@ -1,4 +1,6 @@
-"""Builds a graph node by node; types are inferred as nodes are added, so a graph is never ill-typed."""
+"""Builds a graph node by node; types are inferred as nodes are added, so a graph is never
+ill-typed.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ class Builder:
         finally:
             self._prefix, self._span = before
 
-    # Leaves -------------------------------------------------------------------------------------------
+    # Leaves ---------------------------------------------------------------------------------------
 
     def input(self, name: str, type: Type) -> Value:
         value = self._inputs[name] = Value(self._unique(name), type)
@@ -54,7 +56,9 @@ class Builder:
         role: Role = "weight",
         fans: tuple[int, int] | None = None,
     ) -> Param:
-        """The parameter at a path.  Asked for again, it is the same one: that is how weights are shared."""
+        """The parameter at a path.  Asked for again, it is the same one: that is how weights are
+        shared.
+        """
         known = self._params.get(path)
         if known is not None:
             if known.type != type:
@@ -93,11 +97,13 @@ class Builder:
         return self._dimensions[key]
 
     def draw(self, path: str) -> int:
-        """How often random numbers have been drawn at a path before: a shared part is used more than once."""
+        """How often random numbers have been drawn at a path before: a shared part is used more
+        than once.
+        """
         self._draws[path] += 1
         return self._draws[path] - 1
 
-    # Nodes --------------------------------------------------------------------------------------------
+    # Nodes ----------------------------------------------------------------------------------------
 
     def add(self, op: Op, *inputs: Value) -> Value:
         """Apply an operation with one output."""

@@ -1,4 +1,6 @@
-"""Operations without a layer's meaning that the builder itself needs: constants and the size of a dimension."""
+"""Operations without a layer's meaning that the builder itself needs: constants and the size of a
+dimension.
+"""
 
 from __future__ import annotations
 

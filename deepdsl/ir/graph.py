@@ -1,4 +1,6 @@
-"""The intermediate representation: frozen, typed, small; every value knows its type and its place in the text."""
+"""The intermediate representation: frozen, typed, small; every value knows its type and its place
+in the text.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,8 @@ class Value:
 class Param(Value):
     """State: a tensor that outlives a step.  Its name is its path, `body.dense_1.weight`.
 
-    `init` makes its first value; `role` says what it is to optimizers, freezing and reports.  `fans` are fan_in and
-    fan_out for initializers that scale by them.
-    """
+    `init` makes its first value; `role` says what it is to optimizers, freezing and reports.
+    `fans` are fan_in and fan_out for initializers that scale by them."""
 
     init: Any
     role: Role = "weight"
@@ -59,8 +60,8 @@ class Node:
 class Graph:
     """Nodes in an order in which each runs after what it reads.
 
-    `updates` maps a parameter to its next value: the one mechanism for weights, moments, running statistics and counters.
-    """
+    `updates` maps a parameter to its next value: the one mechanism for weights, moments, running
+    statistics and counters."""
 
     inputs: tuple[Value, ...]
     params: tuple[Param, ...]

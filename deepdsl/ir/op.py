@@ -1,4 +1,6 @@
-"""The contract of an operation: how its type follows, how it becomes ONNX, how its gradient flows back."""
+"""The contract of an operation: how its type follows, how it becomes ONNX, how its gradient flows
+back.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ class Emitter(Protocol):
     """What `lower` writes ONNX with.  Tensors are known by name."""
 
     def node(self, op_type: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node with one output; its name.  An empty input name leaves an optional input out."""
+        """Add a node with one output; its name.  An empty input name leaves an optional input
+        out.
+        """
         ...
 
     def nodes(self, op_type: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
@@ -25,7 +29,9 @@ class Emitter(Protocol):
         ...
 
     def constant(self, value: Any, dtype: DType, shape: Shape | None = None) -> str:
-        """A constant tensor from a number or nested sequence; `shape` fills a shape with one number."""
+        """A constant tensor from a number or nested sequence; `shape` fills a shape with one
+        number.
+        """
         ...
 
 
@@ -33,9 +39,9 @@ class Emitter(Protocol):
 class Op:
     """Base of all operations.  The fields of a subclass are its attributes.
 
-    A subclass defines `infer`, `lower` and, where it is differentiable, `vjp` (vector-Jacobian product: the gradient
-    of the inputs from the gradient of the output; None for an input without one).
-    """
+    A subclass defines `infer`, `lower` and, where it is differentiable, `vjp` (vector-Jacobian
+    product: the gradient of the inputs from the gradient of the output; None for an input without
+    one)."""
 
     def infer(self, *inputs: Type) -> Type | tuple[Type, ...]:
         raise NotImplementedError(f"{type(self).__name__} has no infer")

@@ -1,4 +1,6 @@
-"""A graph as text, one line a node: for `--emit ir`, golden files and messages about the compiler itself."""
+"""A graph as text, one line a node: for `--emit ir`, golden files and messages about the compiler
+itself.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,9 @@ def show_graph(graph: Graph) -> str:
         return str(constants[value]) if value in constants else f"%{value.name}"
 
     lines = [f"input %{v.name}: {v.type}" for v in graph.inputs]
-    lines += [
-        f"param %{p.name}: {p.type} {p.role} = {p.init.show() if hasattr(p.init, 'show') else p.init}"
-        for p in graph.params
-    ]
+    for p in graph.params:
+        start = p.init.show() if hasattr(p.init, "show") else p.init
+        lines.append(f"param %{p.name}: {p.type} {p.role} = {start}")
     for node in graph.nodes:
         if isinstance(node.op, Constant):
             continue

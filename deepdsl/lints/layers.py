@@ -51,7 +51,11 @@ class UselessBias(Lint):
         for model, call in each_call(program):
             if isinstance(call.layer, BatchNorm):
                 feeder = model.call_of(call.inputs[0])
-                if feeder is not None and isinstance(feeder.layer, Dense) and feeder.layer.bias is not False:
+                if (
+                    feeder is not None
+                    and isinstance(feeder.layer, Dense)
+                    and feeder.layer.bias is not False
+                ):
                     norm = Label(call.span, "batch norm takes it away")
                     yield cls(feeder.span, feeder.layer.name, norm)
 
@@ -60,7 +64,8 @@ class UselessBias(Lint):
 class SeluInitializer(Lint):
     """SELU keeps mean 0 and variance 1 only when the weights have variance 1 / fan_in.
 
-    Klambauer et al. 2017, theorem 1.  With another variance the fixed point is left and the signal grows or fades.
+    Klambauer et al. 2017, theorem 1.  With another variance the fixed point is left and the signal
+    grows or fades.
 
     ```wrong
     model net { input x[4]; dense 8 init=he_normal | selu | dense 3 | softmax }
@@ -102,7 +107,8 @@ class SeluInitializer(Lint):
 
 @record
 class SoftmaxOfOne(Lint):
-    """The softmax of a single number is 1, whatever the number: the model answers the same to everything.
+    """The softmax of a single number is 1, whatever the number: the model answers the same to
+    everything.
 
     ```wrong
     model net { input x[4]; dense 1 | softmax }
@@ -120,7 +126,10 @@ class SoftmaxOfOne(Lint):
 
     @property
     def help(self) -> str:
-        return "for yes or no, `dense 1 | sigmoid` with binary_cross_entropy; for two classes, `dense 2 | softmax`"
+        return (
+            "for yes or no, `dense 1 | sigmoid` with binary_cross_entropy; "
+            "for two classes, `dense 2 | softmax`"
+        )
 
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:

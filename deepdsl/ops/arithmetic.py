@@ -1,4 +1,6 @@
-"""Elementwise arithmetic with broadcasting, and the small functions that other gradients are written with."""
+"""Elementwise arithmetic with broadcasting, and the small functions that other gradients are
+written with.
+"""
 
 from __future__ import annotations
 
@@ -136,13 +138,13 @@ class Floor(Elementwise):
 
 @record
 class Pow(Elementwise):
-    """x ** y for a positive base; the gradient is that of x alone (exponents are constants here)."""
+    """x ** y for a positive base; the gradient is that of x alone (exponents are constants
+    here).
+    """
 
     onnx = "Pow"
 
-    def vjp(
-        self, b: Builder, grad: Value, out: Value, *inputs: Value
-    ) -> tuple[Value, None]:
+    def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, None]:
         x, y = inputs
         return unbroadcast(b, mul(b, grad, div(b, mul(b, out, y), x)), x), None
 
@@ -230,7 +232,8 @@ class IsFinite(Op):
         return inputs[0].with_dtype("bool")
 
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
-        # x - x is 0 for a finite number, NaN for any other: no kernel is needed that a provider may lack.
+        # x - x is 0 for a finite number, NaN for any other: no kernel is needed that a provider may
+        # lack.
         difference = onnx.node("Sub", inputs[0], inputs[0])
         return onnx.node("Equal", difference, onnx.constant(0.0, node.inputs[0].type.dtype))
 

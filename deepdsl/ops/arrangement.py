@@ -33,7 +33,9 @@ class Flatten(Layer):
 class ReshapeTo(Layer, name="reshape"):
     """`reshape [28 28]`: the same features of a row, in order, in another shape."""
 
-    shape: tuple[int, ...] = argument(ListOf(Integer(minimum=1)), "the new shape, without the batch")
+    shape: tuple[int, ...] = argument(
+        ListOf(Integer(minimum=1)), "the new shape, without the batch"
+    )
 
     transparent = True
 
@@ -43,7 +45,8 @@ class ReshapeTo(Layer, name="reshape"):
         if have != want:
             raise ShapeError(
                 f"`reshape` cannot make {by_times(self.shape)} = {want}",
-                f"it was given {by_times(_sizes(x))}" + (f" = {have}" if len(_sizes(x)) > 1 else ""),
+                f"it was given {by_times(_sizes(x))}"
+                + (f" = {have}" if len(_sizes(x)) > 1 else ""),
                 "the counts must be equal: a reshape neither drops nor repeats a number",
             )
         return scope.builder.add(Reshape((x.type.shape[0], *self.shape)), x)
@@ -59,8 +62,9 @@ class Concat(Layer):
         first = inputs[0].type.shape
         for other in inputs[1:]:
             if len(other.type.shape) != len(first) or other.type.shape[2:] != first[2:]:
+                shapes = f"{by_times(first[1:])} and {by_times(other.type.shape[1:])}"
                 raise ShapeError(
-                    f"`concat` cannot join {by_times(first[1:])} and {by_times(other.type.shape[1:])}",
+                    f"`concat` cannot join {shapes}",
                     "all but the first size must be equal",
                 )
         return scope.builder.add(Concatenate(1), *inputs)

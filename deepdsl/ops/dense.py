@@ -16,9 +16,9 @@ from deepdsl.registry import Boolean, Either, Entry, Integer, argument, option
 class Dense(Layer):
     """`dense 300`: x W + b, with W of shape (inputs, units) and b of shape (units).
 
-    Without `init=` the initializer follows the activation that the layer flows into, through batch norm and dropout:
-    he_normal for relu, leaky_relu and elu, lecun_normal for selu, glorot_uniform for the rest.  Biases are zeros.
-    """
+    Without `init=` the initializer follows the activation that the layer flows into, through batch
+    norm and dropout: he_normal for relu, leaky_relu and elu, lecun_normal for selu, glorot_uniform
+    for the rest.  Biases are zeros."""
 
     units: int = argument(Integer(minimum=1, maximum=2**24), "number of outputs")
     init: Initializer | None = option(Entry("initializer"), "how the weights begin", None)

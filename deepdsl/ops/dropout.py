@@ -12,11 +12,11 @@ from deepdsl.registry import Number, argument
 
 @record
 class Dropout(Layer):
-    """`dropout 20%`: in training each element is kept with probability 1 - rate and divided by it, else it is 0.
+    """`dropout 20%`: in training each element is kept with probability 1 - rate and divided by it,
+    else it is 0.
 
-    Srivastava et al. 2014, in the inverted form.  At inference it does nothing.  The mask is a pure function of the seed, the
-    layer's path, the step and the element.
-    """
+    Srivastava et al. 2014, in the inverted form.  At inference it does nothing.  The mask is a pure
+    function of the seed, the layer's path, the step and the element."""
 
     rate: float = argument(Number(minimum=0, below=1), "the share that is dropped")
 

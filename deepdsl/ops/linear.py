@@ -9,7 +9,9 @@ from deepdsl.record import record
 
 @record
 class Gemm(Op):
-    """`op(a) @ op(b) [+ c]` for matrices, where op transposes on demand: the kernel's own transposition costs nothing."""
+    """`op(a) @ op(b) [+ c]` for matrices, where op transposes on demand: the kernel's own
+    transposition costs nothing.
+    """
 
     transpose_a: bool = False
     transpose_b: bool = False
@@ -19,9 +21,8 @@ class Gemm(Op):
         rows, inner = reversed(a.shape) if self.transpose_a else a.shape
         other, columns = reversed(b.shape) if self.transpose_b else b.shape
         if inner != other:
-            raise ShapeError(
-                f"a matrix product needs equal inner sizes, not {by_times(a.shape)} by {by_times(b.shape)}"
-            )
+            shapes = f"{by_times(a.shape)} by {by_times(b.shape)}"
+            raise ShapeError(f"a matrix product needs equal inner sizes, not {shapes}")
         return a.with_shape((rows, columns))
 
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:

@@ -16,15 +16,18 @@ from deepdsl.registry import Entry, Number, option
 
 @record
 class BatchNorm(Layer):
-    """`batch_norm`: z = gamma * (x - mean) / sqrt(variance + epsilon) + beta, per feature (per channel for images).
+    """`batch_norm`: z = gamma * (x - mean) / sqrt(variance + epsilon) + beta, per feature (per
+    channel for images).
 
-    Ioffe & Szegedy 2015.  In training, mean and (biased) variance are those of the batch, and the running values move:
-    running = momentum * running + (1 - momentum) * batch.  At inference the running values are used.  The defaults are
-    Keras's; PyTorch calls 1 - momentum its momentum (0.1) and has epsilon 1e-5.  Its place in the line is its place in
-    the network: `dense 300 | batch_norm | elu` or `dense 300 | elu | batch_norm`.  A bias just before it is useless.
-    """
+    Ioffe & Szegedy 2015.  In training, mean and (biased) variance are those of the batch, and the
+    running values move: running = momentum * running + (1 - momentum) * batch.  At inference the
+    running values are used.  The defaults are Keras's; PyTorch calls 1 - momentum its momentum
+    (0.1) and has epsilon 1e-5.  Its place in the line is its place in the network: `dense 300 |
+    batch_norm | elu` or `dense 300 | elu | batch_norm`.  A bias just before it is useless."""
 
-    momentum: float = option(Number(minimum=0, maximum=1), "how slowly the running values move", 0.99)
+    momentum: float = option(
+        Number(minimum=0, maximum=1), "how slowly the running values move", 0.99
+    )
     epsilon: float = option(Number(above=0), "added to the variance", 1e-3)
     gamma: Initializer = option(Entry("initializer"), "how the scale begins", Ones())
     beta: Initializer = option(Entry("initializer"), "how the shift begins", Zeros())
@@ -63,9 +66,9 @@ def _per_feature(features: int, rank: int) -> tuple[int, ...]:
 class BatchNormTraining(Op):
     """Normalization by the batch's own statistics.
 
-    Outputs: the result, the batch's mean and biased variance, and, for the gradient, x - mean and 1 / sqrt(variance +
-    epsilon).  The algebra is done per feature, so that only five operations touch the whole batch.
-    """
+    Outputs: the result, the batch's mean and biased variance, and, for the gradient, x - mean and 1
+    / sqrt(variance + epsilon).  The algebra is done per feature, so that only five operations touch
+    the whole batch."""
 
     epsilon: float
 
@@ -142,7 +145,9 @@ class BatchNormInference(Op):
         return onnx.node("BatchNormalization", *inputs, epsilon=self.epsilon)
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value | None, ...]:
-        """With the statistics fixed the layer is affine: dx = dy * gamma / sqrt(variance + epsilon)."""
+        """With the statistics fixed the layer is affine: dx = dy * gamma / sqrt(variance +
+        epsilon).
+        """
 
         x, gamma, _, mean, variance = inputs
         axes = _batch_axes(x.type)
@@ -163,5 +168,3 @@ class BatchNormInference(Op):
 def _batch_axes(x: Type) -> tuple[int, ...]:
     """Every axis but the features' (axis 1)."""
     return tuple(a for a in range(x.rank) if a != 1)
-
-

@@ -1,7 +1,8 @@
-"""Counter-based random numbers: a pure function of (seed, path, step, element), with no state anywhere.
+"""Counter-based random numbers: a pure function of (seed, path, step, element), with no state
+anywhere.
 
-A resumed run draws what an uninterrupted one would have drawn, and so does any other host or device.
-"""
+A resumed run draws what an uninterrupted one would have drawn, and so does any other host or
+device."""
 
 from __future__ import annotations
 
@@ -15,12 +16,13 @@ STEP_PATH = "step"
 
 @record
 class UniformLike(Op):
-    """Uniform numbers in [0, 1) in the shape of the first operand; the second is the step, a u32 scalar.
+    """Uniform numbers in [0, 1) in the shape of the first operand; the second is the step, a u32
+    scalar.
 
-    A hash in wrapping uint32 arithmetic of additions, multiplications and divisions alone, since CUDA has no kernels for
-    shifts and exclusive or.  x (2x + 1) is a permutation of the 32-bit numbers (RC6 uses it); x + x / 2^16 brings the high
-    half down.  The step is hashed into the key first, by a longer chain, so that two steps are not shifted copies.
-    """
+    A hash in wrapping uint32 arithmetic of additions, multiplications and divisions alone, since
+    CUDA has no kernels for shifts and exclusive or.  x (2x + 1) is a permutation of the 32-bit
+    numbers (RC6 uses it); x + x / 2^16 brings the high half down.  The step is hashed into the key
+    first, by a longer chain, so that two steps are not shifted copies."""
 
     key: int
 
@@ -63,7 +65,9 @@ class _Words:
         return self.onnx.node("Mul", x, self.plus(self.onnx.node("Add", x, x), 1))
 
     def mix(self, word: str, key: int) -> str:
-        """A scalar word hashed under a key: three rounds, since counters and keys may be close together."""
+        """A scalar word hashed under a key: three rounds, since counters and keys may be close
+        together.
+        """
         h = self.plus(self.times(self.plus(word, 0x6A09E667), 0x9E3779B1), key)
         h = self.times(self.fold(h, 65536), 0x85EBCA6B)
         h = self.times(self.fold(h, 8192), 0xC2B2AE35)
@@ -76,7 +80,9 @@ class _Words:
 
 
 def step_counter(scope: Scope) -> Value:
-    """The number of steps done, as a u32 scalar: the state `step`, which the step graph counts up."""
+    """The number of steps done, as a u32 scalar: the state `step`, which the step graph counts
+    up.
+    """
     from deepdsl.initializers import Zeros
     from deepdsl.ops.arithmetic import cast
 
@@ -86,9 +92,9 @@ def step_counter(scope: Scope) -> Value:
 
 
 def uniform(scope: Scope, x: Value) -> Value:
-    """Uniform numbers in the shape of x, their stream named by the scope's path; each use of a shared part has its own."""
+    """Uniform numbers in the shape of x, their stream named by the scope's path; each use of a
+    shared part has its own.
+    """
     use = scope.builder.draw(scope.path)
     key = stream_key(scope.seed, f"{scope.path}\0{use}", "random") & 0xFFFFFFFF
     return scope.builder.add(UniformLike(key), x, step_counter(scope))
-
-

@@ -32,7 +32,9 @@ class Reduce(Op):
         return onnx.node(self.onnx, inputs[0], axes, keepdims=int(self.keepdims))
 
     def _spread(self, b: Builder, grad: Value, x: Value) -> Value:
-        """The gradient in the shape of x with 1 in place of the reduced axes, ready to broadcast."""
+        """The gradient in the shape of x with 1 in place of the reduced axes, ready to
+        broadcast.
+        """
         from deepdsl.ops.shaping import Reshape
 
         if self.keepdims or not grad.type.shape:

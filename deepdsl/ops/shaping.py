@@ -56,7 +56,9 @@ class Concatenate(Op):
                 (a, d) for a, d in enumerate(first) if a != self.axis
             ]:
                 told = " and ".join(by_times(t.shape[1:]) for t in inputs)
-                raise ShapeError(f"{told} cannot be joined: they differ in more than the joined axis")
+                raise ShapeError(
+                    f"{told} cannot be joined: they differ in more than the joined axis"
+                )
             size = t.shape[self.axis]
             assert isinstance(size, int)
             total += size

@@ -16,7 +16,7 @@ class Syntax:
     span: Span = field(compare=False, repr=False)
 
 
-# Values: what stands behind a layer or an option ---------------------------------------------------------
+# Values: what stands behind a layer or an option --------------------------------------------------
 
 
 @record
@@ -122,12 +122,14 @@ class Pair(Syntax):
 Argument = Value | Keyword | Pair
 
 
-# Flows: what happens to a tensor, left to right ----------------------------------------------------------
+# Flows: what happens to a tensor, left to right ---------------------------------------------------
 
 
 @record
 class Layer(Syntax):
-    """`dense 300 init=he_normal`; also the bare name of a part, a block, an input or a bound value."""
+    """`dense 300 init=he_normal`; also the bare name of a part, a block, an input or a bound
+    value.
+    """
 
     path: Path
     args: tuple[Argument, ...]
@@ -161,7 +163,9 @@ Unit = Layer | Repeat | Reuse
 
 @record
 class Chain(Syntax):
-    """`dense 300 | batch_norm | elu`: what stands first, then what it flows through.  A single unit is a chain too."""
+    """`dense 300 | batch_norm | elu`: what stands first, then what it flows through.  A single unit
+    is a chain too.
+    """
 
     head: Sum | Unit
     rest: tuple[Unit, ...]
@@ -186,7 +190,7 @@ class Choose(Syntax):
 Flow = Chain | Choose
 
 
-# Statements of a body -----------------------------------------------------------------------------------
+# Statements of a body -----------------------------------------------------------------------------
 
 
 @record
@@ -238,7 +242,7 @@ class Body(Syntax):
     statements: tuple[Statement, ...]
 
 
-# Items of a file ----------------------------------------------------------------------------------------
+# Items of a file ----------------------------------------------------------------------------------
 
 
 @record

@@ -1,0 +1,175 @@
+"""Every message has a page, and every page is true: its wrong program gives its code alone, its right one nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepdsl import pages
+from deepdsl.cli import main
+from deepdsl.compiler import check, load_program, open_job
+from deepdsl.diagnostics import DnnError
+from deepdsl.source import Source
+
+TESTS = Path(__file__).parents[1]
+CODES = pages.codes()
+
+# Messages that no program alone provokes, with the tests that do.
+WITHOUT_PROGRAMS = {
+    "E308": "cli/test_train.py::test_which_training",
+    "E309": "cli/test_inspect_and_build.py::test_which_model",
+    "E310": "cli/test_train.py::test_a_setting_that_cannot_be_read",
+    "E601": "cli/test_failures.py::test_cuda_where_there_is_none",
+    "E602": "cli/test_failures.py::test_numbers_that_go_wrong",
+    "E603": "cli/test_failures.py::test_no_such_run",
+    "E604": "cli/test_failures.py::test_a_damaged_checkpoint",
+    "E605": "cli/test_failures.py::test_resuming_with_another_network",
+    "E606": "cli/test_export_eval_predict.py::test_an_export_that_differs_is_not_written",
+    "E607": "cli/test_failures.py::test_an_onnx_file_that_the_runtime_refuses",
+    "E608": "cli/test_failures.py::test_files_that_cannot_be_read",
+    "E699": "cli/test_failures.py::test_an_unexpected_exception_is_one_line",
+}
+# The file changes while it is read, which no program can say.
+PROVOKED = {**WITHOUT_PROGRAMS, "E430": "data/test_messages.py::test_changed_csv"}
+PROGRAMS = sorted(CODES.keys() - PROVOKED.keys())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = TESTS / "data" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("page_files", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = tmp_path_factory.mktemp("pages")
+    module.write_page_files(made)
+    return made
+
+
+def programs(code: str) -> dict[str, str]:
+    found = re.findall(r"```(\w+)\n(.*?)```", CODES[code].page(), re.DOTALL)
+    return dict(found)
+
+
+def said(text: str, folder: Path) -> list[str]:
+    """The codes of a program, of its data too where it trains."""
+    _, report = check(Source("page.dnn", text))
+    found = [d.code for d in report]
+    if report.has_errors:
+        return found
+    program, _ = load_program(Source("page.dnn", text))
+    try:
+        for training in program.trainings:
+            select: Any = ("train", "valid", "test")
+            job = open_job(program, training, folder, select)
+            found += [d.code for d in job.splits.warnings]
+    except DnnError as error:
+        found += [d.code for d in error.diagnostics]
+    return found
+
+
+@pytest.mark.parametrize("code", PROGRAMS)
+def test_the_programs_of_a_page(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = programs(code)
+    assert sorted(written) == ["right", "wrong"]
+    real = os.stat
+
+    def stat(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
+        if str(path).endswith("forbidden.npz"):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert said(written["wrong"], folder) == [code]
+    assert said(written["right"], folder) == []
+
+
+def test_messages_without_programs_are_provoked_elsewhere() -> None:
+    assert set(WITHOUT_PROGRAMS) == {code for code in CODES if not programs(code)}
+    for code, place in PROVOKED.items():
+        file, _, test = place.partition("::")
+        text = (TESTS / file).read_text()
+        assert f"def {test}(" in text, place
+        body = text.split(f"def {test}(")[1].split("\ndef ")[0]
+        assert f'"{code}"' in body, place
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_page_opens_with_one_sentence(code: str) -> None:
+    first, _, rest = CODES[code].page().partition("\n\n")
+    assert re.fullmatch(r"[A-Z`].*[.]", first.replace("\n", " ")), first
+    assert not rest or rest.strip()
+
+
+def test_codes_are_unique() -> None:
+    """Defining a class with a code that is taken fails; this finds codes written twice all the same."""
+    written: dict[str, str] = {}
+    for path in sorted((TESTS.parent / "deepdsl").rglob("*.py")):
+        for code in re.findall(r'^    code = "([EW]\d{3})"$', path.read_text(), re.MULTILINE):
+            assert code not in written, f"{code} in {written.get(code)} and {path}"
+            written[code] = str(path)
+    assert set(written) == set(CODES)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_explain_prints_the_page(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", code.lower()]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith(f"{code}: ")
+    assert "```" not in out
+    first = CODES[code].page().splitlines()[0]
+    assert first in out
+    for fence, program in programs(code).items():
+        assert f"{fence.capitalize()}:" in out
+        for line in program.splitlines():
+            assert line in out
+
+
+ENTRIES = [(kind, name) for kind, known in pages.entries().items() for name in known]
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_everything_that_a_file_can_name_has_a_page(
+    kind: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cls = pages.entries()[kind][name]
+    assert main(["explain", name]) == 0
+    out = capsys.readouterr().out
+    assert f"{kind.replace('_', ' ')} `{name}`" in out
+    doc = cls.page().splitlines()[0]
+    assert doc.strip()
+    assert doc in out
+    for argument in cls.signature():
+        (line,) = {each for each in cls.page().splitlines() if re.match(rf" +{argument.name}=? ", each)}
+        assert line in out
+        assert argument.doc in line
+        assert argument.kind.expected in line
+
+
+def test_explain_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["pages"]
+    assert set(CODES) <= set(told)
+    assert {name for _, name in ENTRIES} <= set(told)
+    assert main(["explain"]) == 0
+    out = capsys.readouterr().out
+    assert all(code in out for code in CODES)
+    assert main(["explain", "layers"]) == 0
+    assert "dense" in capsys.readouterr().out
+
+
+def test_explain_of_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "densse"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "did you mean `dense`?" in err
+    assert main(["explain", "E999"]) == 2
+    assert "no page for `E999`" in capsys.readouterr().err
