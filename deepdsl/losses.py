@@ -6,8 +6,7 @@ from typing import ClassVar, Literal
 
 from deepdsl.ir import Builder, DType, Emitter, Node, Op, Type, Value
 from deepdsl.ops.activations import Sigmoid, Softplus
-from deepdsl.ops.arithmetic import Exp, add, div, extent, mul, scaled, square, sub
-from deepdsl.ops.reductions import mean_all
+from deepdsl.ops.arithmetic import Exp, add, div, extent, mul, scaled, sub
 from deepdsl.record import record
 from deepdsl.registry import Number, Registered, option
 
@@ -180,4 +179,19 @@ class MeanSquaredError(Loss):
     """`mean_squared_error`: (output - target)^2, the mean over all outputs."""
 
     def expand(self, b: Builder, x: Value, target: Value) -> Value:
-        return mean_all(b, square(b, sub(b, x, target)))
+        return b.add(MeanSquare(), sub(b, x, target))
+
+
+@record
+class MeanSquare(Op):
+    """The mean of the squares of all elements; its gradient is 2 x / count."""
+
+    def infer(self, *inputs: Type) -> Type:
+        return inputs[0].with_shape(())
+
+    def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
+        return onnx.node("ReduceMean", onnx.node("Mul", inputs[0], inputs[0]), keepdims=0)
+
+    def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value]:
+        (x,) = inputs
+        return (mul(b, x, div(b, scaled(b, 2.0, grad), extent(b, x.type.shape, x.type.dtype))),)

@@ -15,12 +15,12 @@ from deepdsl.ir import Builder, Graph, Param, Type, Value
 from deepdsl.lower import Judged, forward, judged
 from deepdsl.ops.arithmetic import IsFinite, add, cast, div
 from deepdsl.ops.random import STEP_PATH
-from deepdsl.ops.shaping import Concatenate, Reshape, Split, flat
+from deepdsl.ops.shaping import Concatenate, Split
 from deepdsl.optimizers import Rates
 from deepdsl.passes import optimize
 
-# Tensors up to this many elements are stepped together as one vector: an operation on a small
-# tensor costs its call.
+# Vectors up to this many elements (biases, normalization) are stepped together as one: an
+# operation on a small tensor costs its call.  Matrices would have to be reshaped and copied.
 SMALL = 16_384
 
 
@@ -84,7 +84,9 @@ def _apply(
     following = add(b, step, b.constant(1, "i64"))
     b.update(step, following)
     rates = _rates(b, task, cast(b, step, "f64"), cast(b, following, "f64"), steps_per_epoch)
-    for group in _groups([p for p in grads if isinstance(p, Param)]):
+    for group in _groups(
+        [p for p in grads if isinstance(p, Param)], len(training.optimizer.slots())
+    ):
         _update(b, task, rates, group, [grads[p] for p in group])
     healthy = b.add(IsFinite(), made.loss if norm is None else add(b, made.loss, norm))
     return rates, healthy
@@ -99,18 +101,20 @@ def _rates(b: Builder, task: Task, done: Value, t: Value, steps_per_epoch: int) 
     return optimizer.rates(b, schedule.rate(b, optimizer.lr, time), t)
 
 
-def _groups(params: Sequence[Param]) -> list[list[Param]]:
-    """Large tensors one by one; the small ones together, those that decay apart from those that do
-    not.
+def _groups(params: Sequence[Param], slots: int) -> list[list[Param]]:
+    """Tensors one by one, but small vectors together where that makes the graph smaller.
+
+    Those that decay are kept apart from those that do not.
     """
-    groups: list[list[Param]] = []
-    small: dict[bool, list[Param]] = {}
+    together: dict[bool, list[Param]] = {}
     for param in params:
-        if (param.type.count or 0) > SMALL:
-            groups.append([param])
-        else:
-            small.setdefault(_decays(param), []).append(param)
-    return groups + list(small.values())
+        if param.type.rank == 1 and (param.type.count or 0) <= SMALL:
+            together.setdefault(_decays(param), []).append(param)
+    # About how many operations a tensor takes, and how many more joining and parting cost.
+    each, joining = 2 + 4 * slots, 3 + 2 * slots
+    joined = [group for group in together.values() if each * (len(group) - 1) > joining]
+    inside = {param for group in joined for param in group}
+    return [[param] for param in params if param not in inside] + joined
 
 
 def _decays(param: Param) -> bool:
@@ -136,12 +140,11 @@ def _update(b: Builder, task: Task, rates: Rates, group: list[Param], grads: lis
 
 
 def _join(b: Builder, values: Sequence[Value]) -> Value:
-    return values[0] if len(values) == 1 else b.add(Concatenate(0), *(flat(b, v) for v in values))
+    return values[0] if len(values) == 1 else b.add(Concatenate(0), *values)
 
 
 def _part(b: Builder, value: Value, like: Sequence[Value]) -> list[Value]:
     if len(like) == 1:
         return [value]
     sizes = tuple(v.type.count or 0 for v in like)
-    pieces = b.apply(Split(0, sizes), value)
-    return [b.add(Reshape(v.type.shape), p) for p, v in zip(pieces, like, strict=True)]
+    return list(b.apply(Split(0, sizes), value))

@@ -1,4 +1,4 @@
-"""Write reference.md and messages.md from the registries; --check only says whether they are old."""
+"""Write reference.md and messages.md from the registries; --check only says if they are old."""
 
 from __future__ import annotations
 

@@ -237,6 +237,7 @@ OPS = (
     smooth(activations.Softplus(), _NX3, formula=lambda x: np.log1p(np.exp(x))),
     # Batch norm
     smooth(normalization.BatchNormTraining(1e-3), _NX3, _3, _3, formula=_batch_norm),
+    smooth(losses.MeanSquare(), real("N", 2, 3), formula=lambda x: (x * x).mean()),
     smooth(normalization.BatchNormTraining(1e-3), real("N", 3, 2, 2), _3, _3, formula=_batch_norm),
     OpSample(normalization.BatchNormInference(1e-3), (_NX3, *_STATISTICS), _normalized, (0, 1, 2)),
     OpSample(

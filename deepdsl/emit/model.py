@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from deepdsl.ir import DType, Graph, Node, Shape, Value
+from deepdsl.ir import Constant, DType, Graph, Node, Shape, Value
 from deepdsl.version import VERSION
 
 # Old enough for every onnxruntime since 1.17, new enough for reductions with their axes as inputs.
@@ -130,7 +130,11 @@ def emit(graph: Graph, name: str, weights: Weights | None = None) -> OnnxModel:
     results = {**graph.outputs, **{updates[p.name]: v for p, v in graph.updates.items()}}
     names = _names(graph, results)
     for node in graph.nodes:
-        writer.lower(node, names)
+        if isinstance(node.op, Constant):
+            # A constant is an initializer and needs no node.
+            names[node.outputs[0]] = writer.constant(node.op.value, node.op.dtype)
+        else:
+            writer.lower(node, names)
     for key, value in results.items():
         if names[value] != key:
             writer.written.append(helper.make_node("Identity", [names[value]], [key], key))
@@ -140,7 +144,12 @@ def emit(graph: Graph, name: str, weights: Weights | None = None) -> OnnxModel:
         inputs += [_info(p, p.name) for p in graph.params]
     else:
         stored += [_tensor(p.name, weights[p.name], p.type.dtype) for p in graph.params]
-    inner = [v for node in graph.nodes for v in node.outputs if names[v] not in results]
+    inner = [
+        v
+        for node in graph.nodes
+        for v in node.outputs
+        if names[v] not in results and not isinstance(node.op, Constant)
+    ]
     proto = helper.make_graph(
         writer.written,
         name,

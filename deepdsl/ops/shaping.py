@@ -109,10 +109,3 @@ class Split(Op):
         # A piece that nothing reads has gradient zero.
         pieces = [scaled(b, 0.0, o) if g is None else g for g, o in zip(grads, outs, strict=True)]
         return (b.add(Concatenate(self.axis), *pieces),)
-
-
-def flat(b: Builder, x: Value) -> Value:
-    """All elements of a value whose shape is known, as one vector."""
-    count = x.type.count
-    assert count is not None
-    return x if x.type.rank == 1 else b.add(Reshape((count,)), x)
