@@ -66,7 +66,7 @@ class Progress:
             leave=False,
             dynamic_ncols=True,
             mininterval=SECONDS_BETWEEN_BARS,
-            bar_format="{desc} {bar:24} {n_fmt}/{total_fmt} {postfix} {rate_fmt} {remaining} left",
+            bar_format="{desc} {bar:24} {n_fmt}/{total_fmt}{postfix}  {rate_fmt} {remaining} left",
         )
 
     def step_done(
