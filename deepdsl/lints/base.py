@@ -23,9 +23,6 @@ class Lint(Diagnostic):
 
 def lint(program: Program) -> list[Diagnostic]:
     """What all lints find."""
-    from deepdsl.lints import layers  # its classes register themselves
-
-    assert layers
     found: list[Diagnostic] = []
     for cls in Diagnostic.registry.values():
         if issubclass(cls, Lint):
