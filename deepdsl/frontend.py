@@ -32,7 +32,7 @@ def check(source: Source, data_given: bool = False) -> tuple[Program | None, Rep
         program = analyse(file, own, data_given)
         if not own.has_errors:
             own.extend(lint(program))
-        report.extend(beside_gaps(own, problems))
+        report.extend(beside_gaps(file, own, problems))
     kept = Report()
     kept.extend(allowed(report))
     return program, kept

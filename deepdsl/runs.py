@@ -107,13 +107,17 @@ def _told(tensor: tuple[list[int], str] | None) -> str:
     return f"{dtype}[{','.join(map(str, shape))}]"
 
 
+# What is read of a manifest when a run is used or resumed.
+_NEEDED = {"model", "classes", "state", "seed", "batch", "spec_sha256"}
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """A run's manifest, or DnnError with NoSuchRun."""
     file = path / "manifest.json"
     try:
         manifest: dict[str, Any] = json.loads(file.read_text())
-        if not isinstance(manifest, dict) or "state" not in manifest:
-            raise ValueError("it is no manifest")
+        if not isinstance(manifest, dict) or not manifest.keys() >= _NEEDED:
+            raise ValueError("it is no manifest of a run")
         return manifest
     except FileNotFoundError as error:
         advice = "name a directory that `dnnc train` made, such as runs/digits"

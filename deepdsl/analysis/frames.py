@@ -66,7 +66,10 @@ def names_used(body: ast.Body) -> frozenset[str]:
             visit(node.otherwise)
         elif isinstance(node, ast.Bind):
             visit(node.flow)
-        elif isinstance(node, ast.Repeat | ast.Part):
+        elif isinstance(node, ast.Part):
+            # A part that only speaks of itself is not used.
+            names.update(names_used(node.body) - {node.name.text})
+        elif isinstance(node, ast.Repeat):
             visit(node.body)
         elif isinstance(node, ast.Body):
             for statement in node.statements:

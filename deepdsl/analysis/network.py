@@ -71,6 +71,7 @@ class Elaborator:
         self.read: set[Value] = set()
         self.outputs: dict[str, tuple[Value, Span]] = {}
         self.stack: list[str] = []
+        self.placed: set[Span] = set()  # the names of the parts that stand somewhere
         self.owned: dict[str, tuple[Param, ...]] = {}
         self.counted = 0  # parameters of the graph that are in `owned`
         self.parameters = 0  # their elements
@@ -162,6 +163,16 @@ class Elaborator:
             if value is not None and value not in self.read and value not in kept:
                 what = "input" if any(i.name == name for i in self.inputs) else "value"
                 self.say(UnusedName(flowing.span, what, name))
+        self._unused_parts(self.model.body)
+
+    def _unused_parts(self, body: ast.Body) -> None:
+        for statement in body.statements:
+            if not isinstance(statement, ast.Part):
+                continue
+            if statement.name.span in self.placed:
+                self._unused_parts(statement.body)
+            else:
+                self.say(UnusedName(statement.name.span, "part", statement.name.text))
 
     # Statements -----------------------------------------------------------------------------------
 
@@ -395,9 +406,18 @@ class Elaborator:
             return Flowing(None, unit.span)
         before = frame.current
         frame.current = into
-        for _ in range(count):
+        calls, parameters = len(self.calls), self.parameters
+        for turn in range(count):
             errors = self.env.report.has_errors
             self.body(unit.body, frame, "this `repeat`", unit.span)
+            if turn == 0:
+                # What one turn adds, the others add: a repeat beyond the limits is not gone through.
+                left = count - 1
+                self._limits(
+                    unit.span,
+                    len(self.calls) + left * (len(self.calls) - calls),
+                    self.parameters + left * (self.parameters - parameters),
+                )
             if self.overflow or (self.env.report.has_errors and not errors):
                 break
             frame.definitions = {
@@ -418,6 +438,7 @@ class Elaborator:
             return Flowing(None, span)
         if into.value is not None:
             self.read.add(into.value)
+        self.placed.add(part.name.span)
         inner = Frame(
             frame.path(name),
             frame.env,
@@ -457,15 +478,18 @@ class Elaborator:
             self.parameters += sum(p.type.count or 0 for p in self.owned[path])
         number = self.numbers[out]
         self.calls.append(Call(path, layer, inputs, number, out.type, span, self.owned[path]))
-        self._limits(span)
+        self._limits(span, len(self.calls), self.parameters)
         return Flowing(out, span)
 
-    def _limits(self, span: Span) -> None:
-        if len(self.calls) > MAX_CALLS:
-            self.say(TooLarge(span, f"the model has over {MAX_CALLS:,} layers", f"{MAX_CALLS:,}"))
+    def _limits(self, span: Span, calls: int, parameters: int) -> None:
+        if self.overflow:
+            return
+        if calls > MAX_CALLS:
+            what = f"the model has {calls:,} layers up to here"
+            self.say(TooLarge(span, what, f"{MAX_CALLS:,}"))
             self.overflow = True
-        elif self.parameters > MAX_PARAMETERS:
-            what = f"the model has {self.parameters:,} parameters up to here"
+        elif parameters > MAX_PARAMETERS:
+            what = f"the model has {parameters:,} parameters up to here"
             self.say(TooLarge(span, what, f"{MAX_PARAMETERS:,}"))
             self.overflow = True
 

@@ -8,14 +8,16 @@ import sys
 import time
 
 from deepdsl.cli.output import Output, table
-from deepdsl.cli.sources import add_training_arguments, changed_source, folder_of
+from deepdsl.cli.sources import add_training_arguments, changed_source, folder_of, positive
 
 WARM_UP = 20
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     add_training_arguments(parser)
-    parser.add_argument("--steps", type=int, default=500, metavar="N", help="steps to time (500)")
+    parser.add_argument(
+        "--steps", type=positive, default=500, metavar="N", help="steps to time (500)"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

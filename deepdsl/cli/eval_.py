@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from deepdsl.cli.output import Output, table
+from deepdsl.cli.sources import positive
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.files import NoTraining
 from deepdsl.diagnostics.names import UnknownReference
@@ -23,7 +24,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", choices=("last", "best"), help="of a run; its result by default"
     )
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
-    parser.add_argument("--threads", type=int, metavar="N", help="cores to use; all by default")
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="cores to use; all by default"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from deepdsl.cli.output import FILES, Output
+from deepdsl.syntax.tree import RESERVED
 
 TEMPLATE = """\
 # {title}: a network to begin with.  `dnnc train {file}` trains it on the digits that dnnc ships.
@@ -42,8 +43,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     path = Path(options.name if options.name.endswith(".dnn") else f"{options.name}.dnn")
-    name = "".join(c if c.isalnum() else "_" for c in path.stem.lower()).strip("_") or "net"
-    name = f"net_{name}" if name[0].isdigit() else name
+    name = (
+        "".join(c if c.isascii() and c.isalnum() else "_" for c in path.stem.lower()).strip("_")
+        or "net"
+    )
+    name = f"net_{name}" if name[0].isdigit() or name in RESERVED else name
     text = TEMPLATE.format(title=path.stem, file=path, name=name)
     try:
         # "x": an existing file is never overwritten.

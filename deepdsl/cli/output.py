@@ -12,11 +12,19 @@ from typing import Any
 
 from deepdsl.diagnostics import Diagnostic, DnnError, Severity, render_all
 from deepdsl.diagnostics.crash import Crash
+from deepdsl.diagnostics.files import FileTrouble
 from deepdsl.version import VERSION
 
 # Exit statuses: 1 the spec, 2 usage, 3 data or files, 4 runtime, 5 numbers.
 SPEC, USAGE_ERROR, FILES, RUNTIME, NUMBERS = 1, 2, 3, 4, 5
-_STATUS = {"E601": RUNTIME, "E602": NUMBERS, "E606": NUMBERS, "E607": RUNTIME, "E699": RUNTIME}
+_STATUS = {
+    "E310": USAGE_ERROR,
+    "E601": RUNTIME,
+    "E602": NUMBERS,
+    "E606": NUMBERS,
+    "E607": RUNTIME,
+    "E699": RUNTIME,
+}
 _FAMILY = {"E4": FILES, "E6": FILES}
 
 
@@ -59,11 +67,18 @@ class Output:
 
     def failure(self, error: Exception) -> Sequence[Diagnostic]:
         """Say why a command failed; what it said."""
-        found = error.diagnostics if isinstance(error, DnnError) else (_crash(error),)
+        found = error.diagnostics if isinstance(error, DnnError) else (_unforeseen(error),)
         if self.as_json:
             self.result("", {"diagnostics": [d.as_json() for d in found]})
         print(render_all(found, self.color), file=sys.stderr, end="")
         return found
+
+
+def _unforeseen(error: Exception) -> Diagnostic:
+    """The system's own refusal, or else a fault of this program."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return FileTrouble(None, str(error.filename), error.strerror.lower())
+    return _crash(error)
 
 
 def _crash(error: Exception) -> Crash:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepdsl.cli.output import Output
+from deepdsl.cli.sources import positive
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import NoSuchRun
 from deepdsl.files import write_atomically
@@ -33,7 +34,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--out", metavar="OUT", type=Path, help="csv, npz or jsonl; csv on stdout by default"
     )
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
-    parser.add_argument("--threads", type=int, metavar="N", help="cores to use; all by default")
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="cores to use; all by default"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

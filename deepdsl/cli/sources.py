@@ -23,6 +23,13 @@ def read(name: str) -> Source:
         raise DnnError([CannotRead(None, "<stdin>", reason)]) from error
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is no whole number of at least 1")
+    return int(text)
+
+
 def folder_of(name: str) -> Path:
     """What the paths in a file are relative to."""
     return Path(name).parent if name != "-" else Path()
@@ -42,7 +49,9 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         help="change an option of the train section: optimizer.lr=0.1, batch=64",
     )
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
-    parser.add_argument("--threads", type=int, metavar="N", help="cores to use; all by default")
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="cores to use; all by default"
+    )
 
 
 def changed_source(options: argparse.Namespace) -> Source:

@@ -40,8 +40,8 @@ class Diagnostic:
     span: Span | None
 
     code: ClassVar[str] = ""
-    #: Says that something is not there, which is not known while a part of the text could not be read.
-    absence: ClassVar[bool] = False
+    #: What must have been read whole for this to be true: the `item` it stands in, or the `file`.
+    depends_on: ClassVar[str] = ""
     registry: ClassVar[dict[str, type[Diagnostic]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -171,7 +171,7 @@ class NotANumber(FileDiagnostic):
     inputs with `columns=[…]`.
 
     ```wrong
-    data pairs { train csv "text.csv" target=label }
+    data pairs { train csv "text.csv" target=label columns=[name a b c] }
     model m { input x[4]; dense 2 | softmax }
     train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
     ```

@@ -85,7 +85,7 @@ class NothingLeft(Diagnostic):
     ```
 
     ```right
-    data digits { train builtin digits; take 20; valid split=10% }
+    data digits { train builtin digits; take 200; valid split=20% stratify=true }
     model m { input image[8 8]; flatten; dense 10 | softmax }
     train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
     ```
@@ -222,7 +222,7 @@ class TransformMisfit(Diagnostic):
     """A transform names an input that the model lacks, or has a list that does not fit the shape.
 
     ```wrong
-    data digits { train builtin digits; normalize mean=[0.1 0.2 0.3] std=[1 1 1] }
+    data digits { train builtin digits; normalize mean=[0.1 0.2 0.3] std=[1] }
     model m { input image[8 8]; flatten; dense 10 | softmax }
     train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
     ```

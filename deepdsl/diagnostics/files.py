@@ -20,6 +20,23 @@ class CannotRead(Diagnostic):
 
 
 @record
+class FileTrouble(Diagnostic):
+    """A file or folder cannot be written, made or opened: the system refuses.
+
+    It may lack a folder above it, a file may stand where a folder is wanted, the disk may be full, or it may
+    belong to someone else.
+    """
+
+    code = "E609"
+    path: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@record
 class NoTraining(Diagnostic):
     """A file has no `train` section, or several, so that it is not clear what is to be trained."""
 

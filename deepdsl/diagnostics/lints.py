@@ -21,7 +21,7 @@ class UnusedName(Diagnostic):
     """
 
     code = "W401"
-    absence = True
+    depends_on = "file"
     what: str
     name: str
 

@@ -445,7 +445,7 @@ class UnknownReference(Diagnostic):
     """
 
     code = "E114"
-    absence = True
+    depends_on = "file"
     kind: str
     name: str
     candidates: tuple[str, ...]

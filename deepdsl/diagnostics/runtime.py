@@ -142,7 +142,7 @@ class ExportDiffers(Diagnostic):
 
 @record
 class RuntimeFailed(Diagnostic):
-    """onnxruntime refused a graph or failed while running it."""
+    """The runtime, onnxruntime, refused a graph or failed while running it."""
 
     code = "E607"
     what: str

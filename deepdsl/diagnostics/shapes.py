@@ -19,6 +19,7 @@ class ShapeMismatch(Diagnostic):
     """
 
     code = "E201"
+    depends_on = "item"
     rule: str
     given: str
     advice: str
@@ -54,7 +55,7 @@ class NoInput(Diagnostic):
     """
 
     code = "E202"
-    absence = True
+    depends_on = "item"
     name: str
 
     @property
@@ -79,7 +80,7 @@ class NoLayers(Diagnostic):
     """
 
     code = "E203"
-    absence = True
+    depends_on = "item"
     what: str
 
     @property
@@ -106,7 +107,7 @@ class NothingFlows(Diagnostic):
     """
 
     code = "E204"
-    absence = True
+    depends_on = "item"
     name: str
     inputs: tuple[str, ...]
 
@@ -161,9 +162,8 @@ class LostValue(Diagnostic):
     ```wrong
     model net {
       input x[4]
-      a = x | dense 3 | tanh
-      b = x | dense 3 | tanh
-      b | softmax
+      dense 3 | tanh
+      x | dense 3 | softmax
     }
     ```
     ```right
@@ -177,7 +177,7 @@ class LostValue(Diagnostic):
     """
 
     code = "W404"
-    absence = True
+    depends_on = "item"
     what: str
 
     @property

@@ -23,7 +23,7 @@ class NoLoss(Diagnostic):
     """
 
     code = "E301"
-    absence = True
+    depends_on = "item"
     suggestion: str
 
     @property
@@ -158,7 +158,7 @@ class NoTrainData(Diagnostic):
     """
 
     code = "E305"
-    absence = True
+    depends_on = "item"
     name: str
 
     @property
@@ -187,7 +187,7 @@ class NothingToWatch(Diagnostic):
     """
 
     code = "E306"
-    absence = True
+    depends_on = "item"
     watched: str
     reason: str
     advice: str

@@ -138,7 +138,8 @@ class Builder:
 
     def params_since(self, count: int) -> tuple[Param, ...]:
         """The parameters beyond the first `count`, in the order in which they were made."""
-        return tuple(islice(self._params.values(), count, None))
+        # From the end: this is asked once a layer, and the first parameters are many.
+        return tuple(islice(reversed(self._params.values()), len(self._params) - count))[::-1]
 
     @property
     def nodes(self) -> tuple[Node, ...]:

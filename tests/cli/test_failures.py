@@ -1,0 +1,249 @@
+"""What goes wrong while something runs: each with its status, one clear message, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import SPEC, Dnnc
+
+import deepdsl.cli.check_
+from deepdsl.backend import open_backend
+from deepdsl.diagnostics import DnnError
+
+ONE = ("--threads", 1)
+
+
+@pytest.fixture
+def run(run_folder: Path, tmp_path: Path) -> Path:
+    """A copy that may be damaged."""
+    place = tmp_path / "run"
+    shutil.copytree(run_folder, place)
+    return place
+
+
+def test_files_that_cannot_be_read(dnnc: Dnnc, tmp_path: Path) -> None:
+    (tmp_path / "latin.dnn").write_bytes("let größe = 3\n".encode("latin-1"))
+    (tmp_path / "folder.dnn").mkdir()
+    for name, words in [
+        ("nowhere.dnn", "cannot read nowhere.dnn: no such file or directory"),
+        ("latin.dnn", "it is not UTF-8 text (byte 6)"),
+        ("folder.dnn", "is a directory"),
+    ]:
+        for command in ("check", "fmt", "inspect", "train", "build", "bench"):
+            answer = dnnc(command, name, "--json")
+            assert (answer.status, answer.codes) == (3, ["E608"]), (command, name)
+            assert words in answer.err
+
+
+def test_data_that_is_not_there(dnnc: Dnnc, tmp_path: Path) -> None:
+    text = SPEC.replace("train builtin digits", 'train npz "pairs.npz"').replace(
+        "  test  builtin digits\n", ""
+    )
+    (tmp_path / "net.dnn").write_text(text)
+    answer = dnnc("train", "net.dnn", "--json")
+    assert (answer.status, answer.codes) == (3, ["E401"])
+    assert answer.json["diagnostics"][0]["line"] == 2
+    assert not (tmp_path / "runs").exists()
+    np.savez(tmp_path / "pairs.npz", x=np.zeros((9, 4, 4)), y=np.arange(9))
+    shapes = dnnc("train", "net.dnn", "--json")
+    assert (shapes.status, shapes.codes) == (3, ["E436"])
+
+
+def test_a_place_that_cannot_be_written(
+    dnnc: Dnnc, spec: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for command in (
+        ("train", "net.dnn", "--out", "file/run"),
+        ("build", "net.dnn", "-o", "file/out"),
+        ("export", run_folder, "-o", "file/net.onnx"),
+    ):
+        answer = dnnc(*command, "--json")
+        assert (answer.status, answer.codes) == (3, ["E609"]), command
+        assert "file" in answer.err
+
+
+def test_cuda_where_there_is_none(dnnc: Dnnc, spec: Path, tmp_path: Path) -> None:
+    try:
+        open_backend("cuda")
+    except DnnError:
+        pass
+    else:
+        pytest.skip("this machine has CUDA")
+    for command in ("train", "bench"):
+        answer = dnnc(command, "net.dnn", "--device", "cuda", "--json")
+        assert (answer.status, answer.codes) == (4, ["E601"])
+        assert "the device `cuda` cannot be used: " in answer.err
+        assert "--device cpu" in answer.err
+        assert answer.err.count("\n") <= 4
+    assert not (tmp_path / "runs").exists()
+    auto = dnnc("train", "net.dnn", "--device", "auto", *ONE, "--epochs", 1)
+    assert auto.status == 0
+    assert "on cpu" in auto.err
+
+
+def test_a_device_that_does_not_exist(dnnc: Dnnc, spec: Path) -> None:
+    answer = dnnc("train", "net.dnn", "--device", "cdua", "--json")
+    assert (answer.status, answer.codes) == (4, ["E601"])
+    assert "did you mean `cuda`?" in answer.err
+    for count in ("0", "-3"):
+        assert dnnc("train", "net.dnn", "--threads", count).status == 2
+
+
+DIVERGING = """\
+data rows { train npz "rows.npz" }
+model net { input x[4]; dense 8 init=normal(std=1) | relu | dense 8 | relu | dense 1 }
+train net on rows {
+  loss mean_squared_error
+  optimizer sgd lr=1e30
+  batch 8
+  epochs 5
+  seed 1
+}
+"""
+
+
+def test_numbers_that_go_wrong(dnnc: Dnnc, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(64, 4)).astype(np.float32)
+    np.savez(tmp_path / "rows.npz", x=x, y=x.sum(1, keepdims=True))
+    (tmp_path / "net.dnn").write_text(DIVERGING)
+    answer = dnnc("train", "net.dnn", *ONE, "--json")
+    assert (answer.status, answer.codes) == (5, ["E602"])
+    message = answer.json["diagnostics"][0]["message"]
+    # The first step is finite, its update is not small: in the second one, a layer overflows.
+    assert "in step 2 (epoch 1)" in message
+    assert any(name in message for name in ("dense_1", "dense_2", "dense_3", "the loss"))
+    assert "infinite" in message or "NaN" in message
+    assert "smaller lr" in answer.err
+    mended = dnnc(
+        "train", "net.dnn", *ONE, "--set", "optimizer.lr=1e-3", "--out", "mended", "--json"
+    )
+    assert mended.status == 0
+    assert mended.json["train"]["loss"] > 0
+
+
+def test_the_first_bad_tensor_is_named(dnnc: Dnnc, tmp_path: Path) -> None:
+    x = np.full((8, 4), 1e38, np.float32)
+    np.savez(tmp_path / "rows.npz", x=x, y=np.ones((8, 1), np.float32))
+    (tmp_path / "net.dnn").write_text(DIVERGING.replace("normal(std=1)", "constant(100)"))
+    answer = dnnc("train", "net.dnn", *ONE)
+    assert answer.status == 5
+    assert "the output of `dense_1` is infinite in step 1 (epoch 1)" in answer.err
+
+
+def test_no_such_run(dnnc: Dnnc, spec: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "manifest.json").write_text("{")
+    for command in (
+        ("eval", "nowhere"),
+        ("eval", "empty"),
+        ("eval", "bad"),
+        ("export", "nowhere"),
+        ("export", "empty"),
+        ("predict", "nowhere", "net.dnn"),
+        ("predict", "net.dnn", "net.dnn"),
+        ("train", "net.dnn", "--resume", "--out", "nowhere"),
+    ):
+        answer = dnnc(*command, "--json")
+        assert (answer.status, answer.codes) == (3, ["E603"]), command
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_damaged_checkpoint(dnnc: Dnnc, run: Path, tmp_path: Path) -> None:
+    weights = run / "checkpoints" / "last" / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(bytes(data))
+    (tmp_path / "net.dnn").write_text(SPEC)
+    for command in (
+        ("export", "run", "-o", "net.onnx"),
+        ("eval", "run"),
+        ("train", "net.dnn", "--resume", "--out", "run", "--epochs", 3),
+    ):
+        answer = dnnc(*command, "--json")
+        assert (answer.status, answer.codes) == (3, ["E604"]), command
+        assert "its checksum differs" in answer.err
+    assert dnnc("export", "run", "-o", "net.onnx", "--checkpoint", "best").status == 0
+    weights.unlink()
+    assert dnnc("eval", "run", "--json").codes == ["E604"]
+
+
+def test_resuming_with_another_network(dnnc: Dnnc, run: Path, tmp_path: Path) -> None:
+    for old, new, words in [
+        ("dense 16", "dense 17", "was f32[16] and is now f32[17]"),
+        ("dense 10 |", "dense 10 bias=false |", "is now absent"),
+        ("seed      7", "seed 8", "its seed was 7 and is now 8"),
+        ("batch     64", "batch 32", "its batch was 64 and is now 32"),
+        ("adam lr=1e-2", "sgd lr=0.1", "absent"),
+    ]:
+        (tmp_path / "net.dnn").write_text(SPEC.replace(old, new))
+        answer = dnnc("train", "net.dnn", "--resume", "--out", "run", "--epochs", 3, "--json")
+        assert (answer.status, answer.codes) == (3, ["E605"]), new
+        assert words in answer.err
+    assert (run / "spec.dnn").read_text() == SPEC
+
+
+def test_an_onnx_file_that_the_runtime_refuses(dnnc: Dnnc, run: Path, tmp_path: Path) -> None:
+    import onnx
+
+    assert dnnc("export", "run", "-o", "net.onnx").status == 0
+    model = onnx.load(tmp_path / "net.onnx")
+    model.graph.node[0].op_type = "NoSuchOperator"
+    onnx.save(model, tmp_path / "odd.onnx")
+    answer = dnnc("predict", "odd.onnx", "net.onnx", "--json")
+    assert (answer.status, answer.codes) == (4, ["E607"])
+    assert "loading a graph failed: " in answer.err
+    (tmp_path / "text.onnx").write_text("no model")
+    assert dnnc("predict", "text.onnx", "net.onnx", "--json").codes == ["E603"]
+
+
+def test_an_unexpected_exception_is_one_line(
+    dnnc: Dnnc, spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("the roof fell in\nand more")
+
+    monkeypatch.setattr(deepdsl.cli.check_, "check", fail)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    answer = dnnc("check", "net.dnn")
+    assert answer.status == 4
+    first, second = answer.err.splitlines()[:2]
+    assert first == "error[E699]: dnnc failed unexpectedly: RuntimeError: the roof fell in"
+    (report,) = tmp_path.glob("dnnc-report-*.txt")
+    assert str(report) in second
+    written = report.read_text()
+    assert "the roof fell in\nand more" in written
+    assert "Traceback" in written
+    told = dnnc("check", "net.dnn", "--json")
+    assert (told.status, told.codes) == (4, ["E699"])
+
+
+def test_a_broken_pipe_and_ctrl_c_are_no_faults(
+    dnnc: Dnnc, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deepdsl.cli.check_, "check", interrupt)
+    answer = dnnc("check", "net.dnn")
+    assert (answer.status, answer.out, answer.err) == (130, "", "interrupted\n")
+
+
+def test_a_run_whose_manifest_is_of_another_kind(dnnc: Dnnc, run: Path) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    for broken in (
+        [],
+        {"state": []},
+        {**manifest, "model": "other"},
+        {**manifest, "final": "none"},
+    ):
+        (run / "manifest.json").write_text(json.dumps(broken))
+        answer = dnnc("eval", "run", "--json")
+        assert answer.status in (1, 3), broken
+        assert answer.codes[0] != "E699", broken
