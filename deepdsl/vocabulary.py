@@ -54,8 +54,8 @@ _ELSEWHERE = {
     "truncnormal": "truncated_normal",
     "zero": "zeros",
     "one": "ones",
-    "categoricalcrossentropy ce crossentropyloss logloss negativeloglikelihood nll nllloss softmaxcrossentropy "
-    "sparsecategoricalcrossentropy xent": "cross_entropy",
+    "categoricalcrossentropy ce crossentropyloss logloss negativeloglikelihood nll nllloss "
+    "softmaxcrossentropy sparsecategoricalcrossentropy xent": "cross_entropy",
     "bce bceloss bcewithlogits bcewithlogitsloss binarycrossentropy": "binary_cross_entropy",
     "l2loss leastsquares meansquarederrorloss mse mseloss squarederror": "mean_squared_error",
     "acc categoricalaccuracy sparsecategoricalaccuracy": "accuracy",
@@ -113,7 +113,7 @@ _ADVICE = {
     "layer.input_dim": "leave it out: the shape stands in the `input` line",
     "layer.input_shape": "leave it out: the shape stands in the `input` line",
     "layer.name": "leave it out: a layer is named by the `part` it stands in",
-    "layer.kernel_regularizer": "weight decay is an option of the optimizer: `optimizer sgd weight_decay=1e-4`",
+    "layer.kernel_regularizer": "it is an option of the optimizer: `sgd weight_decay=1e-4`",
     "layer.trainable": "leave it out: all weights are trained",
     "optimizer.betas": "write `beta_1=0.9 beta_2=0.999`",
     "optimizer.clipnorm": "clipping is a row of its own: `clip norm=1`",
@@ -121,13 +121,13 @@ _ADVICE = {
     "train.learning_rate": "it is an option of the optimizer: `optimizer sgd lr=0.1`",
     "train.lr": "it is an option of the optimizer: `optimizer sgd lr=0.1`",
     "train.momentum": "it is an option of the optimizer: `optimizer sgd lr=0.1 momentum=0.9`",
-    "train.weight_decay": "it is an option of the optimizer: `optimizer sgd lr=0.1 weight_decay=1e-4`",
+    "train.weight_decay": "it is an option of the optimizer: `sgd weight_decay=1e-4`",
     "train.device": "it is chosen when training: `dnnc train FILE --device cuda`",
     "train.shuffle": "leave it out: the rows come in a new order in every epoch",
     "train.validation_split": "write `valid split=10%` into the data section",
     "train.validation_data": "write a `valid` row into the data section",
     "data.shuffle": "leave it out: the rows come in a new order in every epoch",
-    "data.test_split": 'only `valid` is cut out of train; `test` has a source of its own: `test npz "test.npz"`',
+    "data.test_split": "only `valid` is cut out of train; `test` has a source of its own",
     "train_row.restore_best_weights": "write `restore=best`",
 }
 

@@ -246,9 +246,9 @@ class _Written:
 
     def _instead(self, arg: ast.Value | ast.Pair) -> str:
         """What may have been meant by a value that no field takes."""
-        if isinstance(arg, ast.Path) and (name := closest(arg.text, lookup("layer"))):
-            if self.cls.kind == "layer":
-                return f"each layer is a step of its own: `… | {name}`"
+        if self.cls.kind == "layer" and isinstance(arg, ast.Path):
+            name = closest(arg.text, lookup("layer"))
+            return f"each layer is a step of its own: `… | {name}`" if name else ""
         if isinstance(arg, ast.Pair):
             return ""
         for place in self.signature.values():

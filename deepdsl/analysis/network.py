@@ -411,7 +411,7 @@ class Elaborator:
             errors = self.env.report.has_errors
             self.body(unit.body, frame, "this `repeat`", unit.span)
             if turn == 0:
-                # What one turn adds, the others add: a repeat beyond the limits is not gone through.
+                # What one turn adds, the others add: one beyond the limits is not gone through.
                 left = count - 1
                 self._limits(
                     unit.span,

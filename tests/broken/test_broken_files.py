@@ -16,7 +16,7 @@ from deepdsl.source import Source
 
 FILES = Path(__file__).parents[1] / "golden" / "broken"
 
-# File -> one line for each message: its code, its line and column, and words that its help must contain.
+# File -> one line for each message: its code, line and column, and words that its help must have.
 CASES: dict[str, str] = {
     "activation_as_string": """
         E009 3:13 relu

@@ -175,7 +175,8 @@ def test_predict_from_a_table(dnnc: Dnnc, tmp_path: Path) -> None:
     (tmp_path / "net.dnn").write_text(
         'data rows { train csv "rows.csv" target=c; standardize }\n'
         "model net { input x[2]; dense 4 | tanh | dense 1 | sigmoid }\n"
-        "train net on rows { loss binary_cross_entropy; metric accuracy auc; optimizer adam lr=0.01; seed 1; epochs 2 }\n"
+        "train net on rows { loss binary_cross_entropy; metric accuracy auc; "
+        "optimizer adam lr=0.01; seed 1; epochs 2 }\n"
     )
     assert dnnc("train", "net.dnn", "--threads", 1, "--out", "run", "-q").status == 0
     (tmp_path / "new.csv").write_text("a,b\n1,2\n3,4\n")

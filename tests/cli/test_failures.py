@@ -1,4 +1,4 @@
-"""What goes wrong while something runs: each with its status, one clear message, and never a traceback."""
+"""What goes wrong while something runs: a status, one clear message, and never a traceback."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_build_writes_files_that_run(dnnc: Dnnc, spec: Path, tmp_path: Path) -> 
     assert set(state) == {t["name"] for t in manifest["state"]}
     step = ort.InferenceSession(place / "step.onnx", providers=["CPUExecutionProvider"])
     batch = {"image": np.zeros((4, 8, 8), np.float32), "target": np.zeros(4, np.int64)}
-    fed = {name: value for name, value in {**state, **batch}.items()}
+    fed = {**state, **batch}
     wanted = {i.name for i in step.get_inputs()}
     assert wanted <= set(fed)
     outputs = [o.name for o in step.get_outputs()]

@@ -1,4 +1,4 @@
-"""Whatever is written, checking it gives diagnostics and nothing else: each at a place of the text, each shown."""
+"""Whatever is written, checking it gives diagnostics, each at a place of the text."""
 
 from __future__ import annotations
 
@@ -52,7 +52,14 @@ data d { train npz "pairs.npz" left=x1 right=x2 target=same; take 10; standardiz
 train pairs on d { loss binary_cross_entropy; metric accuracy auc; optimizer adam lr=1e-3 }
 """,
 ]
-WORDS = ["model", "part", "data", "train", "on", "dense", "relu", "softmax", "flatten", "concat", "reshape", "in", "x", "a", "b", "true", "none", "0", "1", "-1", "2.5", "1e400", "10000000000000000000000000", "20%", "3x3", "[", "]", "(", ")", "{", "}", "|", "=", "==", "+", "-", "*", "/", ";", ":", "let", "default", "repeat", "input", "output", "if", "then", "else", "reuse", "use", "block", '"x"', '""', "init=he_normal", "bias=false", "units=3", "lr=0.1", "loss", "metric", "schedule", "piecewise", "0:1", "stop", "on=valid.loss", "split=10%", "first=5", "target", "input=x", "#", "é", "\t"]
+PIECES = """
+model part data train on dense relu softmax flatten concat reshape in x a b true none 0
+1 -1 2.5 1e400 10000000000000000000000000 20% 3x3 [ ] ( ) { } | = == + - * / ; : let
+default repeat input output if then else reuse use block "x" "" init=he_normal
+bias=false units=3 lr=0.1 loss metric schedule piecewise 0:1 stop on=valid.loss
+split=10% first=5 target input=x # é
+"""
+WORDS = [*PIECES.split(), "", "\t"]
 TOKEN = re.compile(r"\s+|\w+|[^\w\s]")
 
 
@@ -104,8 +111,9 @@ def assert_sound(text: str) -> None:
 
 
 @settings(max_examples=700, deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_a_changed_program_is_checked_without_failing(rnd: random.Random) -> None:
+@given(st.integers(0, 2**32))
+def test_a_changed_program_is_checked_without_failing(seed: int) -> None:
+    rnd = random.Random(seed)
     # Those that compile come more often: a change of them reaches deeper.
     assert_sound(mutated(rnd.choice([*WHOLE, *COMPILED * 4]), rnd))
 

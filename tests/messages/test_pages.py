@@ -1,4 +1,7 @@
-"""Every message has a page, and every page is true: its wrong program gives its code alone, its right one nothing."""
+"""Every message has a page, and every page is true.
+
+Its wrong program gives its code and no other, its right one gives nothing.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +118,7 @@ def test_a_page_opens_with_one_sentence(code: str) -> None:
 
 
 def test_codes_are_unique() -> None:
-    """Defining a class with a code that is taken fails; this finds codes written twice all the same."""
+    """A class with a code that is taken cannot be defined; this finds the codes in the text."""
     written: dict[str, str] = {}
     for path in sorted((TESTS.parent / "deepdsl").rglob("*.py")):
         for code in re.findall(r'^    code = "([EW]\d{3})"$', path.read_text(), re.MULTILINE):
