@@ -20,6 +20,8 @@ from deepdsl.backend import Arrays, StepModel
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import RuntimeFailed
 
+from ._denormals import Flushed, Restored
+
 # Warnings of onnxruntime speak of graphs that the user did not write.
 ort.set_default_logger_severity(3)
 
@@ -43,7 +45,8 @@ def session(
 
     Gradients that become denormal make some kernels 5 to 20 times slower, so they are flushed to
     zero.  Only the session of the step may spin: a second spinning pool would take the step's
-    cores."""
+    cores.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
@@ -55,7 +58,8 @@ def session(
     if nodes > MANY_NODES:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     try:
-        made = ort.InferenceSession(onnx, options, providers=list(providers))
+        with Restored():
+            made = ort.InferenceSession(onnx, options, providers=list(providers))
     except Exception as error:
         raise DnnError([RuntimeFailed(None, "loading a graph", first_line(error))]) from error
     made.disable_fallback()
@@ -90,7 +94,8 @@ class OrtRunner:
     def run(self, feeds: Arrays) -> dict[str, NDArray[Any]]:
         fed = {name: array for name, array in feeds.items() if name in self.inputs}
         try:
-            made = self.session.run(self.outputs, fed)
+            with Flushed():
+                made = self.session.run(self.outputs, fed)
         except Exception as error:
             raise DnnError([RuntimeFailed(None, "running a graph", first_line(error))]) from error
         return dict(zip(self.outputs, made, strict=True))
@@ -101,7 +106,8 @@ class OrtStepper:
 
     A step reads one set and writes the other.  Binding an output to its own input's buffer would be
     wrong: nothing orders a later read of the old value before the write.  Bindings are made once
-    for each batch size: the full batch, and the ragged last one."""
+    for each batch size: the full batch, and the ragged last one.
+    """
 
     def __init__(
         self,
@@ -112,6 +118,7 @@ class OrtStepper:
         device: str,
     ) -> None:
         self.model, self.device = model, device
+        self.flushed = Flushed()
         self.session = session(model.onnx, providers, threads, spin=True, nodes=model.nodes)
         first = self._side(state, {})
         # A tensor that no step changes is in both sets, once in memory.
@@ -156,7 +163,8 @@ class OrtStepper:
             for array, value in self.fed[rows].values():
                 value.update_inplace(array)
         try:
-            self.session.run_with_iobinding(binding)
+            with self.flushed:
+                self.session.run_with_iobinding(binding)
         except Exception as error:
             raise DnnError([RuntimeFailed(None, "a training step", first_line(error))]) from error
         self.now = 1 - self.now

@@ -29,7 +29,8 @@ def load(path: str | Path) -> Program:
     """The program in a `.dnn` file.
 
     Mistakes in it do not raise: they are in `diagnostics`.  Raises DnnError where the file cannot
-    be read."""
+    be read.
+    """
     return Program(read_source(Path(path)), Path(path).parent)
 
 
@@ -87,7 +88,8 @@ class Program:
         directory, by default a fresh one under `runs/`.
 
         Raises DnnError with the diagnostics of what is wrong: the text, the data, the device, or a
-        number that went NaN."""
+        number that went NaN.
+        """
         from deepdsl.runs import free_directory
         from deepdsl.workflow import prepare
 
@@ -197,7 +199,8 @@ class Run:
         there are several outputs.
 
         `x` is an array of shape (rows, …) for a model with one input, or a mapping from input to
-        array."""
+        array.
+        """
         import numpy as np
 
         names = [port.name for port in self._predictor.interface.inputs]

@@ -15,7 +15,8 @@ def gradients(b: Builder, loss: Value, wanted: Sequence[Value]) -> dict[Value, V
 
     Only what lies between the wanted values and the loss is differentiated, so nothing is computed
     below a frozen prefix.  A wanted value that the loss does not depend on is left out of the
-    result."""
+    result.
+    """
     nodes = b.nodes
     on_path = set(wanted)
     for node in nodes:

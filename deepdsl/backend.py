@@ -24,7 +24,8 @@ class StepModel:
     `updates` maps a state tensor to the output that is its next value; a tensor without one never
     changes.  `batch` maps each batch input to its row shape and NumPy type; `results` each other
     output to whether it has one number a row, and its NumPy type.  `nodes` is the size of the
-    graph, by which a runtime chooses how hard to optimize it."""
+    graph, by which a runtime chooses how hard to optimize it.
+    """
 
     onnx: bytes
     updates: Mapping[str, str]

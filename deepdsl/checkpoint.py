@@ -34,7 +34,8 @@ class Checkpoint:
     """A state and where in the training it was taken: so many steps of `epoch` (from 0) are done.
 
     `sums` are the running sums of that epoch; `best` is the best watched value so far, with its
-    epoch."""
+    epoch.
+    """
 
     state: Arrays
     epoch: int
@@ -99,7 +100,8 @@ def read(folder: Path) -> Checkpoint:
     """Read a checkpoint and check every byte of it.
 
     Raises DnnError with NoSuchRun where there is none, DamagedCheckpoint where it is not as it was
-    written."""
+    written.
+    """
     if not folder.is_dir():
         old = folder.with_name(f"{folder.name}.old")
         if not old.is_dir():

@@ -104,7 +104,8 @@ def open_data(
     """Open splits of a data section for a task.
 
     Targets that stand in the data as one row of probabilities for each example are taken as such,
-    and the task that is given back says so."""
+    and the task that is given back says so.
+    """
     task = replace(task, one_hot=spec.one_hot is not None)
     try:
         return task, _load(task, spec, folder, select, classes)
@@ -214,7 +215,6 @@ def _manifest(
     """
     training, model = job.task.training, job.task.model
     params = {p.name: p for graph in (step, evaluate) for p in graph.params}
-    trained = {p.name for p in step.updates}
     return {
         "format": FORMAT,
         "deepdsl": VERSION,
@@ -236,31 +236,58 @@ def _manifest(
             }
             for p in params.values()
         ],
+        "target": _target(job, step),
         "init": {"file": "init.onnx"},
-        "step": _interface("step.onnx", step),
-        "eval": _interface("eval.onnx", evaluate),
-        "infer": _interface("infer.onnx", infer, closed=True),
+        "step": _interface("step.onnx", step, training),
+        "eval": _interface("eval.onnx", evaluate, training),
+        "forward": _interface("forward.onnx", infer, training),
+        "infer": {**_interface("infer.onnx", infer, training), "state": []},
         "parameters": {
             "trainable": sum(p.type.count or 0 for p in params.values() if p.trainable),
-            "updated": len(trained),
+            "total": sum(p.type.count or 0 for p in model.params),
         },
     }
 
 
-def _interface(file: str, graph: Graph, closed: bool = False) -> dict[str, Any]:
+def _target(job: Job, step: Graph) -> dict[str, Any] | None:
+    """What stands in the input for what is to be learned; None where the target is the model's own
+    input.
+    """
+    if TARGET not in {v.name for v in step.inputs}:
+        return None
+    (number,) = job.task.model.outputs.values()
+    target = job.task.training.loss.target(job.task.model.type_of(number), job.task.one_hot)
+    return {"input": TARGET, "kind": target.kind, "classes": target.classes}
+
+
+def _interface(file: str, graph: Graph, training: Training) -> dict[str, Any]:
+    """What a host feeds and reads.  `holds` says how to add an output up over batches."""
+    collecting = {m.name for m in training.metrics if m.collects}
+    summing = {m.name for m in training.metrics} - collecting
+    holds = {"loss": "mean over the batch", "lr": "the rate of this step", "all_finite": "health"}
+    holds |= dict.fromkeys(summing, "sum over the rows of the batch")
+    holds |= dict.fromkeys(collecting, "a score for each row")
+
     def told(name: str, value: Any) -> dict[str, Any]:
         return {"name": name, "shape": list(value.type.shape), "dtype": value.type.dtype}
 
     return {
         "file": file,
         "inputs": [told(v.name, v) for v in graph.inputs],
-        "state": [] if closed else [p.name for p in graph.params],
-        "outputs": [told(key, value) for key, value in graph.outputs.items()],
+        "state": [p.name for p in graph.params],
+        "outputs": [
+            {**told(key, value), "holds": holds.get(key, "the model's output, one row for each")}
+            for key, value in graph.outputs.items()
+        ],
     }
 
 
 def write_artifacts(artifacts: Artifacts, folder: Path) -> None:
-    """Write init, step, eval, infer and the manifest; each file appears whole or not at all."""
+    """Write init, step, eval, forward, infer and the manifest; each file appears whole or not.
+
+    `forward.onnx` takes the state as inputs, to serve what another host has trained; `infer.onnx`
+    is closed over the initial state.
+    """
     import json
 
     from deepdsl.emit import emit, emit_state
@@ -268,12 +295,13 @@ def write_artifacts(artifacts: Artifacts, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     name = artifacts.manifest["model"]
-    closed = emit(artifacts.inference_graph, name, artifacts.state)
+    infer = artifacts.inference_graph
     files = {
         "init.onnx": emit_state(artifacts.state),
         "step.onnx": artifacts.step,
         "eval.onnx": artifacts.evaluate,
-        "infer.onnx": closed,
+        "forward.onnx": emit(infer, name),
+        "infer.onnx": emit(infer, name, artifacts.state),
     }
     for file, model in files.items():
         model.check()

@@ -62,7 +62,8 @@ def export(
     The file takes raw inputs in float32 with any batch size and gives the model's outputs, softmax
     included.  `fold` and `tolerance` default to the export section's.  Raises DnnError with
     ExportDiffers, and writes nothing, when the file's outputs are further from the evaluation
-    graph's than the tolerance."""
+    graph's than the tolerance.
+    """
     wanted = run.program.exports.get(run.model.name)
     fold = fold if fold is not None else (wanted.fold_batch_norm if wanted else True)
     tolerance = tolerance if tolerance is not None else (wanted.verify if wanted else 1e-5)

@@ -3,7 +3,8 @@ that can be done.
 
 With s = gamma / sqrt(variance + epsilon) and t = beta - mean * s, batch norm is x * s + t per
 feature.  After a dense layer, (x W + b) s + t = x (W s) + (b s + t); before one, (x s + t) W + b =
-x (s W) + (t W + b)."""
+x (s W) + (t W + b).
+"""
 
 from __future__ import annotations
 
@@ -72,7 +73,8 @@ def fold_batch_norms(
     """The graph and weights with batch norms folded, and how many were.
 
     A batch norm is folded into the dense layer before it when nothing else reads that layer, else
-    into the one after it when that is all that reads the batch norm; otherwise it stays."""
+    into the one after it when that is all that reads the batch norm; otherwise it stays.
+    """
     state = _Folding(dict(weights), {p.name: p for p in graph.params})
     folded = 0
     for merge in (_into_before, _into_after):

@@ -1,7 +1,8 @@
 """Initializers: how a tensor begins.
 
 Each tensor draws from a stream of its own, which depends on the file's seed and the tensor's path
-and on nothing else: adding a layer changes no other layer's start."""
+and on nothing else: adding a layer changes no other layer's start.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ class VarianceScaling(Initializer):
 
     Uniform on ±sqrt(3 v); normal with standard deviation sqrt(v); truncated_normal is cut at two
     standard deviations and widened by 1 / 0.8796 so that its standard deviation is sqrt(v), as in
-    Keras."""
+    Keras.
+    """
 
     scale: float = option(Number(above=0), "the numerator of the variance", 1.0)
     mode: str = option(Choice(("fan_in", "fan_out", "fan_avg")), "which fan divides", "fan_in")
@@ -101,7 +103,8 @@ class GlorotUniform(_Named):
     """`glorot_uniform`: uniform on ±sqrt(6 / (fan_in + fan_out)); variance 1 / fan_avg.
 
     Glorot & Bengio 2010, for layers with no activation, tanh, sigmoid or softmax.  Keras's default
-    for dense layers."""
+    for dense layers.
+    """
 
     scaling = VarianceScaling(scale=1.0, mode="fan_avg", distribution="uniform")
 
@@ -121,7 +124,8 @@ class HeUniform(_Named):
     """`he_uniform`: uniform on ±sqrt(6 / fan_in); variance 2 / fan_in.
 
     He et al. 2015, for relu and its variants and elu.  With fan_avg: `variance_scaling(scale=2
-    mode=fan_avg …)`."""
+    mode=fan_avg …)`.
+    """
 
     scaling = VarianceScaling(scale=2.0, distribution="uniform")
 
@@ -193,7 +197,8 @@ class TruncatedNormal(Initializer):
     deviations.
 
     `std` is that of the distribution before it is cut, as in Keras; the values' own is 0.8796 times
-    that."""
+    that.
+    """
 
     std: float = argument(Number(minimum=0), "the standard deviation before the cut", 0.05)
     mean: float = option(Number(), "the mean", 0.0)
@@ -220,7 +225,8 @@ class Orthogonal(Initializer):
     """`orthogonal(gain=1)`: a matrix with orthonormal rows or columns, times gain.
 
     Saxe, McClelland & Ganguli 2014: the Q of a random matrix, its signs those of R's diagonal, so
-    that it is uniform."""
+    that it is uniform.
+    """
 
     gain: float = option(Number(above=0), "a factor", 1.0)
 

@@ -19,7 +19,8 @@ class Target:
     values.
 
     `type` is the tensor's type with its batch; `classes` is how many classes there are, for index
-    and one_hot."""
+    and one_hot.
+    """
 
     kind: TargetKind
     type: Type
@@ -31,7 +32,8 @@ class Loss(Registered, kind="loss"):
     """Base of losses.
 
     `fuses` names the last layer that is compiled together with the loss: `expand` is then given
-    that layer's input."""
+    that layer's input.
+    """
 
     fuses: ClassVar[str | None] = None
 
@@ -50,7 +52,8 @@ class CrossEntropy(Loss):
 
     For models that end in softmax.  Compiled on the values before it (log-sum-exp), so no
     probability is ever rounded to zero.  Targets are class indices, or rows of probabilities when
-    the data says `one_hot`."""
+    the data says `one_hot`.
+    """
 
     smoothing: float = option(
         Number(minimum=0, below=1), "share of the target spread over all classes", 0.0
@@ -143,7 +146,8 @@ class BinaryCrossEntropy(Loss):
     """`binary_cross_entropy`: -(t log p + (1 - t) log(1 - p)), the mean over all outputs.
 
     For models that end in sigmoid.  Compiled on the values before it, as softplus(x) - t x, so that
-    it never overflows."""
+    it never overflows.
+    """
 
     fuses = "sigmoid"
 

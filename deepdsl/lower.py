@@ -44,7 +44,8 @@ def preprocess(b: Builder, x: Value, name: str, spec: DataSpec | None) -> Value:
     """The transforms of a data section, in their order, as operations.
 
     What a transform learned from the data is a constant parameter, `data.INPUT.TRANSFORM_1.mean`,
-    which takes its value when the state is made."""
+    which takes its value when the state is made.
+    """
     if spec is None:
         return x
     for number, placed in enumerate(spec.transforms, 1):
@@ -73,7 +74,8 @@ def judged(model: Model, training: Training, spec: DataSpec, one_hot: bool, trai
     batch norm take.
 
     A last softmax or sigmoid that the loss is fused with is left out of the loss's path: the loss
-    reads that layer's input."""
+    reads that layer's input.
+    """
     made = forward(model, spec, train, training.seed)
     b = made.builder
     (number,) = model.outputs.values()

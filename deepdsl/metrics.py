@@ -1,7 +1,8 @@
 """Metrics: what is reported beside the loss.
 
 A metric is a sum over rows, so that batches of any size add up right; the few that are not (auc)
-collect their scores."""
+collect their scores.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +86,8 @@ class Auc(Metric):
     count half).
 
     The area under the ROC curve, exact: the Mann-Whitney statistic over the whole data set, not a
-    grid of thresholds."""
+    grid of thresholds.
+    """
 
     targets = ("binary",)
     collects = True

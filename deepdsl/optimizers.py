@@ -1,7 +1,8 @@
 """Optimizers: how a gradient becomes a step, in Keras's forms and defaults.
 
 An optimizer is elementwise over a parameter and its slots, so many small tensors can be stepped as
-one (see step.py)."""
+one (see step.py).
+"""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ class Sgd(Optimizer):
 
     m = momentum * m - lr * g; weight += m, or with Nesterov's look-ahead weight += momentum * m -
     lr * g. weight_decay adds weight_decay * weight to the gradient (not to that of biases and
-    normalization)."""
+    normalization).
+    """
 
     lr: float = option(Number(above=0), "the learning rate", 1e-2)
     momentum: float = option(Number(minimum=0, below=1), "how much of the last step is kept", 0.0)
@@ -92,7 +94,8 @@ class Adam(Optimizer):
     weight -= lr * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon).
 
     The state holds m / (1 - beta_1) and v / (1 - beta_2): the same steps in two operations fewer a
-    tensor.  PyTorch divides v by its correction inside the root and has epsilon 1e-8."""
+    tensor.  PyTorch divides v by its correction inside the root and has epsilon 1e-8.
+    """
 
     beta_1: float = option(Number(minimum=0, below=1), "decay of the first moment", 0.9)
     beta_2: float = option(Number(minimum=0, below=1), "decay of the second moment", 0.999)
@@ -126,7 +129,8 @@ class Adamw(Adam):
     2019.
 
     weight -= lr * weight_decay * weight before Adam's step; not for biases and normalization.
-    PyTorch's default is 0.01."""
+    PyTorch's default is 0.01.
+    """
 
     weight_decay: float = option(Number(minimum=0), "decoupled weight decay", 4e-3)
 

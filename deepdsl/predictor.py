@@ -100,7 +100,8 @@ def measure(
     rows that were.
 
     The predictor's own preprocessing counts, not the section's.  Raises DnnError where the split is
-    not there."""
+    not there.
+    """
     run = predictor.run
     if getattr(data, split) is None:
         have = [s for s in ("train", "valid", "test") if getattr(data, s) is not None]
@@ -171,7 +172,8 @@ def judge_graph(training: Training, output: Type, one_hot: bool) -> Graph:
     """Loss and metrics from a model's outputs and targets.
 
     A loss that is compiled with the last activation is given values that this activation turns into
-    the outputs: the logarithm of a softmax's probabilities, the logit of a sigmoid's."""
+    the outputs: the logarithm of a softmax's probabilities, the logit of a sigmoid's.
+    """
     b = Builder()
     x = b.input("output", output)
     target = training.loss.target(output, one_hot)

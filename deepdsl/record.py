@@ -2,7 +2,8 @@
 
 There are some two hundred small classes here (syntax nodes, operations, diagnostics), and `dnnc
 check` imports most of them. `dataclass` writes and compiles source for each, about a millisecond a
-class; here the methods are shared and read the fields from a table."""
+class; here the methods are shared and read the fields from a table.
+"""
 
 from __future__ import annotations
 

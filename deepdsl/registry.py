@@ -2,7 +2,8 @@
 
 Defining a class registers it: `class LeakyRelu(Layer)` is the layer `leaky_relu`.  Its dataclass
 fields are its signature, its docstring is its page.  The grammar knows none of these names;
-messages, documentation and the binding of arguments all read them from here."""
+messages, documentation and the binding of arguments all read them from here.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ class Stop(TrainRow):
 
     Training ends after `patience` epochs in which the watched number has not improved by more than
     min_delta on its best. With restore=best the weights of the best epoch are what the run ends
-    with."""
+    with.
+    """
 
     patience: int = option(Integer(minimum=1), "epochs without improvement", 10)
     on: str = option(Names(), "what is watched", "valid.loss")
@@ -71,7 +72,8 @@ class Clip(TrainRow):
 
     value=c cuts each component into ±c.  norm=c scales each tensor g by min(1, c / |g|).
     global_norm=c scales all tensors by one factor, min(1, c / |all of them|), so that the direction
-    stays.  Pascanu, Mikolov & Bengio 2013.  Given together they are applied in that order."""
+    stays.  Pascanu, Mikolov & Bengio 2013.  Given together they are applied in that order.
+    """
 
     value: float | None = option(Number(above=0), "largest absolute value of a component", None)
     norm: float | None = option(Number(above=0), "largest norm of a tensor", None)
@@ -120,7 +122,8 @@ class Onnx(ExportRow):
     """`onnx "net.onnx" fold_batch_norm=true verify=1e-5`: the file to deploy.
 
     Batch norms are folded into the dense layers beside them.  The file is run and compared with the
-    evaluation graph; a difference above `verify` is an error and no file is left behind."""
+    evaluation graph; a difference above `verify` is an error and no file is left behind.
+    """
 
     file: str = argument(Text(), "the file's name")
     fold_batch_norm: bool = option(Boolean(), "fold batch norms into layers", True)

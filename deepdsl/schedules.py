@@ -60,7 +60,8 @@ class Piecewise(Schedule):
     """`piecewise 0:0.1 80:0.01 120:0.001`: from each time on, the rate beside it.
 
     Times are epochs, or steps with per=step.  Before the first time the rate is the optimizer's
-    own."""
+    own.
+    """
 
     steps: tuple[tuple[float, float], ...] = argument(
         Pairs(Number(minimum=0), Number(minimum=0)), "time:rate", many=True

@@ -52,9 +52,10 @@ def _edit(train: ast.Train, name: str, option: str | None, value: str) -> tuple[
     if row is None:
         # Before the closing brace, as a row of its own.
         return train.span.end - 1, train.span.end - 1, f"; {name} {written} "
+    if option is None and row.args:
+        # All of it: the options of another optimizer would not fit the new one.
+        return row.args[0].span.start, row.args[-1].span.end, value
     for arg in row.args:
-        if option is None and not isinstance(arg, ast.Keyword):
-            return arg.span.start, arg.span.end, value
         if isinstance(arg, ast.Keyword) and arg.name.text == option:
             return arg.span.start, arg.span.end, written
     return row.span.end, row.span.end, f" {written}"

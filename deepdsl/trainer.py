@@ -124,7 +124,8 @@ class Watch:
     """Watches one number: which epoch was best, and whether it has not become better for too long.
 
     Without a `stop` row the number is the validation loss, or the training loss where nothing is
-    validated."""
+    validated.
+    """
 
     on: str
     lower: bool

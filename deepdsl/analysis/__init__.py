@@ -40,7 +40,8 @@ def analyse(file: ast.File, report: Report, data_given: bool = False) -> Program
     """The program that a file means.  What cannot be made is left out, and `report` says why.
 
     With `data_given` the data comes from elsewhere (arrays of a Python program): data sections may
-    be missing, or lack their sources."""
+    be missing, or lack their sources.
+    """
     env = Environment({}, report)
     names = _Names(report)
     defaults: dict[str, tuple[ast.Keyword, ...]] = {}

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deepdsl.diagnostics import Diagnostic, Report, closest
-from deepdsl.diagnostics.names import (
+from deepdsl.diagnostics.arguments import (
     AmbiguousXavier,
     BadArithmetic,
     GivenTwice,
     MissingArgument,
-    NotBuiltYet,
     TooManyArguments,
     UnknownConstant,
     UnknownEntry,
     UnknownOption,
     WrongValue,
 )
+from deepdsl.diagnostics.names import NotBuiltYet
 from deepdsl.registry import (
     Choice,
     Either,

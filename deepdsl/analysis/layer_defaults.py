@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from deepdsl.analysis.arguments import Environment, bind
-from deepdsl.diagnostics.names import NotBuiltYet, TooManyArguments, UnknownLayer
+from deepdsl.diagnostics.arguments import TooManyArguments
+from deepdsl.diagnostics.names import NotBuiltYet, UnknownLayer
 from deepdsl.ops import Layer
 from deepdsl.registry import lookup
 from deepdsl.syntax import ast

@@ -11,6 +11,7 @@ from deepdsl.analysis.initializer_choice import choose_initializers
 from deepdsl.analysis.layer_defaults import add_default
 from deepdsl.analysis.model import BATCH, Call, Input, Model
 from deepdsl.diagnostics import Diagnostic, Label, closest
+from deepdsl.diagnostics.arguments import TooManyArguments, UnknownOption, WrongValue
 from deepdsl.diagnostics.lints import UnusedName
 from deepdsl.diagnostics.names import (
     DefinedTwice,
@@ -20,13 +21,10 @@ from deepdsl.diagnostics.names import (
     OuterValue,
     ReservedName,
     TooLarge,
-    TooManyArguments,
     UnknownLayer,
-    UnknownOption,
     UnknownReference,
     UsesItself,
     ValueInChain,
-    WrongValue,
 )
 from deepdsl.diagnostics.shapes import (
     BadInputShape,

@@ -11,14 +11,8 @@ from deepdsl.data import sources, transforms
 from deepdsl.data.request import DataSpec, Placed
 from deepdsl.data.rows import HeldOut
 from deepdsl.diagnostics import Label
-from deepdsl.diagnostics.names import (
-    NotBuiltYet,
-    NotNamed,
-    SeveralRows,
-    TooManyArguments,
-    UnknownReference,
-    UnknownRow,
-)
+from deepdsl.diagnostics.arguments import NotNamed, TooManyArguments
+from deepdsl.diagnostics.names import NotBuiltYet, SeveralRows, UnknownReference, UnknownRow
 from deepdsl.diagnostics.training import (
     LossDoesNotFit,
     MetricDoesNotFit,

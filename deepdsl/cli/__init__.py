@@ -1,7 +1,8 @@
 """The command line: `dnnc COMMAND …`.
 
 Each command is a module of this package with `arguments` and `run`; only the one that is used is
-imported."""
+imported.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 A diagnostic is one frozen dataclass.  Defining the class registers it under its code; its docstring
 is its page, with a program that is wrong and one that is right in fences marked `wrong` and
-`right`."""
+`right`.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class Diagnostic:
     """Base of every message about a `.dnn` file, its data or its run.
 
     Subclasses set `code` and define `message`; they may define `label` (words under the carets),
-    `help` (one way out) and `notes` (other places that belong to the story, with their words)."""
+    `help` (one way out) and `notes` (other places that belong to the story, with their words).
+    """
 
     span: Span | None
 

@@ -87,7 +87,8 @@ class BadSetting(Diagnostic):
     """A `--set` is not of the form ROW.OPTION=VALUE.
 
     `--set optimizer.lr=0.1` changes an option of a row of the train section, `--set batch=64` the
-    value of a row."""
+    value of a row.
+    """
 
     code = "E310"
     setting: str

@@ -12,7 +12,8 @@ class NoSuchDevice(Diagnostic):
 
     `--device cuda` needs an NVIDIA GPU with its driver, and the CUDA and cuDNN libraries: `pip
     install "deepdsl[cuda]"` brings the libraries.  `dnnc doctor` shows what this machine can run;
-    `--device auto` takes what there is."""
+    `--device auto` takes what there is.
+    """
 
     code = "E601"
     device: str
@@ -38,7 +39,8 @@ class NotFinite(Diagnostic):
     The message names the first tensor, in the order of computation, that is not finite.  A loss
     that grows for a while before is divergence: a smaller learning rate, or `clip global_norm=1`,
     is the remedy.  A logarithm or division in the data's own preparation may be the cause when it
-    happens at once."""
+    happens at once.
+    """
 
     code = "E602"
     tensor: str
@@ -63,7 +65,8 @@ class NoSuchRun(Diagnostic):
     should be.
 
     A run directory is made by `dnnc train`; it holds `spec.dnn`, `manifest.json` and
-    `checkpoints/`."""
+    `checkpoints/`.
+    """
 
     code = "E603"
     path: str
@@ -84,7 +87,8 @@ class DamagedCheckpoint(Diagnostic):
     """A file of a checkpoint is not as it was written: its checksum differs, or it cannot be read.
 
     Nothing of it is used.  `checkpoints/last` and `checkpoints/best` are independent of one
-    another."""
+    another.
+    """
 
     code = "E604"
     path: str
@@ -104,7 +108,8 @@ class CannotResume(Diagnostic):
     """A run cannot be resumed with another network or another training.
 
     The checkpoint's tensors must be those of the file.  `epochs` may be raised; a new network needs
-    a new run."""
+    a new run.
+    """
 
     code = "E605"
     run: str
@@ -125,7 +130,8 @@ class ExportDiffers(Diagnostic):
     file was left.
 
     Folding batch norms and another order of operations change the last digits.  A large difference
-    is a fault: please report it."""
+    is a fault: please report it.
+    """
 
     code = "E606"
     difference: float

@@ -124,7 +124,8 @@ def emit(graph: Graph, name: str, weights: Weights | None = None) -> OnnxModel:
     """The graph as an ONNX model.
 
     Without `weights` the parameters are inputs, and their next values outputs named `next:PATH`;
-    with them, the parameters are initializers and the model is closed."""
+    with them, the parameters are initializers and the model is closed.
+    """
     writer = _Writer()
     updates = {p.name: f"next:{p.name}" for p in graph.updates}
     results = {**graph.outputs, **{updates[p.name]: v for p, v in graph.updates.items()}}

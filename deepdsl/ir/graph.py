@@ -34,7 +34,8 @@ class Param(Value):
     """State: a tensor that outlives a step.  Its name is its path, `body.dense_1.weight`.
 
     `init` makes its first value; `role` says what it is to optimizers, freezing and reports.
-    `fans` are fan_in and fan_out for initializers that scale by them."""
+    `fans` are fan_in and fan_out for initializers that scale by them.
+    """
 
     init: Any
     role: Role = "weight"
@@ -61,7 +62,8 @@ class Graph:
     """Nodes in an order in which each runs after what it reads.
 
     `updates` maps a parameter to its next value: the one mechanism for weights, moments, running
-    statistics and counters."""
+    statistics and counters.
+    """
 
     inputs: tuple[Value, ...]
     params: tuple[Param, ...]

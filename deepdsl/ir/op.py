@@ -41,7 +41,8 @@ class Op:
 
     A subclass defines `infer`, `lower` and, where it is differentiable, `vjp` (vector-Jacobian
     product: the gradient of the inputs from the gradient of the output; None for an input without
-    one)."""
+    one).
+    """
 
     def infer(self, *inputs: Type) -> Type | tuple[Type, ...]:
         raise NotImplementedError(f"{type(self).__name__} has no infer")

@@ -13,7 +13,8 @@ def verify(graph: Graph) -> Graph:
     """The graph itself, or BrokenGraph.
 
     Names are unique; each value is made before it is read; each node's types are what its operation
-    infers; an update has its parameter's type."""
+    infers; an update has its parameter's type.
+    """
     known: set[Value] = {*graph.inputs, *graph.params}
     names = [v.name for v in known]
     for node in graph.nodes:

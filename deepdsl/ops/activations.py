@@ -38,7 +38,8 @@ class Relu(Activation):
 
     Glorot, Bordes & Bengio 2011.  Its gradient is 1 or 0, so it does not vanish where a unit is on;
     a unit that is off for every row learns nothing any more ("dying relu"), which the leaky forms
-    avoid.  Initialize with he_normal."""
+    avoid.  Initialize with he_normal.
+    """
 
     onnx = "Relu"
     activation = "he_normal"
@@ -54,7 +55,8 @@ class LeakyRelu(Activation):
 
     Maas, Hannun & Ng 2013.  A unit that is off still passes a little gradient, so it cannot die.
     Keras's layer has slope 0.3 by default, its function 0.2, PyTorch 0.01.  Initialize with
-    he_normal."""
+    he_normal.
+    """
 
     slope: float = argument(Number(minimum=0, maximum=1), "slope where x is negative", 0.01)
 
@@ -73,7 +75,8 @@ class Elu(Activation):
     """`elu`: x where x > 0, alpha * (exp(x) - 1) elsewhere.
 
     Clevert, Unterthiner & Hochreiter 2016.  Negative outputs bring the mean activation nearer to
-    zero; with alpha = 1 the derivative is continuous.  Initialize with he_normal."""
+    zero; with alpha = 1 the derivative is continuous.  Initialize with he_normal.
+    """
 
     alpha: float = option(Number(above=0), "the value that -elu tends to", 1.0)
 
@@ -94,7 +97,8 @@ class Selu(Activation):
 
     Klambauer et al. 2017, with alpha = 1.6732632423543772 and scale = 1.0507009873554805, for which
     mean 0 and variance 1 are a fixed point.  It keeps them only with lecun_normal, standardized
-    inputs and a plain chain of dense layers."""
+    inputs and a plain chain of dense layers.
+    """
 
     activation = "lecun_normal"
 
@@ -113,7 +117,8 @@ class Sigmoid(Activation):
 
     Its derivative is at most 1/4 and it saturates on both sides: in a hidden layer of a deep
     network it makes gradients vanish.  As the last layer of a yes-or-no model, with
-    binary_cross_entropy, it is right."""
+    binary_cross_entropy, it is right.
+    """
 
     onnx = "Sigmoid"
     activation = "glorot_uniform"
@@ -127,7 +132,8 @@ class Tanh(Activation):
     """`tanh`: the hyperbolic tangent, between -1 and 1.
 
     Centred on zero, with slope 1 there; it saturates on both sides.  Initialize with
-    glorot_uniform."""
+    glorot_uniform.
+    """
 
     onnx = "Tanh"
     activation = "glorot_uniform"
@@ -155,7 +161,8 @@ class Softmax(Activation):
     """`softmax`: exp(x) / sum(exp(x)) along the last axis: positive numbers that sum to 1.
 
     As the last layer with cross_entropy the two are compiled together, on the values before the
-    softmax, so that nothing overflows; the exported graph keeps the softmax."""
+    softmax, so that nothing overflows; the exported graph keeps the softmax.
+    """
 
     activation = "glorot_uniform"
 

@@ -18,7 +18,8 @@ class Dense(Layer):
 
     Without `init=` the initializer follows the activation that the layer flows into, through batch
     norm and dropout: he_normal for relu, leaky_relu and elu, lecun_normal for selu, glorot_uniform
-    for the rest.  Biases are zeros."""
+    for the rest.  Biases are zeros.
+    """
 
     units: int = argument(Integer(minimum=1, maximum=2**24), "number of outputs")
     init: Initializer | None = option(Entry("initializer"), "how the weights begin", None)

@@ -16,7 +16,8 @@ class Dropout(Layer):
     else it is 0.
 
     Srivastava et al. 2014, in the inverted form.  At inference it does nothing.  The mask is a pure
-    function of the seed, the layer's path, the step and the element."""
+    function of the seed, the layer's path, the step and the element.
+    """
 
     rate: float = argument(Number(minimum=0, below=1), "the share that is dropped")
 

@@ -40,7 +40,8 @@ class Layer(Registered, kind="layer"):
 
     `activation` marks a nonlinearity and names the initializer of the layer that flows into it;
     `transparent` layers are looked through when that activation is sought; `operands` layers take
-    named values as arguments."""
+    named values as arguments.
+    """
 
     activation: ClassVar[str | None] = None
     transparent: ClassVar[bool] = False

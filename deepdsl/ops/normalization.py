@@ -23,7 +23,8 @@ class BatchNorm(Layer):
     running values move: running = momentum * running + (1 - momentum) * batch.  At inference the
     running values are used.  The defaults are Keras's; PyTorch calls 1 - momentum its momentum
     (0.1) and has epsilon 1e-5.  Its place in the line is its place in the network: `dense 300 |
-    batch_norm | elu` or `dense 300 | elu | batch_norm`.  A bias just before it is useless."""
+    batch_norm | elu` or `dense 300 | elu | batch_norm`.  A bias just before it is useless.
+    """
 
     momentum: float = option(
         Number(minimum=0, maximum=1), "how slowly the running values move", 0.99
@@ -68,7 +69,8 @@ class BatchNormTraining(Op):
 
     Outputs: the result, the batch's mean and biased variance, and, for the gradient, x - mean and 1
     / sqrt(variance + epsilon).  The algebra is done per feature, so that only five operations touch
-    the whole batch."""
+    the whole batch.
+    """
 
     epsilon: float
 

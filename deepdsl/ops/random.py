@@ -2,7 +2,8 @@
 anywhere.
 
 A resumed run draws what an uninterrupted one would have drawn, and so does any other host or
-device."""
+device.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class UniformLike(Op):
     A hash in wrapping uint32 arithmetic of additions, multiplications and divisions alone, since
     CUDA has no kernels for shifts and exclusive or.  x (2x + 1) is a permutation of the 32-bit
     numbers (RC6 uses it); x + x / 2^16 brings the high half down.  The step is hashed into the key
-    first, by a longer chain, so that two steps are not shifted copies."""
+    first, by a longer chain, so that two steps are not shifted copies.
+    """
 
     key: int
 

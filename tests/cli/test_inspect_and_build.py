@@ -72,7 +72,14 @@ def test_a_shared_layer_counts_once(dnnc: Dnnc, tmp_path: Path) -> None:
 def test_build_writes_files_that_run(dnnc: Dnnc, spec: Path, tmp_path: Path) -> None:
     answer = dnnc("build", "net.dnn", "-o", "out", "--json")
     assert answer.status == 0
-    files = ["eval.onnx", "infer.onnx", "init.onnx", "manifest.json", "step.onnx"]
+    files = [
+        "eval.onnx",
+        "forward.onnx",
+        "infer.onnx",
+        "init.onnx",
+        "manifest.json",
+        "step.onnx",
+    ]
     assert answer.json == {"directory": "out/net", "files": files}
     place = tmp_path / "out" / "net"
     assert sorted(p.name for p in place.iterdir()) == files
