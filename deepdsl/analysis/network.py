@@ -9,7 +9,8 @@ from deepdsl.analysis.arguments import FAILED, Environment, bind, evaluate, foun
 from deepdsl.analysis.frames import Flowing, Frame, inside, names_used
 from deepdsl.analysis.initializer_choice import choose_initializers
 from deepdsl.analysis.layer_defaults import add_default
-from deepdsl.analysis.model import BATCH, Call, Input, Model
+from deepdsl.analysis.model import BATCH, Model
+from deepdsl.analysis.trace import Trace
 from deepdsl.diagnostics import Diagnostic, Label, closest
 from deepdsl.diagnostics.arguments import TooManyArguments, UnknownOption, WrongValue
 from deepdsl.diagnostics.lints import UnusedName
@@ -20,7 +21,6 @@ from deepdsl.diagnostics.names import (
     NotBuiltYet,
     OuterValue,
     ReservedName,
-    TooLarge,
     UnknownLayer,
     UnknownReference,
     UsesItself,
@@ -34,8 +34,8 @@ from deepdsl.diagnostics.shapes import (
     NothingFlows,
     ShapeMismatch,
 )
-from deepdsl.ir import Builder, Param, ShapeError, Type, Value, by_times
-from deepdsl.ops import Layer, Scope
+from deepdsl.ir import ShapeError, Type, Value, by_times
+from deepdsl.ops import Layer
 from deepdsl.record import changed
 from deepdsl.registry import Word, lookup
 from deepdsl.source import Span
@@ -44,9 +44,6 @@ from deepdsl.vocabulary import planned
 
 # Names of the step's inputs, outputs and state that a model's own would collide with.
 RESERVED = frozenset({"target", "loss", "lr", "all_finite", "output", "step", "optimizer", "data"})
-
-MAX_CALLS = 100_000
-MAX_PARAMETERS = 500_000_000
 
 
 class Elaborator:
@@ -62,18 +59,10 @@ class Elaborator:
         blocks: frozenset[str] = frozenset(),
     ) -> None:
         self.model, self.env, self.blocks = model, env, blocks
-        self.builder = Builder()
-        self.inputs: list[Input] = []
-        self.calls: list[Call] = []
-        self.numbers: dict[Value, int] = {}
-        self.read: set[Value] = set()
+        self.trace = Trace(env.report)
         self.outputs: dict[str, tuple[Value, Span]] = {}
         self.stack: list[str] = []
         self.placed: set[Span] = set()  # the names of the parts that stand somewhere
-        self.owned: dict[str, tuple[Param, ...]] = {}
-        self.counted = 0  # parameters of the graph that are in `owned`
-        self.parameters = 0  # their elements
-        self.overflow = False
         self.frame = Frame("", env, dict(defaults), {})
 
     def say(self, diagnostic: Diagnostic) -> None:
@@ -125,9 +114,7 @@ class Elaborator:
                 self.say(BadInputShape(statement.shape.span, name, what))
             else:
                 type_ = Type((BATCH, *shape))
-                value = self.builder.input(name, type_)
-                self.numbers[value] = len(self.inputs)
-                self.inputs.append(Input(name, type_, statement.span))
+                value = self.trace.add_input(name, type_, statement.span)
                 flowing = Flowing(value, statement.span)
         self.frame.values[name] = flowing
 
@@ -139,14 +126,14 @@ class Elaborator:
         if not self.outputs or self.env.report.has_errors:
             return None
         for name, (value, span) in self.outputs.items():
-            if self.numbers[value] < len(self.inputs):
+            if self.trace.is_input(value):
                 self.say(NoLayers(span, f"the output `{name}`"))
                 return None
-        outputs = {name: self.numbers[value] for name, (value, _) in self.outputs.items()}
+        outputs = {name: self.trace.numbers[value] for name, (value, _) in self.outputs.items()}
         model = Model(
             self.model.name.text,
-            tuple(self.inputs),
-            tuple(self.calls),
+            tuple(self.trace.inputs),
+            tuple(self.trace.calls),
             outputs,
             self.model.name.span,
         )
@@ -158,8 +145,8 @@ class Elaborator:
         kept = {value for value, _ in self.outputs.values()}
         for name, flowing in frame.values.items():
             value = flowing.value
-            if value is not None and value not in self.read and value not in kept:
-                what = "input" if any(i.name == name for i in self.inputs) else "value"
+            if value is not None and value not in self.trace.read and value not in kept:
+                what = "input" if any(i.name == name for i in self.trace.inputs) else "value"
                 self.say(UnusedName(flowing.span, what, name))
         self._unused_parts(self.model.body)
 
@@ -225,9 +212,9 @@ class Elaborator:
             and made.value is not None
             and before is not None
             and before.value is not None
-            and before.value not in self.read
+            and before.value not in self.trace.read
             and before not in frame.values.values()
-            and self.numbers[before.value] >= len(self.inputs)
+            and not self.trace.is_input(before.value)
         ):
             named = any(v.value is before.value for v in frame.values.values())
             if not named:
@@ -324,7 +311,7 @@ class Elaborator:
         if known.value is not None:
             for arg in unit.args:
                 self.say(TooManyArguments(arg.span, name, "nothing: it is a value"))
-            self.read.add(known.value)
+            self.trace.read.add(known.value)
         return Flowing(known.value, unit.span)
 
     def unit(self, unit: ast.Unit, frame: Frame, into: Flowing | None) -> Flowing:
@@ -348,7 +335,7 @@ class Elaborator:
             return self._operands(unit, cls, frame)
         layer = bind(cls, unit.args, unit.path.span, frame.env, frame.defaults.get(name, ()))
         if into is None:
-            self.say(NothingFlows(unit.path.span, name, tuple(i.name for i in self.inputs)))
+            self.say(NothingFlows(unit.path.span, name, tuple(i.name for i in self.trace.inputs)))
             return Flowing(None, unit.span)
         if layer is FAILED or into.value is None:
             return Flowing(None, unit.span)
@@ -381,7 +368,7 @@ class Elaborator:
             named = self._named(arg, unit.path.text, frame)
             value = named.value if named is not None else None
             if value is not None:
-                self.read.add(value)
+                self.trace.read.add(value)
             operands.append(Flowing(value, arg.span))
         if len(operands) < 2:
             if all(isinstance(arg, ast.Path) for arg in unit.args):
@@ -404,19 +391,19 @@ class Elaborator:
             return Flowing(None, unit.span)
         before = frame.current
         frame.current = into
-        calls, parameters = len(self.calls), self.parameters
+        calls, parameters = len(self.trace.calls), self.trace.parameters
         for turn in range(count):
             errors = self.env.report.has_errors
             self.body(unit.body, frame, "this `repeat`", unit.span)
             if turn == 0:
                 # What one turn adds, the others add: one beyond the limits is not gone through.
                 left = count - 1
-                self._limits(
+                self.trace.limit(
                     unit.span,
-                    len(self.calls) + left * (len(self.calls) - calls),
-                    self.parameters + left * (self.parameters - parameters),
+                    len(self.trace.calls) + left * (len(self.trace.calls) - calls),
+                    self.trace.parameters + left * (self.trace.parameters - parameters),
                 )
-            if self.overflow or (self.env.report.has_errors and not errors):
+            if self.trace.overflow or (self.env.report.has_errors and not errors):
                 break
             frame.definitions = {
                 name: span
@@ -429,13 +416,13 @@ class Elaborator:
     def _use(self, part: ast.Part, frame: Frame, into: Flowing | None, span: Span) -> Flowing:
         name = part.name.text
         if into is None:
-            self.say(NothingFlows(span, name, tuple(i.name for i in self.inputs)))
+            self.say(NothingFlows(span, name, tuple(i.name for i in self.trace.inputs)))
             return Flowing(None, span)
         if name in self.stack:
             self.say(UsesItself(span, name))
             return Flowing(None, span)
         if into.value is not None:
-            self.read.add(into.value)
+            self.trace.read.add(into.value)
         self.placed.add(part.name.span)
         inner = Frame(
             frame.path(name),
@@ -455,41 +442,13 @@ class Elaborator:
         frame.counts[layer.name] += 1
         path = frame.path(f"{layer.name}_{frame.counts[layer.name]}")
         values = [f.value for f in into if f.value is not None]
-        if self.overflow:
+        if self.trace.overflow:
             return Flowing(None, span)
         try:
-            with self.builder.at(path, span):
-                out = layer.expand(Scope(self.builder, path), *values)
+            return Flowing(self.trace.apply(layer, path, span, values), span)
         except ShapeError as error:
             self._mismatch(error, span, into)
             return Flowing(None, span)
-        self.read.update(values)
-        if out in self.numbers:
-            # A layer that changes nothing (dropout at inference): its output is still a value of
-            # its own.
-            out = Value(f"{path}/same", out.type)
-        self.numbers[out] = len(self.inputs) + len(self.calls)
-        inputs = tuple(self.numbers[v] for v in values)
-        if path not in self.owned:
-            self.owned[path] = self.builder.params_since(self.counted)
-            self.counted += len(self.owned[path])
-            self.parameters += sum(p.type.count or 0 for p in self.owned[path])
-        number = self.numbers[out]
-        self.calls.append(Call(path, layer, inputs, number, out.type, span, self.owned[path]))
-        self._limits(span, len(self.calls), self.parameters)
-        return Flowing(out, span)
-
-    def _limits(self, span: Span, calls: int, parameters: int) -> None:
-        if self.overflow:
-            return
-        if calls > MAX_CALLS:
-            what = f"the model has {calls:,} layers up to here"
-            self.say(TooLarge(span, what, f"{MAX_CALLS:,}"))
-            self.overflow = True
-        elif parameters > MAX_PARAMETERS:
-            what = f"the model has {parameters:,} parameters up to here"
-            self.say(TooLarge(span, what, f"{MAX_PARAMETERS:,}"))
-            self.overflow = True
 
     def _mismatch(self, error: ShapeError, span: Span, into: Sequence[Flowing]) -> None:
         labels = tuple(
