@@ -70,6 +70,13 @@ class Job:
     def classes(self) -> tuple[str, ...]:
         return self.splits.classes or ()
 
+    @property
+    def columns(self) -> dict[str, list[str]]:
+        """For each input the columns of the table that feed it; empty where they have no names."""
+        assert self.splits.train is not None
+        fields = self.splits.train.table.inputs
+        return {name: list(f.columns) for name, f in fields.items() if f.columns}
+
 
 def target_spec(target: Target) -> TargetSpec:
     """What the data is asked for."""
@@ -226,6 +233,7 @@ def _manifest(
         "steps_per_epoch": job.steps_per_epoch,
         "metrics": list(training.metric_names),
         "classes": list(job.classes),
+        "columns": job.columns,
         "state": [
             {
                 "name": p.name,

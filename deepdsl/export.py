@@ -94,6 +94,7 @@ def metadata(run: Trained) -> dict[str, str]:
         "deepdsl.version": VERSION,
         "deepdsl.model": run.model.name,
         "deepdsl.classes": json.dumps(list(run.classes), ensure_ascii=False),
+        "deepdsl.columns": json.dumps(run.manifest.get("columns", {}), ensure_ascii=False),
         "deepdsl.target": target.kind,
         "deepdsl.loss": training.loss.show(),
         "deepdsl.metrics": json.dumps([m.name for m in training.metrics]),

@@ -63,10 +63,23 @@ def find(name: str) -> list[str]:
     for kind, plural in KINDS.items():
         if name in (kind, plural, plural.split(" of ")[0], f"{kind}s"):
             return [f"{plural}: " + ", ".join(entries()[kind])]
-    return [
+    found = [
         f"{kind.replace('_', ' ')} `{name}`\n\n{cls.page()}"
         for kind, known in entries().items()
         if (cls := known.get(name)) is not None
+    ]
+    return found or _option_pages(name)
+
+
+def _option_pages(name: str) -> list[str]:
+    """What has an option of this name, and what it means there."""
+    return [
+        f"`{name}` of the {kind.replace('_', ' ')} `{cls.name}`: {s.doc} "
+        f"({s.kind.expected}; {'required' if s.required else f'default {s.shown(s.default)}'})"
+        for kind, known in entries().items()
+        for cls in known.values()
+        for s in cls.signature()
+        if s.name == name
     ]
 
 

@@ -17,7 +17,7 @@ from deepdsl.data.request import DataSpec, Split
 from deepdsl.data.splits import Splits
 from deepdsl.data.table import Table, View
 from deepdsl.diagnostics import DnnError
-from deepdsl.diagnostics.runtime import NoSuchRun
+from deepdsl.diagnostics.runtime import NoSuchRun, NoSuchSplit
 from deepdsl.emit import Interface, emit, read_interface
 from deepdsl.ir import Builder, Graph, Type
 from deepdsl.judge import evaluate
@@ -46,6 +46,13 @@ class Predictor:
     @property
     def classes(self) -> tuple[str, ...]:
         return self.run.classes if self.run else self.interface.classes
+
+    @property
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """For each input the columns that fed it in training, where they had names."""
+        if self.run is not None:
+            return dict(self.run.manifest.get("columns", {}))
+        return self.interface.columns
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs by name for raw inputs of shape (rows, …), in batches; an empty input gives
@@ -106,7 +113,9 @@ def measure(
     if getattr(data, split) is None:
         have = [s for s in ("train", "valid", "test") if getattr(data, s) is not None]
         advice = "it has: " + ", ".join(have)
-        raise DnnError([NoSuchRun(None, f"data {data.name}", f"there is no `{split}` row", advice)])
+        raise DnnError(
+            [NoSuchSplit(None, f"data {data.name}", f"there is no `{split}` row", advice)]
+        )
     if run is not None:
         task = Task(run.model, run.training, run.data)
         task, splits = open_data(task, data, folder, (split,), predictor.classes or None)
@@ -115,7 +124,7 @@ def measure(
     if data.target is not None:
         advice = "measure the run directory that it was exported from"
         reason = "what an ONNX file makes of its input is not known outside it (`target input`)"
-        raise DnnError([NoSuchRun(None, f"data {data.name}", reason, advice)])
+        raise DnnError([NoSuchSplit(None, f"data {data.name}", reason, advice)])
     from deepdsl.data import load
 
     inputs = {p.name: p.row_shape for p in predictor.interface.inputs}

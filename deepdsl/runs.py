@@ -16,7 +16,7 @@ from deepdsl.checkpoint import Checkpoint
 from deepdsl.compiler import load_program, model_of, read_source, training_of
 from deepdsl.data.request import DataSpec
 from deepdsl.diagnostics import DnnError
-from deepdsl.diagnostics.runtime import CannotResume, NoSuchRun
+from deepdsl.diagnostics.runtime import CannotResume, NoSuchRun, RunExists
 from deepdsl.files import write_atomically
 from deepdsl.source import Source
 from deepdsl.trainer import Epoch
@@ -30,10 +30,9 @@ class RunDirectory:
 
     @classmethod
     def begin(cls, path: Path, source: Source, manifest: Mapping[str, Any]) -> RunDirectory:
-        """Make a fresh run; DnnError with NoSuchRun where the place is taken."""
+        """Make a fresh run; DnnError with RunExists where the place is taken."""
         if (path / "manifest.json").exists():
-            advice = "go on with it by `--resume`, or name another place with `--out`"
-            raise DnnError([NoSuchRun(None, str(path), "there is a run here already", advice)])
+            raise DnnError([RunExists(None, str(path))])
         (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         write_atomically(path / "spec.dnn", source.text.encode())
         run = cls._of(path, manifest)

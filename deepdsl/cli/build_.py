@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deepdsl.analysis import Program, Training
 from deepdsl.cli.output import Output
-from deepdsl.cli.sources import folder_of, read
+from deepdsl.cli.sources import add_file_arguments, changed_source, folder_of
 from deepdsl.compiler import (
     Job,
     build,
@@ -27,11 +27,10 @@ STAGES = ("ast", "ir", "train", "onnx-text")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a .dnn file, or - for stdin")
+    add_file_arguments(parser)
     parser.add_argument(
         "-o", "--out", metavar="DIR", type=Path, default=Path("build"), help="where to (build)"
     )
-    parser.add_argument("--model", metavar="M", help="which model, where several are trained")
     parser.add_argument(
         "--emit",
         choices=STAGES,
@@ -40,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    source = read(options.file)
+    source = changed_source(options)
     if options.emit == "ast":
         from deepdsl.syntax.dump import dump
         from deepdsl.syntax.parser import parse
@@ -69,7 +68,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _stage(stage: str, program: Program, name: str | None, folder: Path) -> str:
     if stage == "ir":
         model = model_of(program, name)
-        made = forward(model)
+        training = next((t for t in program.trainings if t.model == model.name), None)
+        made = forward(model, program.datasets[training.data] if training else None)
         return show_graph(made.builder.graph(made.outputs))
     job = _job(program, training_of(program, name), folder)
     if stage == "train":

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from deepdsl.cli.output import Output
 from deepdsl.cli.sources import positive
 from deepdsl.diagnostics import DnnError
-from deepdsl.diagnostics.runtime import NoSuchRun
+from deepdsl.diagnostics.runtime import WrongFormat
 from deepdsl.files import write_atomically
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from deepdsl.data import Csv
     from deepdsl.predictor import Predictor
 
 SUFFIXES = (".csv", ".npz", ".jsonl")
@@ -41,10 +42,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     if options.out is not None and options.out.suffix not in SUFFIXES:
-        advice = "end the name in " + ", ".join(SUFFIXES)
-        raise DnnError(
-            [NoSuchRun(None, str(options.out), "this is no format for predictions", advice)]
-        )
+        formats = ", ".join(SUFFIXES)
+        raise DnnError([WrongFormat(None, str(options.out), "predictions", formats)])
     import numpy as np
 
     from deepdsl.predictor import labels, open_predictor
@@ -81,7 +80,7 @@ def _rows(predictor: Predictor, path: Path) -> dict[str, NDArray[Any]]:
     """The inputs of a file, read and checked as a data section's would be."""
     import numpy as np
 
-    from deepdsl.data import Csv, Idx, Npy, Npz, OpenRequest
+    from deepdsl.data import Idx, Npy, Npz, OpenRequest
 
     ports = predictor.interface.inputs
     shapes = {p.name: p.row_shape for p in ports}
@@ -89,7 +88,7 @@ def _rows(predictor: Predictor, path: Path) -> dict[str, NDArray[Any]]:
     suffix = Path(name).suffix
     source: Any
     if suffix == ".csv":
-        source = Csv(str(path.absolute()))
+        source = _csv_source(predictor, path)
     elif suffix == ".npz":
         source = Npz(str(path.absolute()), feeds=_arrays(path, [p.name for p in ports]))
     elif suffix == ".npy":
@@ -97,8 +96,7 @@ def _rows(predictor: Predictor, path: Path) -> dict[str, NDArray[Any]]:
     elif "idx" in name:
         source = Idx(str(path.absolute()))
     else:
-        advice = "rows are read from .npz, .npy, .csv and idx files"
-        raise DnnError([NoSuchRun(None, str(path), "this is no format for rows", advice)])
+        raise DnnError([WrongFormat(None, str(path), "rows", ".npz, .npy, .csv and idx")])
     table = source.open(OpenRequest(Path(), shapes, {}, "test"))
     rows = np.arange(table.rows)
     out = {}
@@ -106,6 +104,22 @@ def _rows(predictor: Predictor, path: Path) -> dict[str, NDArray[Any]]:
         out[port.name] = np.empty((table.rows, *(port.row_shape or ())), port.dtype)
         table.inputs[port.name].read(rows, out[port.name])
     return out
+
+
+def _csv_source(predictor: Predictor, path: Path) -> Csv:
+    """The columns that the model was trained on, by name and in that order; others do not count."""
+    from deepdsl.data import Csv
+
+    file, columns = str(path.absolute()), predictor.columns
+    trained = predictor.run.data.train.row if predictor.run and predictor.run.data.train else None
+    header, delimiter = True, "comma"
+    if isinstance(trained, Csv):
+        header, delimiter = trained.header, trained.delimiter
+    if len(columns) == 1:
+        (names,) = columns.values()
+        return Csv(file, columns=tuple(names), header=header, delimiter=delimiter)
+    feeds = tuple((name, tuple(names)) for name, names in columns.items())
+    return Csv(file, feeds=feeds, header=header, delimiter=delimiter)
 
 
 def _arrays(path: Path, inputs: Sequence[str]) -> tuple[tuple[str, str], ...]:

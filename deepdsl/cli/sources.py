@@ -35,8 +35,8 @@ def folder_of(name: str) -> Path:
     return Path(name).parent if name != "-" else Path()
 
 
-def add_training_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of every command that trains."""
+def add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    """The file, and what is changed of it."""
     parser.add_argument("file", metavar="FILE", help="a .dnn file, or - for stdin")
     parser.add_argument("--model", metavar="M", help="which model, where several are trained")
     parser.add_argument("--epochs", metavar="N", help="instead of the file's `epochs`")
@@ -48,6 +48,11 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ROW.OPTION=VALUE",
         help="change an option of the train section: optimizer.lr=0.1, batch=64",
     )
+
+
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every command that trains."""
+    add_file_arguments(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="cores to use; all by default"

@@ -35,6 +35,7 @@ class CsvField:
         self.origin = origin
         self._source = source
         self._columns = columns
+        self.columns = origin.columns
         self._bytes = source.file.map(np.dtype(np.uint8), (source.file.size,), 0, False)
         self._starts = starts  # one more than there are rows
 

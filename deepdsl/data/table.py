@@ -51,6 +51,10 @@ class Field(Protocol):
     def dtype(self) -> np.dtype[Any]:
         """How the values are stored; `read` casts."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its numbers, where the data has names for them."""
+
     def __len__(self) -> int: ...
 
     def read(self, rows: Rows, out: Array) -> None:
@@ -78,6 +82,10 @@ class ArrayField:
     def dtype(self) -> np.dtype[Any]:
         return self._array.dtype
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.origin.columns
+
     def __len__(self) -> int:
         return len(self._array)
 
@@ -102,6 +110,8 @@ class ArrayField:
 
 class OneHotField:
     """Class numbers as rows of zeros with a one."""
+
+    columns: tuple[str, ...] = ()
 
     def __init__(self, labels: Field, classes: int) -> None:
         self.labels = labels

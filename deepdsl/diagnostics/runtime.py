@@ -161,3 +161,61 @@ class RuntimeFailed(Diagnostic):
     @property
     def help(self) -> str:
         return "`dnnc doctor` shows the versions in use"
+
+
+@record
+class WrongFormat(Diagnostic):
+    """A file is of a kind that cannot be read or written here; its name says which kind it is.
+
+    Rows are read from .npz, .npy, .csv and idx files; predictions are written as .csv, .npz or .jsonl.
+    """
+
+    code = "E611"
+    path: str
+    what: str
+    formats: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.path}: this is no format for {self.what}"
+
+    @property
+    def help(self) -> str:
+        return f"the formats are {self.formats}"
+
+
+@record
+class NoSuchSplit(Diagnostic):
+    """A model is to be measured on rows that the data does not have, or that cannot be had.
+
+    `--split` names the `train`, `valid` or `test` row of a data section.
+    """
+
+    code = "E612"
+    data: str
+    reason: str
+    advice: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.data}: {self.reason}"
+
+    @property
+    def help(self) -> str:
+        return self.advice
+
+
+@record
+class RunExists(Diagnostic):
+    """There is a run where a new one was to be made.  Nothing of it is overwritten."""
+
+    code = "E613"
+    path: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.path}: there is a run here already"
+
+    @property
+    def help(self) -> str:
+        return "go on with it by `--resume`, or name another place with `--out`"

@@ -39,10 +39,21 @@ class Interface:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        found = self._noted("classes")
+        return tuple(map(str, found)) if isinstance(found, list) else ()
+
+    @property
+    def columns(self) -> dict[str, list[str]]:
+        """For each input the columns of a table that feed it, where the file says so."""
+        found = self._noted("columns")
+        return found if isinstance(found, dict) else {}
+
+    def _noted(self, key: str) -> Any:
+        # Any program may have written the file: what cannot be read was not said.
         try:
-            return tuple(str(c) for c in json.loads(self.metadata.get("deepdsl.classes", "[]")))
-        except (ValueError, TypeError):
-            return ()
+            return json.loads(self.metadata.get(f"deepdsl.{key}", "null"))
+        except ValueError:
+            return None
 
 
 def read_interface(data: bytes) -> Interface:

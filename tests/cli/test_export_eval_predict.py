@@ -120,7 +120,7 @@ def test_eval_says_what_is_missing(dnnc: Dnnc, run_folder: Path, tmp_path: Path)
     assert (which.status, which.codes) == (1, ["E114"])
     assert "digits, more" in which.err
     split = dnnc("eval", "net.onnx", "--data", "two.dnn:digits", "--json")
-    assert (split.status, split.codes) == (3, ["E603"])
+    assert (split.status, split.codes) == (3, ["E612"])
     assert "there is no `test` row" in split.err
     assert "it has: train, valid" in split.err
     assert dnnc("eval", "net.onnx", "--data", "nowhere.dnn").status == 3
@@ -185,8 +185,19 @@ def test_predict_from_a_table(dnnc: Dnnc, tmp_path: Path) -> None:
     assert len(table) == 2
     assert list(table[0]) == ["output"]
     assert all(0 < float(row["output"]) < 1 for row in table)
-    wrong = dnnc("predict", "run", "rows.csv", "--json")
-    assert (wrong.status, wrong.codes) == (3, ["E436"])
+    # Columns count by name: in any order, and others beside them do not matter.
+    (tmp_path / "turned.csv").write_text("b,c,a\n2,9,1\n4,9,3\n")
+    assert dnnc("predict", "run", "turned.csv").out == out.out
+    assert dnnc("export", "run", "-o", "net.onnx", "-q").status == 0
+    deployed = dnnc("predict", "net.onnx", "turned.csv", "--json").json["outputs"]["output"]
+    np.testing.assert_allclose(
+        np.ravel(deployed), [float(row["output"]) for row in table], atol=1e-6
+    )
+    assert dnnc("predict", "run", "rows.csv", "--json").json["rows"] == 40
+    (tmp_path / "less.csv").write_text("a\n1\n")
+    wrong = dnnc("predict", "run", "less.csv", "--json")
+    assert wrong.status == 3
+    assert "`b`" in wrong.err
 
 
 def test_predict_refuses_what_it_does_not_know(
@@ -196,9 +207,9 @@ def test_predict_refuses_what_it_does_not_know(
     shape = dnnc("predict", run_folder, "rows.npy", "--json")
     assert (shape.status, shape.codes) == (3, ["E436"])
     (tmp_path / "rows.xlsx").write_text("")
-    assert dnnc("predict", run_folder, "rows.xlsx", "--json").codes == ["E603"]
+    assert dnnc("predict", run_folder, "rows.xlsx", "--json").codes == ["E611"]
     assert "ends in" not in dnnc("predict", run_folder, "rows.npy", "-o", "out.txt").out
-    assert dnnc("predict", run_folder, "rows.npy", "-o", "out.txt", "--json").codes == ["E603"]
+    assert dnnc("predict", run_folder, "rows.npy", "-o", "out.txt", "--json").codes == ["E611"]
     missing = dnnc("predict", run_folder, "nowhere.npz", "--json")
     assert (missing.status, missing.codes) == (3, ["E401"])
     np.save(tmp_path / "none.npy", np.zeros((0, 8, 8), np.float32))

@@ -186,3 +186,16 @@ def test_a_file_that_is_wrong_fails_every_command(dnnc: Dnnc, tmp_path: Path) ->
         assert answer.codes == ["E101"]
         assert "did you mean `softmax`?" in answer.err
     assert [p.name for p in tmp_path.iterdir()] == ["bad.dnn"]
+
+
+def test_build_takes_the_settings_of_train(dnnc: Dnnc, spec: Path, tmp_path: Path) -> None:
+    answer = dnnc("build", "net.dnn", "--seed", 77, "--set", "batch=16", "-o", "made", "--json")
+    assert answer.status == 0
+    manifest = json.loads((tmp_path / answer.json["directory"] / "manifest.json").read_text())
+    assert (manifest["seed"], manifest["batch"]) == (77, 16)
+
+
+def test_explain_knows_options(dnnc: Dnnc) -> None:
+    told = dnnc("explain", "lr").out
+    assert "`lr` of the optimizer `sgd`" in told
+    assert "default 0.01" in told

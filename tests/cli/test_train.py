@@ -95,7 +95,7 @@ def test_an_existing_run_is_never_written_over(dnnc: Dnnc, spec: Path, tmp_path:
     second = dnnc("train", "net.dnn", *ONE, "--epochs", 1, "--seed", 8, "--json")
     assert second.json["run"] == "runs/net-2"
     named = dnnc("train", "net.dnn", *ONE, "--out", "runs/net", "--json")
-    assert (named.status, named.codes) == (3, ["E603"])
+    assert (named.status, named.codes) == (3, ["E613"])
     assert "there is a run here already" in named.err
     assert "--resume" in named.err
     same(weights(tmp_path / "runs" / "net"), before)
