@@ -6,7 +6,7 @@ onnx and NumPy are imported when a graph is written or data is read, and not bef
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,9 @@ __all__ = [
 
 FORMAT = 1
 
+# For each input the columns of a table that feed it, by name.
+Columns = Mapping[str, Sequence[str]]
+
 
 # Data meets program -------------------------------------------------------------------------------
 
@@ -68,7 +71,12 @@ class Job:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.splits.classes or ()
+        """The names of the classes, in the order of the outputs: the data's own, or numbers."""
+        if self.splits.classes:
+            return self.splits.classes
+        target = wanted_target(self.task)
+        count = {"index": target.classes, "binary": 2}.get(target.kind)
+        return tuple(map(str, range(count or 0)))
 
     @property
     def columns(self) -> dict[str, list[str]]:
@@ -94,10 +102,11 @@ def open_job(
     folder: Path,
     select: tuple[Split, ...] = ("train", "valid"),
     classes: tuple[str, ...] | None = None,
+    columns: Columns | None = None,
 ) -> Job:
     """Open the data of a training."""
     model, spec = program.models[training.model], program.datasets[training.data]
-    task, splits = open_data(Task(model, training, spec), spec, folder, select, classes)
+    task, splits = open_data(Task(model, training, spec), spec, folder, select, classes, columns)
     return Job(task, splits, program.source)
 
 
@@ -107,6 +116,7 @@ def open_data(
     folder: Path,
     select: tuple[Split, ...],
     classes: tuple[str, ...] | None,
+    columns: Columns | None = None,
 ) -> tuple[Task, Splits]:
     """Open splits of a data section for a task.
 
@@ -115,13 +125,13 @@ def open_data(
     """
     task = replace(task, one_hot=spec.one_hot is not None)
     try:
-        return task, _load(task, spec, folder, select, classes)
+        return task, _load(task, spec, folder, select, classes, columns)
     except DnnError:
         rows = replace(task, one_hot=True)
         if task.one_hot or spec.target is not None or wanted_target(rows) == wanted_target(task):
             raise
         try:
-            return rows, _load(rows, spec, folder, select, classes)
+            return rows, _load(rows, spec, folder, select, classes, columns)
         except DnnError:
             pass
         raise
@@ -139,12 +149,13 @@ def _load(
     folder: Path,
     select: tuple[Split, ...],
     classes: tuple[str, ...] | None,
+    columns: Columns | None,
 ) -> Splits:
     from deepdsl.data import load
 
     inputs = {i.name: i.row_shape for i in task.model.inputs}
     targets = {TARGET: wanted_target(task)}
-    return load(spec, folder, inputs, targets, task.training.seed, select, classes)
+    return load(spec, folder, inputs, targets, task.training.seed, select, classes, columns)
 
 
 # Graphs and state ---------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def export(
     The file takes raw inputs in float32 with any batch size and gives the model's outputs, softmax
     included.  `fold` and `tolerance` default to the export section's.  Raises DnnError with
     ExportDiffers, and writes nothing, when the file's outputs are further from the evaluation
-    graph's than the tolerance.
+    graph's than the tolerance, times the size of the outputs where that is above 1.
     """
     wanted = run.program.exports.get(run.model.name)
     fold = fold if fold is not None else (wanted.fold_batch_norm if wanted else True)
@@ -77,9 +77,10 @@ def export(
     model.annotate(metadata(run))
     model.check()
     data = model.serialize()
-    error = difference(run, graph, data)
-    if not error <= tolerance:
-        raise DnnError([ExportDiffers(None, error, tolerance)])
+    error, size = difference(run, graph, data)
+    # Outputs of a thousand have a thousandth less digits behind the point.
+    if not error <= tolerance * size:
+        raise DnnError([ExportDiffers(None, error, tolerance * size)])
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, data)
     return Exported(file, error, len(data), OPSET, folded)
@@ -103,9 +104,9 @@ def metadata(run: Trained) -> dict[str, str]:
     }
 
 
-def difference(run: Trained, graph: Graph, exported: bytes) -> float:
+def difference(run: Trained, graph: Graph, exported: bytes) -> tuple[float, float]:
     """The largest absolute difference between the exported model's output and the evaluation
-    graph's.
+    graph's, and the size of the outputs: the largest absolute value, at least 1.
     """
     task = Task(run.model, run.training, run.data)
     reference = evaluation_graph(task)
@@ -115,15 +116,16 @@ def difference(run: Trained, graph: Graph, exported: bytes) -> float:
     judge = backend.runner(emit(_only(reference, key), "reference").serialize())
     deployed = backend.runner(exported)
     state = {k: np.asarray(v) for k, v in run.checkpoint.state.items()}
-    worst = 0.0
+    worst, size = 0.0, 1.0
     for rows in TRIED:
         inputs = {i.name: plausible(run, i.name, (rows, *i.row_shape)) for i in run.model.inputs}
         ours = deployed.run(inputs)[name]
         theirs = judge.run({**state, **inputs})[key]
         worst = max(worst, float(np.max(np.abs(ours - theirs), initial=0.0)))
         if not np.isfinite(ours).all():
-            return float("nan")
-    return worst
+            return float("nan"), size
+        size = max(size, float(np.max(np.abs(theirs), initial=0.0)))
+    return worst, size
 
 
 def _only(graph: Graph, key: str) -> Graph:

@@ -48,6 +48,14 @@ class Predictor:
         return self.run.classes if self.run else self.interface.classes
 
     @property
+    def named_classes(self) -> tuple[str, ...] | None:
+        """The classes where they are names that data must be read with, not the numbers
+        themselves.
+        """
+        numbers = tuple(map(str, range(len(self.classes))))
+        return None if self.classes == numbers else self.classes
+
+    @property
     def columns(self) -> Mapping[str, Sequence[str]]:
         """For each input the columns that fed it in training, where they had names."""
         if self.run is not None:
@@ -118,7 +126,9 @@ def measure(
         )
     if run is not None:
         task = Task(run.model, run.training, run.data)
-        task, splits = open_data(task, data, folder, (split,), predictor.classes or None)
+        task, splits = open_data(
+            task, data, folder, (split,), predictor.named_classes, predictor.columns
+        )
         view = _view(splits, split)
         return _measure_run(predictor, task, view), len(view)
     if data.target is not None:
@@ -131,8 +141,8 @@ def measure(
     one_hot = data.one_hot is not None
     target = training.loss.target(_output_type(predictor), one_hot)
     wanted = {TARGET: target_spec(target)}
-    names = predictor.classes or None
-    splits = load(data, folder, inputs, wanted, training.seed, (split,), names)
+    names = predictor.named_classes
+    splits = load(data, folder, inputs, wanted, training.seed, (split,), names, predictor.columns)
     view = _view(splits, split)
     return _measure_outputs(predictor, training, view, target.type, one_hot), len(view)
 

@@ -122,7 +122,8 @@ class Onnx(ExportRow):
     """`onnx "net.onnx" fold_batch_norm=true verify=1e-5`: the file to deploy.
 
     Batch norms are folded into the dense layers beside them.  The file is run and compared with the
-    evaluation graph; a difference above `verify` is an error and no file is left behind.
+    evaluation graph; a difference above `verify` (times the largest output, where that is above 1)
+    is an error and no file is left behind.
     """
 
     file: str = argument(Text(), "the file's name")

@@ -118,7 +118,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         if not isinstance(manifest, dict) or not manifest.keys() >= _NEEDED:
             raise ValueError("it is no manifest of a run")
         return manifest
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         advice = "name a directory that `dnnc train` made, such as runs/digits"
         raise DnnError([NoSuchRun(None, str(path), "this is no run directory", advice)]) from error
     except (OSError, ValueError) as error:

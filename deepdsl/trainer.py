@@ -192,6 +192,7 @@ class Trainer:
         self.lr = training.optimizer.lr
         self.best: Checkpoint | None = None
         self.best_unwritten = False
+        self.best_record: Epoch | None = None
         self.written_at = time.monotonic()
         self.epoch_seconds = 0.0
         self.interrupted = False
@@ -223,12 +224,17 @@ class Trainer:
                     break
         steps = int(self.stepper.state()["step"])
         restored = self._restore(watch)
+        # The figures are those of the weights that the run ends with.
+        told = (self.best_record or record) if restored is not None else record
+        valid = dict(told.valid) if told else {}
+        if restored is not None and self.best_record is None and self.job.splits.valid is not None:
+            valid = self.evaluate(self.job.splits.valid)
         return Outcome(
             {**self.aside, **{k: v.copy() for k, v in self.stepper.state().items()}},
             epoch,
             steps,
-            record.train if record else {},
-            record.valid if record else {},
+            told.train if told else {},
+            valid,
             time.perf_counter() - begin,
             1e6 * self.training_seconds / max(1, self.trained_steps),
             self.first_step_at,
@@ -324,6 +330,7 @@ class Trainer:
         if record.best:
             self.best = replace(self._checkpoint(epoch, 0, watch), state=self._copy())
             self.best_unwritten = True
+            self.best_record = record
         if ends or time.monotonic() - self.written_at >= SECONDS_BETWEEN_CHECKPOINTS:
             self._write(epoch, 0, watch)
         self.listener.epoch_done(record)

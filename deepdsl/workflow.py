@@ -84,7 +84,12 @@ class Session:
         if self.job.splits.test is not None or self.job.task.data.test is None:
             return self.job.splits.test
         job = open_job(
-            self.program, self.job.task.training, self.folder, ("test",), self.job.splits.classes
+            self.program,
+            self.job.task.training,
+            self.folder,
+            ("test",),
+            self.job.splits.classes,
+            self.job.columns,
         )
         return job.splits.test
 

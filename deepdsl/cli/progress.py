@@ -39,7 +39,13 @@ class Progress:
             f"{rows:,} rows to train on{valid}, on {backend.name}"
         )
         if self.session.start is not None:
-            self.output.note(f"resuming after epoch {self.session.start.epoch}")
+            start = self.session.start
+            after = f"after epoch {start.epoch}"
+            if start.steps_done:
+                after = f"in epoch {start.epoch + 1}, after {start.steps_done:,} of its steps"
+            if start.epoch >= self.training.epochs:
+                after += "; all epochs are done: raise `epochs` to go on"
+            self.output.note(f"resuming {after}")
         return self
 
     def __exit__(

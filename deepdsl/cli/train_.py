@@ -30,7 +30,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     training = training_of(program, options.model)
     place = options.out or default_directory(options.file, training.model, len(program.trainings))
     if options.out is None and not options.resume:
-        place = free_directory(place)
+        free = free_directory(place)
+        if free != place:
+            output.note(f"{place} holds a run already; this one goes to {free}")
+        place = free
     output.warnings(warnings)
     session = prepare(
         program,

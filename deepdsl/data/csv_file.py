@@ -92,7 +92,9 @@ class CsvFile:
         """The fields of some columns as finite float32 numbers, one row for each record."""
         values: Numbers | None = None
         if not block.quoted:
-            some = None if len(columns) == len(self.columns) else list(columns)
+            # All of them in their order need no choosing; `[b a]` of `a,b` does.
+            in_order = list(columns) == list(range(len(self.columns)))
+            some = None if in_order else list(columns)
             try:
                 values = np.loadtxt(
                     block.texts,

@@ -177,7 +177,10 @@ def _open(source: Csv, request: OpenRequest) -> tuple[CsvFile, Mapping[str, tupl
             used.update(chosen[name])
     for name, columns in given.items():
         if columns is everything:
-            chosen[name] = _others(opened, used)
+            # A table beside train's may have its columns in another order: the names decide.
+            trained = request.columns.get(name) if source.header else None
+            names = tuple(opened.index(column) for column in trained or ())
+            chosen[name] = names or _others(opened, used)
     return opened, chosen
 
 

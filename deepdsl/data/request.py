@@ -44,6 +44,7 @@ class OpenRequest:
     split: Split = "train"
     span: Span | None = None  # the row of the data section, for messages
     classes: tuple[str, ...] | None = None  # the names that train gave to the classes
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of train, by input
     unused: tuple[str, ...] = ()  # targets that may be named and are not wanted, as in prediction
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -44,15 +44,15 @@ def load(
     seed: int,
     select: Collection[Split] = ("train", "valid"),
     classes: tuple[str, ...] | None = None,
-    unused: tuple[str, ...] = (),
+    columns: Mapping[str, Sequence[str]] | None = None,
 ) -> Splits:
     """Open the splits that `select` names, and no file beyond those that they need.
 
-    `classes` are the names that a trained model has for its classes; without them a test set
-    whose labels are texts has train opened too. With `target input` there are no targets: the
-    loss compares with the transformed input.
+    `classes` and `columns` are the names that a trained model has for its classes and, by input,
+    for the columns of a table; without classes a test set whose labels are texts has train opened
+    too. With `target input` there are no targets: the loss compares with the transformed input.
     """
-    return _Loader(spec, folder, inputs, targets, seed, classes, unused).load(select)
+    return _Loader(spec, folder, inputs, targets, seed, classes, columns or {}).load(select)
 
 
 def split_table(spec: DataSpec, table: Table, seed: int, valid: Table | None = None) -> Splits:
@@ -60,7 +60,7 @@ def split_table(spec: DataSpec, table: Table, seed: int, valid: Table | None = N
     file's rows.
     """
     loader = _Loader(
-        spec, Path(), {}, dict.fromkeys(table.targets, TargetSpec("any")), seed, None, ()
+        spec, Path(), {}, dict.fromkeys(table.targets, TargetSpec("any")), seed, None, {}
     )
     train, cut = loader.cut(table, _held_out(spec) if valid is None else None)
     if valid is not None:
@@ -126,7 +126,7 @@ class _Loader:
     targets: Mapping[str, TargetSpec]
     seed: int
     classes: tuple[str, ...] | None
-    unused: tuple[str, ...]
+    known_columns: Mapping[str, Sequence[str]]
     warnings: list[Diagnostic] = field(default_factory=list)
     opened: Table | None = None  # train
 
@@ -178,7 +178,9 @@ class _Loader:
         one_hot = self.spec.one_hot is not None
         if one_hot:
             targets = {name: _class_numbers(target) for name, target in targets.items()}
-        request = OpenRequest(self.folder, self.inputs, targets, split, span, classes, self.unused)
+        request = OpenRequest(
+            self.folder, self.inputs, targets, split, span, classes, self.columns()
+        )
         table = row.open(request)
         if not one_hot:
             return table
@@ -190,6 +192,12 @@ class _Loader:
                 width = int(numbers.max()) + 1
             hot[name] = OneHotField(labels, width)
         return replace(table, targets=hot)
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The columns that feed each input in train, where they have names."""
+        if self.opened is None:
+            return {name: tuple(columns) for name, columns in self.known_columns.items()}
+        return {name: field.columns for name, field in self.opened.inputs.items()}
 
     def cut(self, table: Table, held: Placed[HeldOut] | None) -> tuple[View, View | None]:
         """The rows to train on and those held out, in the order of the file."""

@@ -143,7 +143,7 @@ class ExportDiffers(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "export with `fold_batch_norm=false`, or allow more with `verify=`"
+        return "export with `--no-fold`, or allow more with `--verify`"
 
 
 @record

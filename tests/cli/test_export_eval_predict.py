@@ -183,7 +183,8 @@ def test_predict_from_a_table(dnnc: Dnnc, tmp_path: Path) -> None:
     out = dnnc("predict", "run", "new.csv")
     table = list(csv.DictReader(io.StringIO(out.out)))
     assert len(table) == 2
-    assert list(table[0]) == ["output"]
+    assert list(table[0]) == ["label", "output"]
+    assert {row["label"] for row in table} <= {"0", "1"}
     assert all(0 < float(row["output"]) < 1 for row in table)
     # Columns count by name: in any order, and others beside them do not matter.
     (tmp_path / "turned.csv").write_text("b,c,a\n2,9,1\n4,9,3\n")
