@@ -99,7 +99,8 @@ class Program:
         program, _ = load_program(source, data_given=x is not None)
         training = training_of(program, model)
         job = None if x is None else _job_of_arrays(program, training, source, x, y, valid)
-        stem = Path(source.name).stem if source.name.endswith(".dnn") else training.model
+        own = self._source.name
+        stem = Path(own).stem if own.endswith(".dnn") else training.model
         place = Path(out) if out is not None else Path("runs") / stem
         if out is None and not resume:
             place = free_directory(place)

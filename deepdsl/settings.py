@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.files import BadSetting, NoTraining
+from deepdsl.record import changed
 from deepdsl.source import Source
 from deepdsl.syntax import ast
 from deepdsl.syntax.parser import parse
@@ -20,12 +21,14 @@ def apply_settings(source: Source, settings: Sequence[str], model: str | None = 
     """The source with each setting worked into its train section (that of `model`, where it is
     given).
     """
+    name = f"{source.name} (with {', '.join(settings)})"
     for setting in settings:
         form = _FORM.fullmatch(setting.strip())
         if form is None:
             raise DnnError([BadSetting(None, setting)])
         row, option, value = form.groups()
-        source = _apply(source, row, option, value.strip(), model)
+        # Messages about the changed text say that it is not the file's own.
+        source = changed(_apply(source, row, option, value.strip(), model), name=name)
     return source
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from deepdsl.cli.output import FILES, Output
+from deepdsl.cli.output import Output
+from deepdsl.diagnostics import DnnError
+from deepdsl.diagnostics.files import FileTrouble
 from deepdsl.syntax.tree import RESERVED
 
 TEMPLATE = """\
@@ -53,8 +55,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         # "x": an existing file is never overwritten.
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
-        output.note(f"dnnc: {path} exists already; nothing was written")
-        return FILES
+    except FileExistsError as error:
+        reason = "it exists already, and nothing was written"
+        raise DnnError([FileTrouble(None, str(path), reason)]) from error
     output.result(f"{path}: now `dnnc train {path}`", {"file": str(path)})
     return 0

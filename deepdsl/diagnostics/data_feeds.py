@@ -190,6 +190,10 @@ class RowShape(Diagnostic):
             if self.expected == () and len(self.found) == 1:
                 return "the loss wants the number of the class: store argmax over the last axis"
             return "give the model's output the shape of the target"
+        if self.span is None:
+            # No row of a file stands behind it: the rows are given to a model that is trained.
+            rows = ", ".join(map(str, ("rows", *self.expected)))
+            return f"the model is as it is: give it an array of shape ({rows})"
         if self.flat:
             return (
                 f"choose {_size(self.expected)} columns with columns=[…], "

@@ -26,6 +26,8 @@ class NoSuchDevice(Diagnostic):
 
     @property
     def help(self) -> str:
+        if self.device in ("gpu", "nvidia"):
+            return "did you mean `cuda`?"
         near = did_you_mean(self.device, self.available)
         if near.startswith("did"):
             return near
