@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from deepdsl.analysis import Training
     from deepdsl.compiler import Job
     from deepdsl.data.request import Split
+    from deepdsl.data.table import Table
     from deepdsl.export import Exported
     from deepdsl.predictor import Predictor
+    from deepdsl.step import Task
 
     Arrays: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 
@@ -135,29 +137,21 @@ def _job_of_arrays(
     return Job(task, split_table(spec, table, training.seed, held), source)
 
 
-def _table(task: Any, x: Arrays, y: Arrays | None) -> tuple[Any, Any]:
+def _table(task: Task, x: Arrays, y: Arrays | None) -> tuple[Table, Task]:
     """A checked table of arrays; targets that are rows of probabilities are taken as such."""
-    from dataclasses import replace
-
-    from deepdsl.compiler import wanted_target
+    from deepdsl.compiler import either_target, wanted_target
     from deepdsl.data import from_arrays
-    from deepdsl.diagnostics import DnnError
     from deepdsl.lower import TARGET
 
     shapes = {i.name: i.row_shape for i in task.model.inputs}
     if task.data.target is not None:
         return from_arrays(x, None, inputs=shapes), task
-    try:
-        return from_arrays(x, y, inputs=shapes, targets={TARGET: wanted_target(task)}), task
-    except DnnError:
-        rows = replace(task, one_hot=True)
-        if wanted_target(rows) == wanted_target(task):
-            raise
-        try:
-            return from_arrays(x, y, inputs=shapes, targets={TARGET: wanted_target(rows)}), rows
-        except DnnError:
-            pass
-        raise
+
+    def load(wanted: Task) -> Table:
+        return from_arrays(x, y, inputs=shapes, targets={TARGET: wanted_target(wanted)})
+
+    task, table = either_target(task, load)
+    return table, task
 
 
 class Run:
@@ -216,15 +210,12 @@ class Run:
 
         Raises DnnError where rows, shapes or labels do not fit, or the split is not there.
         """
-        import os
-
         from deepdsl.predictor import measure, measure_table
         from deepdsl.step import Task
 
         run = self._trained
         if x is None:
-            folder = Path(os.path.normpath(self.path / str(run.manifest.get("folder", "."))))
-            return measure(self._predictor, run.training, run.data, folder, split)[0]
+            return measure(self._predictor, run.training, run.data, run.folder, split)[0]
         task = Task(run.model, run.training, run.data, run.data.one_hot is not None)
         table, task = _table(task, x, y)
         return measure_table(self._predictor, task, table)

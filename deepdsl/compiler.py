@@ -6,10 +6,10 @@ onnx and NumPy are imported when a graph is written or data is read, and not bef
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from deepdsl.analysis import Program, Training
 from deepdsl.data.request import DataSpec, Split, TargetSpec
@@ -35,6 +35,7 @@ __all__ = [
     "Job",
     "build",
     "check",
+    "either_target",
     "initial_state",
     "load_program",
     "model_of",
@@ -46,6 +47,8 @@ __all__ = [
     "wanted_target",
     "write_artifacts",
 ]
+
+T = TypeVar("T")
 
 FORMAT = 1
 
@@ -124,14 +127,22 @@ def open_data(
     and the task that is given back says so.
     """
     task = replace(task, one_hot=spec.one_hot is not None)
+    return either_target(task, lambda t: _load(t, spec, folder, select, classes, columns))
+
+
+def either_target(task: Task, load: Callable[[Task], T]) -> tuple[Task, T]:
+    """Load targets as the task wants them or, where they do not fit, as rows of probabilities.
+
+    What fits neither is told as the first attempt found it.
+    """
     try:
-        return task, _load(task, spec, folder, select, classes, columns)
+        return task, load(task)
     except DnnError:
         rows = replace(task, one_hot=True)
-        if task.one_hot or spec.target is not None or wanted_target(rows) == wanted_target(task):
+        if wanted_target(rows) == wanted_target(task):
             raise
         try:
-            return rows, _load(rows, spec, folder, select, classes, columns)
+            return rows, load(rows)
         except DnnError:
             pass
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,11 @@ class Trained:
     @property
     def classes(self) -> tuple[str, ...]:
         return tuple(self.manifest["classes"])
+
+    @property
+    def folder(self) -> Path:
+        """What the paths in the file were relative to when it was trained."""
+        return Path(os.path.normpath(self.path / str(self.manifest.get("folder", "."))))
 
 
 def open_run(path: Path, which: str | None = None) -> Trained:

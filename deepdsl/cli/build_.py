@@ -7,11 +7,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from deepdsl.analysis import Program, Training
+from deepdsl.analysis import Program
 from deepdsl.cli.output import Output
 from deepdsl.cli.sources import add_file_arguments, changed_source, folder_of
 from deepdsl.compiler import (
-    Job,
     build,
     load_program,
     model_of,
@@ -54,7 +53,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         text = _stage(options.emit, program, options.model, folder)
         output.result(text.rstrip("\n"), {options.emit: text})
         return 0
-    job = _job(program, training_of(program, options.model), folder)
+    job = open_job(program, training_of(program, options.model), folder)
     output.warnings(job.splits.warnings)
     artifacts = build(job)
     place = options.out / job.task.model.name
@@ -71,13 +70,9 @@ def _stage(stage: str, program: Program, name: str | None, folder: Path) -> str:
         training = next((t for t in program.trainings if t.model == model.name), None)
         made = forward(model, program.datasets[training.data] if training else None)
         return show_graph(made.builder.graph(made.outputs))
-    job = _job(program, training_of(program, name), folder)
+    job = open_job(program, training_of(program, name), folder)
     if stage == "train":
         return show_graph(step_graph(job.task, job.steps_per_epoch))
     from deepdsl.emit import onnx_text
 
     return onnx_text(build(job).step)
-
-
-def _job(program: Program, training: Training, folder: Path) -> Job:
-    return open_job(program, training, folder)

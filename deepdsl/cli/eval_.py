@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from deepdsl.cli.output import Output, table
@@ -41,13 +40,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
             raise DnnError(
                 [NoSuchRun(None, str(options.model), "an ONNX file has no data", advice)]
             )
-        program, file = trained.program, None
-        folder = Path(os.path.normpath(options.model / str(trained.manifest.get("folder", "."))))
+        program, folder = trained.program, trained.folder
+        name: str | None = trained.data.name
     else:
         file, name = _named(options.data)
         program, _ = load_program(read_source(Path(file)))
         folder = Path(file).parent
-    name = trained.data.name if options.data is None and trained else name
     sections = program.datasets
     if name is None and len(sections) == 1:
         name = next(iter(sections))

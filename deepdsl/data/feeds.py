@@ -26,7 +26,7 @@ def assign(
     """
     inputs, targets, span = tuple(request.inputs), tuple(request.targets), request.span
     for name, _ in feeds:
-        if name not in inputs and name not in targets and name not in request.unused:
+        if name not in inputs and name not in targets:
             raise DnnError([UnknownFeed(span, name, inputs, targets)])
     given = {name: feed for name, feed in feeds if name in inputs or name in targets}
     left = tuple(name for name in inputs if name not in given)

@@ -45,7 +45,6 @@ class OpenRequest:
     span: Span | None = None  # the row of the data section, for messages
     classes: tuple[str, ...] | None = None  # the names that train gave to the classes
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of train, by input
-    unused: tuple[str, ...] = ()  # targets that may be named and are not wanted, as in prediction
 
 
 R = TypeVar("R", covariant=True)

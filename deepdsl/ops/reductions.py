@@ -87,10 +87,6 @@ def sum_all(b: Builder, x: Value) -> Value:
     return b.add(ReduceSum(tuple(range(x.type.rank))), x)
 
 
-def mean_all(b: Builder, x: Value) -> Value:
-    return b.add(ReduceMean(tuple(range(x.type.rank))), x)
-
-
 @record
 class SumOfSquares(Reduce):
     """The sum of squares over axes, in one pass."""
