@@ -14,6 +14,7 @@ from deepdsl.emit import NUMPY
 from deepdsl.ir import Graph
 from deepdsl.lower import TARGET
 from deepdsl.metrics import Metric
+from deepdsl.tally import Tally
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -51,22 +52,7 @@ def evaluate(
     """The mean loss and each metric over all rows; `run` takes a batch and gives the evaluation
     graph's outputs.
     """
-    sums = dict.fromkeys(["loss", *(m.name for m in metrics if not m.collects)], 0.0)
-    scores: dict[str, list[NDArray[Any]]] = {m.name: [] for m in metrics if m.collects}
-    targets: list[NDArray[Any]] = []
+    tally = Tally(metrics)
     for batch, rows in batches(view, graph):
-        made = run(batch)
-        for name in sums:
-            # The loss is a mean over the batch, a metric a sum over its rows.
-            sums[name] += float(made[name]) * (rows if name == "loss" else 1)
-        for name, kept in scores.items():
-            kept.append(np.array(made[name]))
-        if scores:
-            targets.append(batch[TARGET].copy())
-    out = {name: total / len(view) for name, total in sums.items()}
-    for metric in metrics:
-        if metric.collects:
-            out[metric.name] = metric.value(
-                np.concatenate(scores[metric.name]), np.concatenate(targets)
-            )
-    return {name: out[name] for name in ("loss", *(m.name for m in metrics))}
+        tally.add(run(batch), rows, batch[TARGET] if tally.wants_targets else None)
+    return tally.figures(len(view))

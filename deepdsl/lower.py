@@ -28,15 +28,23 @@ class Forward:
 
 
 def forward(
-    model: Model, spec: DataSpec | None = None, training: bool = False, seed: int = 0
+    model: Model,
+    spec: DataSpec | None = None,
+    training: bool = False,
+    seed: int = 0,
+    sampling: bool = False,
 ) -> Forward:
-    """The model's operations, with the data's transforms applied to its raw inputs."""
+    """The model's operations, with the data's transforms applied to its raw inputs.
+
+    With `sampling` layers that draw random numbers in training draw them here too.
+    """
     b = Builder()
     values = [preprocess(b, b.input(i.name, i.type), i.name, spec) for i in model.inputs]
     for call in model.calls:
         inputs = [values[n] for n in call.inputs]
+        scope = Scope(b, call.path, training, seed, sampling)
         with b.at(call.path, call.span):
-            values.append(call.layer.expand(Scope(b, call.path, training, seed), *inputs))
+            values.append(call.layer.expand(scope, *inputs))
     return Forward(b, values, {name: values[n] for name, n in model.outputs.items()})
 
 

@@ -290,6 +290,8 @@ class Registered:
 
     kind: ClassVar[str] = ""
     name: ClassVar[str] = ""
+    #: Who found it, and where it is written.
+    source: ClassVar[str] = ""
     registries: ClassVar[dict[str, dict[str, type[Any]]]] = {}
 
     def __init_subclass__(
@@ -309,6 +311,12 @@ class Registered:
         known[cls.name] = cls
 
     @classmethod
+    def formula(cls) -> str:
+        """What it computes, as its page's first sentence has it: the words behind "`name`:"."""
+        first = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+        return re.sub(r"^`[^`]*`(?:, or `[^`]*`)*: ", "", first).rstrip(".;")
+
+    @classmethod
     def signature(cls) -> tuple[Signature, ...]:
         return tuple(
             Signature(f.name, m["kind"], m["doc"], m["positional"], m["many"], f.default)
@@ -318,13 +326,18 @@ class Registered:
 
     @classmethod
     def page(cls) -> str:
-        """The docstring, then one line for each argument with its kind, default and words."""
+        """The docstring, its source, then one line for each argument with its kind, default and
+        words.
+        """
         lines = [inspect.cleandoc(cls.__doc__ or "")]
+        if cls.source:
+            lines += ["", f"Source: {cls.source}."]
+        head_lines = len(lines)
         for s in cls.signature():
             what = s.kind.expected
             default = "required" if s.required else f"default {s.shown(s.default)}"
             head = s.name if s.positional else f"{s.name}="
-            if len(lines) == 1:
+            if len(lines) == head_lines:
                 lines.append("")
             lines.append(f"    {head:<14} {s.doc} ({what}; {default})")
         return "\n".join(lines)

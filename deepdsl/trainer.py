@@ -24,7 +24,8 @@ from deepdsl.data.table import View
 from deepdsl.emit import NUMPY
 from deepdsl.judge import evaluate
 from deepdsl.lower import TARGET
-from deepdsl.rows import Stop
+from deepdsl.tally import Tally
+from deepdsl.watch import Watch
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -37,9 +38,7 @@ class Listener(Protocol):
 
     def epoch_begins(self, epoch: int, rows: int, done: int) -> None: ...
 
-    def step_done(
-        self, rows: int, loss: float, sums: Mapping[str, float], seen: int, lr: float
-    ) -> None: ...
+    def step_done(self, rows: int, tally: Tally, seen: int, lr: float) -> None: ...
 
     def epoch_done(self, record: Epoch) -> None: ...
 
@@ -49,9 +48,7 @@ class Silent:
 
     def epoch_begins(self, epoch: int, rows: int, done: int) -> None: ...
 
-    def step_done(
-        self, rows: int, loss: float, sums: Mapping[str, float], seen: int, lr: float
-    ) -> None: ...
+    def step_done(self, rows: int, tally: Tally, seen: int, lr: float) -> None: ...
 
     def epoch_done(self, record: Epoch) -> None: ...
 
@@ -119,34 +116,6 @@ class NumbersWentWrong(Exception):
         self.epoch, self.step = epoch, step
 
 
-@dataclass
-class Watch:
-    """Watches one number: which epoch was best, and whether it has not become better for too long.
-
-    Without a `stop` row the number is the validation loss, or the training loss where nothing is
-    validated.
-    """
-
-    on: str
-    lower: bool
-    stop: Stop | None = None
-    best: float | None = None
-    best_epoch: int = 0
-
-    def better(self, epoch: int, value: float) -> bool:
-        """Note an epoch's value; whether it is the best so far.  NaN is never better."""
-        gain = float("inf") if self.best is None else self.best - value
-        gain = gain if self.lower or self.best is None else -gain
-        least = self.stop.min_delta if self.stop else 0.0
-        if value == value and gain > least:
-            self.best, self.best_epoch = value, epoch
-            return True
-        return False
-
-    def spent(self, epoch: int) -> bool:
-        return self.stop is not None and epoch - self.best_epoch >= self.stop.patience
-
-
 def step_model(artifacts: Artifacts) -> StepModel:
     """What a backend needs to know of the step."""
     graph = artifacts.step_graph
@@ -186,9 +155,7 @@ class Trainer:
         model = step_model(self.artifacts)
         self.stepper = self.backend.stepper(model, {k: v for k, v in state.items() if k in names})
         self.runner: Any = None
-        self.sums: dict[str, float] = {}
-        self.collected: dict[str, list[NDArray[Any]]] = {}
-        self.targets: list[NDArray[Any]] = []
+        self.tally = Tally(training.metrics)
         self.lr = training.optimizer.lr
         self.best: Checkpoint | None = None
         self.best_unwritten = False
@@ -249,13 +216,7 @@ class Trainer:
         """
         rows, batch = len(self.view), self.training.batch
         order = epoch_order(self.training.seed, epoch, rows)
-        summed = [m.name for m in self.training.metrics if not m.collects]
-        self.sums = {name: float(sums.get(name, 0.0)) for name in ("loss", *summed)}
-        # Scores are not part of a checkpoint: an epoch taken up in its middle goes without these
-        # metrics.
-        whole = [m.name for m in self.training.metrics if m.collects and not done]
-        self.collected = {name: [] for name in whole}
-        self.targets = []
+        self.tally = Tally(self.training.metrics, sums)
         self.listener.epoch_begins(epoch + 1, rows, done * batch)
         begin = time.perf_counter()
         first = done
@@ -268,7 +229,6 @@ class Trainer:
         self.training_seconds += time.perf_counter() - begin
         self.trained_steps += done - first
         self.epoch_seconds = time.perf_counter() - begin
-        self.sums = {name: total / rows for name, total in self.sums.items()}
         return True
 
     def _step(self, epoch: int, positions: NDArray[np.int64], seen: int) -> None:
@@ -283,25 +243,14 @@ class Trainer:
             raise NumbersWentWrong(
                 {**self.aside, **self.stepper.before()}, buffers, epoch + 1, step
             )
-        loss = float(results["loss"])
         self.lr = float(results["lr"])
-        for name in self.sums:
-            self.sums[name] += loss * rows if name == "loss" else float(results[name])
-        for name, kept in self.collected.items():
-            kept.append(results[name].copy())
-        if self.collected:
-            self.targets.append(buffers[TARGET].copy())
-        self.listener.step_done(rows, loss, self.sums, seen, self.lr)
+        self.tally.add(results, rows, buffers[TARGET] if self.tally.wants_targets else None)
+        self.listener.step_done(rows, self.tally, seen, self.lr)
 
     # Between epochs -------------------------------------------------------------------------------
 
     def _judge(self, epoch: int, watch: Watch) -> Epoch:
-        train = dict(self.sums)
-        for metric in self.training.metrics:
-            if self.collected.get(metric.name):
-                scores = np.concatenate(self.collected[metric.name])
-                train[metric.name] = metric.value(scores, np.concatenate(self.targets))
-        train = {name: train[name] for name in self.training.metric_names if name in train}
+        train = self.tally.figures(len(self.view))
         valid = self.evaluate(self.job.splits.valid) if self.job.splits.valid is not None else {}
         split, _, name = watch.on.partition(".")
         best = watch.better(
@@ -348,7 +297,8 @@ class Trainer:
     def _checkpoint(self, epoch: int, steps_done: int, watch: Watch) -> Checkpoint:
         state = {**self.aside, **self.stepper.state()}
         best = (watch.best_epoch, watch.best) if watch.best is not None else None
-        return Checkpoint(state, epoch, steps_done, dict(self.sums) if steps_done else {}, best)
+        sums = dict(self.tally.sums) if steps_done else {}
+        return Checkpoint(state, epoch, steps_done, sums, best)
 
     def _watch(self) -> Watch:
         stop = self.training.stop

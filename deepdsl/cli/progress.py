@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from deepdsl.cli.output import Output
+from deepdsl.tally import Tally
 from deepdsl.trainer import Epoch
 from deepdsl.workflow import Session
 
@@ -75,15 +76,13 @@ class Progress:
             bar_format="{desc} {bar:24} {n_fmt}/{total_fmt}{postfix}  {rate_fmt} {remaining} left",
         )
 
-    def step_done(
-        self, rows: int, loss: float, sums: Mapping[str, float], seen: int, lr: float
-    ) -> None:
+    def step_done(self, rows: int, tally: Tally, seen: int, lr: float) -> None:
         if self.bar is None:
             return
         now = time.monotonic()
         if now - self.drawn_at >= SECONDS_BETWEEN_BARS:
             self.drawn_at = now
-            means = [f"{name} {total / seen:.4f}" for name, total in sums.items()]
+            means = [f"{name} {mean:.4f}" for name, mean in tally.running(seen).items()]
             self.bar.set_postfix_str(f"{' '.join(means)} lr {lr:.2g}", refresh=False)
         self.bar.update(rows)
 

@@ -55,6 +55,7 @@ class Builder:
         init: Any,
         role: Role = "weight",
         fans: tuple[int, int] | None = None,
+        regularizer: Any = None,
     ) -> Param:
         """The parameter at a path.  Asked for again, it is the same one: that is how weights are
         shared.
@@ -70,7 +71,7 @@ class Builder:
                 )
             return known
         self._unique(path)
-        param = self._params[path] = Param(path, type, init, role, fans, self._span)
+        param = self._params[path] = Param(path, type, init, role, fans, self._span, regularizer)
         return param
 
     def constant(self, value: Any, dtype: DType = "f32") -> Value:

@@ -15,7 +15,7 @@ from deepdsl.source import Span
 if TYPE_CHECKING:
     from deepdsl.ir.op import Op
 
-Role = Literal["weight", "bias", "norm", "statistic", "slot", "constant", "counter"]
+Role = Literal["weight", "bias", "norm", "slope", "statistic", "slot", "constant", "counter"]
 
 
 @record(eq=False)
@@ -34,17 +34,19 @@ class Param(Value):
     """State: a tensor that outlives a step.  Its name is its path, `body.dense_1.weight`.
 
     `init` makes its first value; `role` says what it is to optimizers, freezing and reports.
-    `fans` are fan_in and fan_out for initializers that scale by them.
+    `fans` are fan_in and fan_out for initializers that scale by them.  `regularizer` is what keeps
+    it small in training, if anything does.
     """
 
     init: Any
     role: Role = "weight"
     fans: tuple[int, int] | None = None
     span: Span | None = None
+    regularizer: Any = None
 
     @property
     def trainable(self) -> bool:
-        return self.role in ("weight", "bias", "norm")
+        return self.role in ("weight", "bias", "norm", "slope")
 
 
 @record(eq=False)

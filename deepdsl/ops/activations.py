@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from deepdsl.ir import Builder, Emitter, Node, Op, ShapeError, Type, Value
 from deepdsl.ops.arithmetic import Greater, Where, cast, mul, plus, scaled, square, sub
-from deepdsl.ops.layer import Layer
+from deepdsl.ops.formula import (
+    Term,
+    exp,
+    maximum,
+    minimum,
+    sigmoid,
+    tanh,
+    where_above,
+)
+from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.reductions import ReduceSum
 from deepdsl.record import record
 from deepdsl.registry import Number, argument, option
@@ -17,9 +26,26 @@ SELU_SCALE = 1.0507009873554804934193349852946
 
 @record
 class Activation(Layer, Op, abstract=True):
-    """Base: one operand, the same shape out."""
+    """Base: one operand, the same shape out, and each number by itself.
+
+    `function` is the activation as a formula (see formula.py).  It is all that an activation needs:
+    the graph is made of the formula's operations, unless the class says how it is lowered and what
+    its gradient is, which is cheaper.  `bounds` are the two values that a saturating activation
+    tends to.
+    """
 
     onnx: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float] | None] = None
+
+    def function(self, x: Any) -> Any:
+        """The activation of a number, or of a term of a graph."""
+        raise NotImplementedError(f"{type(self).__name__} has no function")
+
+    def expand(self, scope: Scope, *inputs: Value) -> Value:
+        if type(self).lower is not Activation.lower or self.onnx:
+            return scope.builder.add(self, *inputs)
+        made: Value = self.function(Term(scope.builder, inputs[0])).value
+        return made
 
     def infer(self, *inputs: Type) -> Type:
         return inputs[0]
@@ -44,6 +70,9 @@ class Relu(Activation):
     onnx = "Relu"
     activation = "he_normal"
 
+    def function(self, x: Any) -> Any:
+        return maximum(x, 0.0)
+
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value]:
         # The output as a boolean is "is not 0": the cheapest mask there is, measured.
         return (b.add(Where(), cast(b, out, "bool"), grad, b.like(0.0, grad)),)
@@ -61,6 +90,9 @@ class LeakyRelu(Activation):
     slope: float = argument(Number(minimum=0, maximum=1), "slope where x is negative", 0.01)
 
     activation = "he_normal"
+
+    def function(self, x: Any) -> Any:
+        return where_above(x, 0.0, x, self.slope * x)
 
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
         return onnx.node("LeakyRelu", *inputs, alpha=self.slope)
@@ -82,6 +114,9 @@ class Elu(Activation):
 
     activation = "he_normal"
 
+    def function(self, x: Any) -> Any:
+        return where_above(x, 0.0, x, self.alpha * (exp(minimum(x, 0.0)) - 1.0))
+
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
         return onnx.node("Elu", *inputs, alpha=self.alpha)
 
@@ -101,6 +136,9 @@ class Selu(Activation):
     """
 
     activation = "lecun_normal"
+
+    def function(self, x: Any) -> Any:
+        return SELU_SCALE * where_above(x, 0.0, x, SELU_ALPHA * (exp(minimum(x, 0.0)) - 1.0))
 
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
         return onnx.node("Selu", *inputs, alpha=SELU_ALPHA, gamma=SELU_SCALE)
@@ -123,6 +161,11 @@ class Sigmoid(Activation):
     onnx = "Sigmoid"
     activation = "glorot_uniform"
 
+    bounds = (0.0, 1.0)
+
+    def function(self, x: Any) -> Any:
+        return sigmoid(x)
+
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value]:
         return (mul(b, grad, sub(b, out, square(b, out))),)
 
@@ -138,6 +181,11 @@ class Tanh(Activation):
     onnx = "Tanh"
     activation = "glorot_uniform"
 
+    bounds = (-1.0, 1.0)
+
+    def function(self, x: Any) -> Any:
+        return tanh(x)
+
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value]:
         return (sub(b, grad, mul(b, grad, square(b, out))),)
 
@@ -148,6 +196,9 @@ class Identity(Activation):
 
     onnx = "Identity"
     transparent = True
+
+    def function(self, x: Any) -> Any:
+        return x
 
     def expand(self, scope: object, *inputs: Value) -> Value:
         return inputs[0]

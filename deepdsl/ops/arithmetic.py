@@ -4,6 +4,7 @@ written with.
 
 from __future__ import annotations
 
+from math import pi, sqrt
 from typing import ClassVar
 
 from deepdsl.ir import Builder, DType, Emitter, Node, Op, Shape, ShapeError, Type, Value, broadcast
@@ -110,6 +111,17 @@ class Sqrt(Elementwise):
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, ...]:
         return (div(b, mul(b, grad, b.like(0.5, out)), out),)
+
+
+@record
+class Erf(Elementwise):
+    """The error function."""
+
+    onnx = "Erf"
+
+    def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, ...]:
+        bell = b.add(Exp(), b.add(Neg(), square(b, inputs[0])))
+        return (mul(b, grad, scaled(b, 2 / sqrt(pi), bell)),)
 
 
 @record

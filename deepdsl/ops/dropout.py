@@ -25,7 +25,7 @@ class Dropout(Layer):
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         (x,) = inputs
-        if not scope.training or self.rate == 0:
+        if not scope.noisy or self.rate == 0:
             return x
         b = scope.builder
         dropped = b.add(Less(), uniform(scope, x), b.like(self.rate, x))

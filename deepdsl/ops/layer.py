@@ -13,6 +13,7 @@ from deepdsl.registry import Registered
 class Scope:
     """Where a layer stands: its builder, its path, and whether the graph trains.
 
+    `sampling` is whether noise is drawn though the graph does not train (Monte-Carlo dropout).
     `seed` is the file's seed, from which random streams are derived together with the path.
     """
 
@@ -20,6 +21,12 @@ class Scope:
     path: str
     training: bool = False
     seed: int = 0
+    sampling: bool = False
+
+    @property
+    def noisy(self) -> bool:
+        """Whether layers that draw random numbers draw them."""
+        return self.training or self.sampling
 
     def param(
         self,
@@ -29,9 +36,11 @@ class Scope:
         role: Role = "weight",
         fans: tuple[int, int] | None = None,
         dtype: Any = "f32",
+        regularizer: Any = None,
     ) -> Param:
         """The layer's own parameter `name`; its full path is the layer's, a dot, and the name."""
-        return self.builder.param(f"{self.path}.{name}", Type(shape, dtype), init, role, fans)
+        path = f"{self.path}.{name}"
+        return self.builder.param(path, Type(shape, dtype), init, role, fans, regularizer)
 
 
 @record

@@ -21,7 +21,7 @@ FLOORS = {
     " data data.request data.rows data.sources data.transforms",
     3: "analysis",
     4: "lower autodiff step passes fold lints frontend inspection",
-    5: "emit backend checkpoint judge"
+    5: "emit backend checkpoint judge tally watch"
     " data.arrays data.csv_file data.csv_lines data.feeds data.files data.memory data.open_arrays"
     " data.open_csv data.order data.splits data.statistics data.table data.values",
     6: "compiler trainer workflow predictor export runs diagnose pages api backends",

@@ -147,7 +147,7 @@ def test_the_source_distribution_is_whole(built: Path) -> None:
         "examples/digits.dnn",
         "examples/run_step.py",
         "examples/two_moons.csv",
-        "tests/samples.py",
+        "tests/samples/__init__.py",
         "tests/docs/test_packaging.py",
     } <= names
     assert not any(name.endswith((".pyc", "pairs.npz")) for name in names)

@@ -1,0 +1,166 @@
+"""One row for each operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepdsl import losses
+from deepdsl.ir import Constant, Op
+from deepdsl.ir.constant import Dimension
+from deepdsl.ops import activations, arithmetic, linear, normalization, random, reductions, shaping
+
+from .feeds import NX3, VECTOR, Feed, Formula, below, bits, positive, real, shares, truth
+from .formulas import batch_norm, cross_entropy, log_softmax, normalized, selu, sigmoid
+
+
+@dataclass(frozen=True)
+class OpSample:
+    """An operation with its inputs.
+
+    `formula` gives the outputs in NumPy.  `gradients` are the inputs that have a gradient,
+    `outputs` the outputs that pass one back.
+    """
+
+    op: Op
+    feeds: tuple[Feed, ...]
+    formula: Formula | None = None
+    gradients: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = (0,)
+
+    @property
+    def id(self) -> str:
+        return f"{self.op} on {' '.join(str(list(f.shape)) for f in self.feeds)}"
+
+
+def smooth(op: Op, *feeds: Feed, formula: Formula | None = None) -> OpSample:
+    """A sample whose inputs all have a gradient."""
+    return OpSample(op, feeds, formula, tuple(range(len(feeds))))
+
+
+def flat(op: Op, *feeds: Feed, formula: Formula | None = None) -> OpSample:
+    """A sample whose inputs have none."""
+    return OpSample(op, feeds, formula)
+
+
+STATISTICS = (real(3), real(3), real(3), positive(3))
+
+
+OPS = (
+    # Constants and sizes
+    flat(Constant(2.5), formula=lambda: np.float32(2.5)),
+    flat(Constant(((1.0, 2.0), (3.0, 4.0)), "f64"), formula=lambda: [[1.0, 2.0], [3.0, 4.0]]),
+    flat(Constant(7, "i64"), formula=lambda: np.int64(7)),
+    flat(Dimension(0), NX3, formula=lambda x: np.float32(len(x))),
+    flat(Dimension(1, "i64"), real("N", 7), formula=lambda x: np.int64(7)),
+    # Arithmetic, with and without broadcasting
+    smooth(arithmetic.Add(), NX3, NX3, formula=np.add),
+    smooth(arithmetic.Add(), NX3, VECTOR, formula=np.add),
+    smooth(arithmetic.Add(), real(), NX3, formula=np.add),
+    smooth(arithmetic.Add(), real("N", 1), real(1, 3), formula=np.add),
+    smooth(arithmetic.Sub(), NX3, NX3, formula=np.subtract),
+    smooth(arithmetic.Sub(), VECTOR, NX3, formula=np.subtract),
+    smooth(arithmetic.Mul(), NX3, NX3, formula=np.multiply),
+    smooth(arithmetic.Mul(), NX3, real(), formula=np.multiply),
+    smooth(arithmetic.Div(), NX3, positive("N", 3), formula=np.divide),
+    smooth(arithmetic.Div(), VECTOR, positive("N", 3), formula=np.divide),
+    smooth(arithmetic.Neg(), NX3, formula=np.negative),
+    smooth(arithmetic.Exp(), NX3, formula=np.exp),
+    smooth(arithmetic.Log(), positive("N", 3), formula=np.log),
+    smooth(arithmetic.Sqrt(), positive("N", 3), formula=np.sqrt),
+    smooth(arithmetic.Abs(), NX3, formula=np.abs),
+    flat(arithmetic.Sign(), NX3, formula=np.sign),
+    flat(arithmetic.Floor(), NX3, formula=np.floor),
+    OpSample(arithmetic.Pow(), (positive("N", 3), real(3)), np.power, (0,)),
+    OpSample(arithmetic.Pow(), (positive(), real("N")), np.power, (0,)),
+    smooth(arithmetic.Minimum(), NX3, NX3, formula=np.minimum),
+    smooth(arithmetic.Minimum(), NX3, real(), formula=np.minimum),
+    smooth(arithmetic.Maximum(), NX3, VECTOR, formula=np.maximum),
+    flat(arithmetic.Greater(), NX3, NX3, formula=np.greater),
+    flat(arithmetic.Less(), NX3, VECTOR, formula=np.less),
+    flat(arithmetic.Equal(), below(3, "N", 2), below(3, "N", 2), formula=np.equal),
+    OpSample(arithmetic.Where(), (truth("N", 3), NX3, NX3), np.where, (1, 2)),
+    OpSample(arithmetic.Where(), (truth("N", 1), VECTOR, real()), np.where, (1, 2)),
+    flat(arithmetic.IsFinite(), real(), formula=np.isfinite),
+    flat(arithmetic.Cast("i64"), below(9, "N", dtype="u32"), formula=lambda x: x.astype(np.int64)),
+    flat(arithmetic.Cast("bool"), bits("N"), formula=lambda x: x > 0),
+    OpSample(arithmetic.Cast("f64"), (real("N"),), lambda x: x.astype(np.float64), (0,)),
+    # Reductions
+    smooth(reductions.ReduceSum((0,)), NX3, formula=lambda x: x.sum(0)),
+    smooth(
+        reductions.ReduceSum((1,), keepdims=True), NX3, formula=lambda x: x.sum(1, keepdims=True)
+    ),
+    smooth(reductions.ReduceSum((0, 1)), NX3, formula=np.sum),
+    smooth(reductions.ReduceMean((0,)), NX3, formula=lambda x: x.mean(0)),
+    smooth(reductions.ReduceMean((1, 2)), real("N", 2, 3), formula=lambda x: x.mean((1, 2))),
+    smooth(reductions.ReduceMean((0, 1)), NX3, formula=np.mean),
+    smooth(reductions.SumOfSquares((0, 1)), NX3, formula=lambda x: (x * x).sum()),
+    smooth(reductions.SumOfSquares((1,)), NX3, formula=lambda x: (x * x).sum(1)),
+    flat(reductions.ArgMax(1), NX3, formula=lambda x: x.argmax(1)),
+    # Shapes
+    smooth(shaping.Reshape(("N", 6)), real("N", 2, 3), formula=lambda x: x.reshape(-1, 6)),
+    smooth(shaping.Reshape(()), real(1), formula=lambda x: x.reshape(())),
+    OpSample(shaping.BroadcastLike(), (VECTOR, real("N", 3)), lambda x, y: x + 0 * y, (0,)),
+    OpSample(shaping.BroadcastLike(), (real("N", 1), NX3), lambda x, y: x + 0 * y, (0,)),
+    smooth(
+        shaping.Concatenate(1), real("N", 2), NX3, formula=lambda x, y: np.concatenate([x, y], 1)
+    ),
+    smooth(shaping.Concatenate(0), VECTOR, real(2), real(1), formula=lambda *x: np.concatenate(x)),
+    OpSample(
+        shaping.Split(1, (1, 2)), (NX3,), lambda x: (x[:, :1], x[:, 1:]), (0,), outputs=(0, 1)
+    ),
+    OpSample(shaping.Split(0, (1, 2)), (VECTOR,), lambda x: (x[:1], x[1:]), (0,), outputs=(1,)),
+    # Products
+    smooth(linear.Gemm(), NX3, real(3, 2), formula=lambda x, w: x @ w),
+    smooth(linear.Gemm(), NX3, real(3, 2), real(2), formula=lambda x, w, c: x @ w + c),
+    smooth(linear.Gemm(True, False), real(3, "N"), real(3, 2), formula=lambda x, w: x.T @ w),
+    smooth(linear.Gemm(False, True), NX3, real(2, 3), formula=lambda x, w: x @ w.T),
+    smooth(linear.Gemm(True, True), real(3, "N"), real(2, 3), formula=lambda x, w: x.T @ w.T),
+    # Activations
+    smooth(activations.Relu(), NX3, formula=lambda x: np.maximum(x, 0)),
+    smooth(activations.LeakyRelu(0.2), NX3, formula=lambda x: np.where(x > 0, x, 0.2 * x)),
+    smooth(activations.LeakyRelu(0.0), NX3, formula=lambda x: np.maximum(x, 0)),
+    smooth(activations.Elu(), NX3, formula=lambda x: np.where(x > 0, x, np.expm1(x))),
+    smooth(activations.Elu(alpha=0.5), NX3, formula=lambda x: np.where(x > 0, x, np.expm1(x) / 2)),
+    smooth(activations.Selu(), NX3, formula=selu),
+    smooth(activations.Sigmoid(), NX3, formula=sigmoid),
+    smooth(activations.Tanh(), NX3, formula=np.tanh),
+    smooth(activations.Identity(), NX3, formula=lambda x: x),
+    smooth(activations.Softmax(), NX3, formula=lambda x: np.exp(log_softmax(x))),
+    smooth(activations.Softmax(), real("N", 2, 3), formula=lambda x: np.exp(log_softmax(x))),
+    flat(activations.LogSoftmax(), NX3, formula=log_softmax),
+    smooth(activations.Softplus(), NX3, formula=lambda x: np.log1p(np.exp(x))),
+    # Batch norm
+    smooth(normalization.BatchNormTraining(1e-3), NX3, VECTOR, VECTOR, formula=batch_norm),
+    smooth(losses.MeanSquare(), real("N", 2, 3), formula=lambda x: (x * x).mean()),
+    smooth(
+        normalization.BatchNormTraining(1e-3),
+        real("N", 3, 2, 2),
+        VECTOR,
+        VECTOR,
+        formula=batch_norm,
+    ),
+    OpSample(normalization.BatchNormInference(1e-3), (NX3, *STATISTICS), normalized, (0, 1, 2)),
+    OpSample(
+        normalization.BatchNormInference(1e-3),
+        (real("N", 3, 2, 2), *STATISTICS),
+        normalized,
+        (0, 1, 2),
+    ),
+    # Random numbers
+    flat(random.UniformLike(12345), NX3, below(100, dtype="u32")),
+    # Losses
+    flat(losses.OneHot(4), below(4, "N"), formula=lambda x: np.eye(4, dtype=np.float32)[x]),
+    flat(losses.OneHot(4), below(4, "N", 2), formula=lambda x: np.eye(4, dtype=np.float32)[x]),
+    OpSample(losses.SoftmaxCrossEntropy(), (NX3, shares("N", 3)), cross_entropy, (0,)),
+    OpSample(
+        losses.SoftmaxCrossEntropy(), (real("N", 2, 3), shares("N", 2, 3)), cross_entropy, (0,)
+    ),
+    OpSample(
+        losses.SigmoidCrossEntropy(),
+        (NX3, bits("N", 3)),
+        lambda x, t: -(t * np.log(sigmoid(x)) + (1 - t) * np.log(sigmoid(-x))).mean(),
+        (0,),
+    ),
+)
