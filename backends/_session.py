@@ -180,8 +180,8 @@ class OrtStepper:
         self.buffers(rows)
         if rows not in self.results:
             made: dict[str, Buffer] = {}
-            for name, (per_row, dtype) in self.model.results.items():
-                array = aligned((rows,) if per_row else (), dtype)
+            for name, (shape, dtype) in self.model.results.items():
+                array = aligned([rows if isinstance(d, str) else d for d in shape], dtype)
                 made[name] = (array, self._value(array))
             self.results[rows] = made
         here, there = self.sides[self.now], self.sides[1 - self.now]

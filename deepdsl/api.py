@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deepdsl.compiler import check, load_program, read_source, training_of
-from deepdsl.diagnostics import Diagnostic, Severity
+from deepdsl.diagnostics import Diagnostic, DnnError, Severity
 from deepdsl.record import changed
 from deepdsl.settings import apply_settings
 from deepdsl.source import Source
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from deepdsl.data.request import Split
     from deepdsl.data.table import Table
     from deepdsl.export import Exported
+    from deepdsl.metrics import Figure
     from deepdsl.predictor import Predictor
     from deepdsl.step import Task
 
@@ -98,7 +99,7 @@ class Program:
         changes = {**(settings or {}), "epochs": epochs, "seed": seed}
         written = [f"{k}={_written(v)}" for k, v in changes.items() if v is not None]
         source = apply_settings(self._source, written, model) if written else self._source
-        program, _ = load_program(source, data_given=x is not None)
+        program, warnings = load_program(source, data_given=x is not None)
         training = training_of(program, model)
         job = None if x is None else _job_of_arrays(program, training, source, x, y, valid)
         own = self._source.name
@@ -106,7 +107,9 @@ class Program:
         place = Path(out) if out is not None else Path("runs") / stem
         if out is None and not resume:
             place = free_directory(place)
-        session = prepare(program, training, self._folder, place, device, threads, resume, job)
+        session = prepare(
+            program, training, self._folder, place, device, threads, resume, job, warnings
+        )
         finished = session.train()
         return Run(finished.path, finished.figures)
 
@@ -189,24 +192,39 @@ class Run:
         lines = (self.path / "log.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
 
-    def predict(self, x: Arrays) -> Any:
+    def predict(self, x: Arrays, samples: int | None = None) -> Any:
         """The model's output for raw rows, float32 of shape (rows, …); a mapping by name where
         there are several outputs.
 
         `x` is an array of shape (rows, …) for a model with one input, or a mapping from input to
-        array.
+        array.  With `samples` a pair: the mean over so many passes with dropout at work, and the
+        deviation (Monte-Carlo dropout).  Raises DnnError where there is nothing random in the
+        model.
         """
         import numpy as np
 
-        names = [port.name for port in self._predictor.interface.inputs]
+        from deepdsl.predictor import open_predictor
+        from deepdsl.step import DEVIATION
+
+        predictor = self._predictor
+        if samples is not None:
+            predictor = open_predictor(self.path, samples=samples)
+        names = [port.name for port in predictor.interface.inputs]
         given = x if isinstance(x, Mapping) else {names[0]: x}
-        made = self._predictor.predict({k: np.asarray(v) for k, v in given.items()})
-        return next(iter(made.values())) if len(made) == 1 else made
+        made = predictor.predict({k: np.asarray(v) for k, v in given.items()})
+        if samples is None:
+            return next(iter(made.values())) if len(made) == 1 else made
+        means = dict(list(made.items())[: len(made) // 2])
+        deviations = {name: made[f"{name}{DEVIATION}"] for name in means}
+        if len(means) == 1:
+            return next(iter(means.values())), next(iter(deviations.values()))
+        return means, deviations
 
     def evaluate(
         self, x: Arrays | None = None, y: Arrays | None = None, split: Split = "test"
-    ) -> dict[str, float]:
-        """The loss and metrics on arrays, or on a split of the run's own data.
+    ) -> dict[str, Figure]:
+        """The loss and metrics on arrays, or on a split of the run's own data; a matrix as its
+        rows.
 
         Raises DnnError where rows, shapes or labels do not fit, or the split is not there.
         """
@@ -220,11 +238,32 @@ class Run:
         table, task = _table(task, x, y)
         return measure_table(self._predictor, task, table)
 
-    def export(self, path: str | Path, fold_batch_norm: bool = True) -> Exported:
-        """Write one verified ONNX file; what was written, with the largest difference found."""
+    def export(
+        self, path: str | Path, fold_batch_norm: bool = True, samples: int | None = None
+    ) -> Exported:
+        """Write one verified ONNX file; what was written, with the largest difference found.  With
+        `samples` the file gives means and deviations, as `predict` does.
+        """
         from deepdsl.export import export
 
-        return export(self._trained, Path(path), fold_batch_norm)
+        return export(self._trained, Path(path), fold_batch_norm, samples=samples)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the page about the run, one HTML file, `report.html` in its directory by default;
+        where it is.
+
+        Its curves are those of the log; test or validation rows are read again for the confusion
+        matrix of a classifier, where they are there.
+        """
+        from deepdsl.report.measured import measure_confusion
+        from deepdsl.report.page import write_report
+        from deepdsl.runs import describe_run
+
+        try:
+            confusion = measure_confusion(self.path, None)
+        except DnnError:
+            confusion = None
+        return write_report(describe_run(self.path), Path(path) if path else None, confusion)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"

@@ -23,14 +23,14 @@ class StepModel:
 
     `updates` maps a state tensor to the output that is its next value; a tensor without one never
     changes.  `batch` maps each batch input to its row shape and NumPy type; `results` each other
-    output to whether it has one number a row, and its NumPy type.  `nodes` is the size of the
-    graph, by which a runtime chooses how hard to optimize it.
+    output to its shape, in which a name stands for the rows of the batch, and its NumPy type.
+    `nodes` is the size of the graph, by which a runtime chooses how hard to optimize it.
     """
 
     onnx: bytes
     updates: Mapping[str, str]
     batch: Mapping[str, tuple[tuple[int, ...], Any]]
-    results: Mapping[str, tuple[bool, Any]]
+    results: Mapping[str, tuple[tuple[int | str, ...], Any]]
     nodes: int = 0
 
 

@@ -40,7 +40,7 @@ class Checkpoint:
     state: Arrays
     epoch: int
     steps_done: int
-    sums: Mapping[str, float] = field(default_factory=dict)
+    sums: Mapping[str, Any] = field(default_factory=dict)
     best: tuple[int, float] | None = None
     watched: Mapping[str, Any] = field(default_factory=dict)
 

@@ -6,7 +6,7 @@ onnx and NumPy are imported when a graph is written or data is read, and not bef
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +17,7 @@ from deepdsl.diagnostics import DnnError
 from deepdsl.frontend import check, load_program, model_of, read_source, training_of
 from deepdsl.losses import Target
 from deepdsl.lower import TARGET
+from deepdsl.schedules import FACTOR_PATH, Plateau
 from deepdsl.source import Source
 from deepdsl.step import Task, evaluation_graph, inference_graph, step_graph
 from deepdsl.version import VERSION
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from deepdsl.data.splits import Splits
     from deepdsl.emit import OnnxModel
-    from deepdsl.ir import Graph
+    from deepdsl.ir import Graph, Param
 
     State = Mapping[str, NDArray[Any]]
 
@@ -37,6 +38,7 @@ __all__ = [
     "check",
     "either_target",
     "initial_state",
+    "initial_values",
     "load_program",
     "model_of",
     "open_data",
@@ -78,7 +80,7 @@ class Job:
         if self.splits.classes:
             return self.splits.classes
         target = wanted_target(self.task)
-        count = {"index": target.classes, "binary": 2}.get(target.kind)
+        count = {"index": target.classes, "binary": 2, "margin": 2}.get(target.kind)
         return tuple(map(str, range(count or 0)))
 
     @property
@@ -94,7 +96,7 @@ def target_spec(target: Target) -> TargetSpec:
     row = tuple(d for d in target.type.shape[1:] if isinstance(d, int))
     if target.kind == "index":
         return TargetSpec("index", target.classes, row)
-    if target.kind == "binary":
+    if target.kind in ("binary", "margin"):
         return TargetSpec("binary", None, row)
     return TargetSpec("value", None, row)
 
@@ -187,15 +189,11 @@ class Artifacts:
 
 def initial_state(graphs: Collection[Graph], job: Job) -> dict[str, NDArray[Any]]:
     """The first value of every parameter: drawn from its own stream, or taken from the data."""
-    import numpy as np
-
     from deepdsl.data import fit_transforms
-    from deepdsl.emit import NUMPY
-    from deepdsl.initializers import Deferred, stream
+    from deepdsl.initializers import Deferred
 
     seed = job.task.training.seed
     fitted: dict[str, Any] = {}
-    state: dict[str, NDArray[Any]] = {}
     params = {p.name: p for graph in graphs for p in graph.params}
     if any(isinstance(p.init, Deferred) for p in params.values()):
         assert job.splits.train is not None
@@ -206,13 +204,26 @@ def initial_state(graphs: Collection[Graph], job: Job) -> dict[str, NDArray[Any]
             for name, constants in inputs.items():
                 for key, value in constants.items():
                     fitted[f"data.{name}.{placed.row.name}_{number}.{key}"] = value
-    for path, param in params.items():
+    return initial_values(params.values(), seed, fitted)
+
+
+def initial_values(
+    params: Iterable[Param], seed: int, given: Mapping[str, Any] | None = None
+) -> dict[str, NDArray[Any]]:
+    """The first value of each parameter: what is given for it, or drawn from its own stream."""
+    import numpy as np
+
+    from deepdsl.emit import NUMPY
+    from deepdsl.initializers import stream
+
+    state: dict[str, NDArray[Any]] = {}
+    for param in params:
         shape = tuple(d for d in param.type.shape if isinstance(d, int))
-        if path in fitted:
-            values = fitted[path]
+        if given is not None and param.name in given:
+            values = given[param.name]
         else:
-            values = param.init.sample(shape, param.fans or (1, 1), stream(seed, path))
-        state[path] = np.ascontiguousarray(values, NUMPY[param.type.dtype]).reshape(shape)
+            values = param.init.sample(shape, param.fans or (1, 1), stream(seed, param.name))
+        state[param.name] = np.ascontiguousarray(values, NUMPY[param.type.dtype]).reshape(shape)
     return state
 
 
@@ -253,6 +264,8 @@ def _manifest(
         "batch": training.batch,
         "epochs": training.epochs,
         "steps_per_epoch": job.steps_per_epoch,
+        "accumulate": training.accumulate,
+        "plateau": _plateau(training),
         "metrics": list(training.metric_names),
         "classes": list(job.classes),
         "columns": job.columns,
@@ -279,6 +292,23 @@ def _manifest(
     }
 
 
+def _plateau(training: Training) -> dict[str, Any] | None:
+    """What a host must know to lower the rate between epochs; None with any other schedule."""
+    schedule = training.schedule
+    if not isinstance(schedule, Plateau):
+        return None
+    return {
+        "state": FACTOR_PATH,
+        "on": schedule.on,
+        "best": training.best_of(schedule.on),
+        "factor": schedule.factor,
+        "patience": schedule.patience,
+        "min_delta": schedule.min_delta,
+        "cooldown": schedule.cooldown,
+        "lowest": schedule.min_lr / training.optimizer.lr,
+    }
+
+
 def _target(job: Job, step: Graph) -> dict[str, Any] | None:
     """What stands in the input for what is to be learned; None where the target is the model's own
     input.
@@ -291,24 +321,29 @@ def _target(job: Job, step: Graph) -> dict[str, Any] | None:
 
 
 def _interface(file: str, graph: Graph, training: Training) -> dict[str, Any]:
-    """What a host feeds and reads.  `holds` says how to add an output up over batches."""
-    collecting = {m.name for m in training.metrics if m.collects}
-    summing = {m.name for m in training.metrics} - collecting
+    """What a host feeds and reads.  `holds` says how to add an output up over batches, and `finish`
+    what to make of the sums.
+    """
     holds = {"loss": "mean over the batch", "lr": "the rate of this step", "all_finite": "health"}
-    holds |= dict.fromkeys(summing, "sum over the rows of the batch")
-    holds |= dict.fromkeys(collecting, "a score for each row")
+    finish = {"loss": "mean"}
+    for metric in training.metrics:
+        sums = "sum over the rows of the batch"
+        holds[metric.name] = "a score for each row" if metric.collects else sums
+        finish[metric.name] = metric.finish
 
     def told(name: str, value: Any) -> dict[str, Any]:
         return {"name": name, "shape": list(value.type.shape), "dtype": value.type.dtype}
+
+    def made(name: str, value: Any) -> dict[str, Any]:
+        held = holds.get(name, "the model's output, one row for each")
+        out = {**told(name, value), "holds": held}
+        return {**out, "finish": finish[name]} if name in finish else out
 
     return {
         "file": file,
         "inputs": [told(v.name, v) for v in graph.inputs],
         "state": [p.name for p in graph.params],
-        "outputs": [
-            {**told(key, value), "holds": holds.get(key, "the model's output, one row for each")}
-            for key, value in graph.outputs.items()
-        ],
+        "outputs": [made(key, value) for key, value in graph.outputs.items()],
     }
 
 

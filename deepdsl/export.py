@@ -5,7 +5,7 @@ was evaluated.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepdsl.backend import open_backend
+from deepdsl.backend import Backend, open_backend
 from deepdsl.data.transforms import Scale
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import ExportDiffers
@@ -26,6 +26,7 @@ from deepdsl.passes import prune
 from deepdsl.record import changed
 from deepdsl.runs import Trained
 from deepdsl.step import Task, evaluation_graph, inference_graph
+from deepdsl.uncertainty import draws_graph, sampled_graph, statistics
 from deepdsl.version import VERSION
 
 Array = NDArray[Any]
@@ -55,29 +56,36 @@ class Exported:
 
 
 def export(
-    run: Trained, file: Path, fold: bool | None = None, tolerance: float | None = None
+    run: Trained,
+    file: Path,
+    fold: bool | None = None,
+    tolerance: float | None = None,
+    samples: int | None = None,
 ) -> Exported:
     """Write a run as one ONNX file.
 
     The file takes raw inputs in float32 with any batch size and gives the model's outputs, softmax
-    included.  `fold` and `tolerance` default to the export section's.  Raises DnnError with
+    included.  With `samples` it gives their means over so many passes with dropout at work, and as
+    `NAME_std` their deviations; it is a pure function all the same.  `fold` and `tolerance` default
+    to the export section's.  Raises DnnError with CannotSample where there is no noise, and with
     ExportDiffers, and writes nothing, when the file's outputs are further from the evaluation
     graph's than the tolerance, times the size of the outputs where that is above 1.
     """
     wanted = run.program.exports.get(run.model.name)
     fold = fold if fold is not None else (wanted.fold_batch_norm if wanted else True)
     tolerance = tolerance if tolerance is not None else (wanted.verify if wanted else 1e-5)
-    graph = inference_graph(run.model, run.data)
+    graph = inference_graph(run.model, run.data) if samples is None else sampled_graph(run, samples)
     state = run.checkpoint.state
     weights: Mapping[str, Array] = {p.name: state[p.name] for p in graph.params}
     folded = 0
     if fold:
         graph, weights, folded = fold_batch_norms(graph, weights)
     model = emit(graph, run.model.name, weights)
-    model.annotate(metadata(run))
+    noted = metadata(run)
+    model.annotate(noted if samples is None else {**noted, "deepdsl.samples": str(samples)})
     model.check()
     data = model.serialize()
-    error, size = difference(run, graph, data)
+    error, size = difference(run, data, samples)
     # Outputs of a thousand have a thousandth less digits behind the point.
     if not error <= tolerance * size:
         raise DnnError([ExportDiffers(None, error, tolerance * size)])
@@ -98,34 +106,49 @@ def metadata(run: Trained) -> dict[str, str]:
         "deepdsl.columns": json.dumps(run.manifest.get("columns", {}), ensure_ascii=False),
         "deepdsl.target": target.kind,
         "deepdsl.loss": training.loss.show(),
-        "deepdsl.metrics": json.dumps([m.name for m in training.metrics]),
+        "deepdsl.metrics": json.dumps([m.show() for m in training.metrics]),
         "deepdsl.preprocessing": json.dumps([p.row.show() for p in run.data.transforms]),
         "deepdsl.spec_sha256": run.manifest["spec_sha256"],
     }
 
 
-def difference(run: Trained, graph: Graph, exported: bytes) -> tuple[float, float]:
-    """The largest absolute difference between the exported model's output and the evaluation
-    graph's, and the size of the outputs: the largest absolute value, at least 1.
+def difference(run: Trained, exported: bytes, samples: int | None = None) -> tuple[float, float]:
+    """The largest absolute difference between the exported model's outputs and what they should be,
+    and the size of the outputs: the largest absolute value, at least 1.
     """
-    task = Task(run.model, run.training, run.data)
-    reference = evaluation_graph(task)
-    (key,) = (k for k in reference.outputs if k == "output")
-    (name,) = graph.outputs
     backend = open_backend("cpu")
-    judge = backend.runner(emit(_only(reference, key), "reference").serialize())
+    judge = _evaluated(run, backend) if samples is None else _sampled(run, backend, samples)
     deployed = backend.runner(exported)
-    state = {k: np.asarray(v) for k, v in run.checkpoint.state.items()}
     worst, size = 0.0, 1.0
     for rows in TRIED:
         inputs = {i.name: plausible(run, i.name, (rows, *i.row_shape)) for i in run.model.inputs}
-        ours = deployed.run(inputs)[name]
-        theirs = judge.run({**state, **inputs})[key]
-        worst = max(worst, float(np.max(np.abs(ours - theirs), initial=0.0)))
-        if not np.isfinite(ours).all():
-            return float("nan"), size
-        size = max(size, float(np.max(np.abs(theirs), initial=0.0)))
+        ours = deployed.run(inputs)
+        for name, theirs in judge(inputs).items():
+            worst = max(worst, float(np.max(np.abs(ours[name] - theirs), initial=0.0)))
+            if not np.isfinite(ours[name]).all():
+                return float("nan"), size
+            size = max(size, float(np.max(np.abs(theirs), initial=0.0)))
     return worst, size
+
+
+Judge = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+
+
+def _evaluated(run: Trained, backend: Backend) -> Judge:
+    """The output by the evaluation graph."""
+    whole = evaluation_graph(Task(run.model, run.training, run.data))
+    runner = backend.runner(emit(_only(whole, "output"), "reference").serialize())
+    state = {k: np.asarray(v) for k, v in run.checkpoint.state.items()}
+    (name,) = run.model.outputs
+    return lambda inputs: {name: runner.run({**state, **inputs})["output"]}
+
+
+def _sampled(run: Trained, backend: Backend, samples: int) -> Judge:
+    """Mean and deviation by NumPy, of all passes' outputs; no batch norm is folded."""
+    graph = draws_graph(run, samples)
+    weights = {p.name: run.checkpoint.state[p.name] for p in graph.params}
+    runner = backend.runner(emit(graph, "reference", weights).serialize())
+    return lambda inputs: statistics(runner.run(inputs))
 
 
 def _only(graph: Graph, key: str) -> Graph:

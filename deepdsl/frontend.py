@@ -6,6 +6,7 @@ Nothing here imports NumPy or onnx, or what lowers graphs: checking a file must 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from deepdsl.analysis import Model, Program, Training, analyse
@@ -17,9 +18,11 @@ from deepdsl.source import Source
 from deepdsl.syntax.parser import parse_partial
 
 
-def check(source: Source, data_given: bool = False) -> tuple[Program | None, Report]:
+def check(
+    source: Source, data_given: bool = False, allow: Collection[str] = frozenset()
+) -> tuple[Program | None, Report]:
     """Everything that can be known of a text without reading data: the program, if there is one,
-    and all diagnostics.
+    and all diagnostics but the warnings that `allow` names.
 
     With `data_given` the file need not say where its data is.
     """
@@ -34,7 +37,7 @@ def check(source: Source, data_given: bool = False) -> tuple[Program | None, Rep
             own.extend(lint(program))
         report.extend(beside_gaps(file, own, problems))
     kept = Report()
-    kept.extend(allowed(report))
+    kept.extend(allowed(report, allow))
     return program, kept
 
 
@@ -51,13 +54,54 @@ def load_program(
 def read_source(path: Path) -> Source:
     """The text of a file, or DnnError with NoSuchFile."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        reason = f"it is not UTF-8 text (byte {error.start})"
-        raise DnnError([CannotRead(None, str(path), reason)]) from error
+        raw = path.read_bytes()
     except OSError as error:
         raise DnnError([CannotRead(None, str(path), (error.strerror or "").lower())]) from error
-    return Source(str(path), text.removeprefix("\ufeff"))
+    # As a text file is read: each kind of line end is one.
+    text = decoded(raw, str(path)).replace("\r\n", "\n").replace("\r", "\n")
+    return Source(str(path), text)
+
+
+def decoded(raw: bytes, name: str) -> str:
+    """The text of a file, without a byte order mark, or DnnError with what the bytes look like."""
+    try:
+        return raw.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        reason = f"it is not UTF-8 text (byte {error.start}){_looks_like(raw, name)}"
+        raise DnnError([CannotRead(None, name, reason)]) from error
+
+
+# The first bytes of files that are mistaken for a `.dnn` file.
+_BEGINNINGS = {
+    b"PK\x03\x04": "a zip or npz file",
+    b"\x93NUMPY": "an npy file",
+    b"\x1f\x8b": "a file compressed with gzip",
+    b"\x89PNG": "an image",
+    b"\x89HDF": "an hdf5 file",
+    b"\x80\x04": "a pickle",
+}
+
+
+def _looks_like(raw: bytes, name: str) -> str:
+    """What a file that is not UTF-8 seems to be, and how to convert it."""
+    for start, what in _BEGINNINGS.items():
+        if raw.startswith(start):
+            return f"; it looks like {what}"
+    encoding = ""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "UTF-16"
+    elif b"\0" in raw[:4096]:
+        halves = [raw[n:4096:2].count(0) for n in (0, 1)]
+        if max(halves) < 0.4 * len(raw[:4096]) / 2:
+            return "; it looks like a binary file"
+        encoding = "UTF-16LE" if halves[1] > halves[0] else "UTF-16BE"
+    elif all(byte >= 0xA0 or byte < 0x80 for byte in raw):
+        encoding = "ISO-8859-1"
+    else:
+        encoding = "WINDOWS-1252"
+    return (
+        f"; it looks like {encoding}: `iconv -f {encoding} -t UTF-8 {name} > new.dnn` converts it"
+    )
 
 
 def training_of(program: Program, model: str | None) -> Training:

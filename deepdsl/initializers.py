@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from hashlib import blake2b
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from deepdsl.record import record
-from deepdsl.registry import Choice, Number, Registered, argument, option
+from deepdsl.record import changed, record
+from deepdsl.registry import Choice, Entry, Number, Registered, argument, option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,13 @@ Fans = tuple[int, int]
 # The standard deviation of a standard normal distribution cut at -2 and 2 (TensorFlow's
 # VarianceScaling).
 TRUNCATED_STD = 0.87962566103423978
+
+_GLOROT = (
+    "Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural "
+    "networks"
+)
+_HE = "He et al. 2015, arXiv:1502.01852"
+_LECUN = "LeCun et al. 1998, Efficient BackProp"
 
 
 def stream_key(seed: int, path: str, purpose: str = "init") -> int:
@@ -50,6 +57,16 @@ class Initializer(Registered, kind="initializer"):
     def variance(self, fans: Fans) -> float | None:
         """The variance that the values are drawn with, where it is known from the fans alone."""
         return None
+
+    @property
+    def center(self) -> float:
+        """The mean that the values are drawn with."""
+        return 0.0
+
+    def second_moment(self, fans: Fans) -> float | None:
+        """The mean of the values' squares, where it is known."""
+        variance = self.variance(fans)
+        return None if variance is None else variance + self.center**2
 
 
 @record
@@ -85,17 +102,35 @@ class VarianceScaling(Initializer):
 
 @record
 class _Named(Initializer, abstract=True):
-    """A variance scaling with a name of its own and no options."""
+    """A variance scaling with a name of its own."""
 
     scaling: ClassVar[VarianceScaling]
 
+    def scaled(self) -> VarianceScaling:
+        """What it stands for."""
+        return self.scaling
+
     def variance(self, fans: Fans) -> float:
-        return self.scaling.variance(fans)
+        return self.scaled().variance(fans)
 
     def sample(
         self, shape: tuple[int, ...], fans: Fans, rng: np.random.Generator
     ) -> NDArray[np.float64]:
-        return self.scaling.sample(shape, fans, rng)
+        return self.scaled().sample(shape, fans, rng)
+
+
+@record
+class _He(_Named, abstract=True):
+    """He et al. 2015, equation 15: half of the squares are lost in a relu, and 1 - slope^2 of that
+    half in a leaky one.
+    """
+
+    slope: float = option(
+        Number(minimum=0, maximum=1), "the activation's slope below 0: 2 / (1 + slope^2)", 0.0
+    )
+
+    def scaled(self) -> VarianceScaling:
+        return changed(self.scaling, scale=self.scaling.scale / (1 + self.slope**2))
 
 
 @record
@@ -106,6 +141,7 @@ class GlorotUniform(_Named):
     for dense layers.
     """
 
+    source = _GLOROT
     scaling = VarianceScaling(scale=1.0, mode="fan_avg", distribution="uniform")
 
 
@@ -113,30 +149,37 @@ class GlorotUniform(_Named):
 class GlorotNormal(_Named):
     """`glorot_normal`: truncated normal with variance 1 / fan_avg.
 
-    Glorot & Bengio 2010, for layers with no activation, tanh, sigmoid or softmax.
+    Glorot & Bengio 2010, for layers with no activation, tanh, sigmoid or softmax.  PyTorch's
+    xavier_normal_ is not truncated.
     """
 
+    source = _GLOROT
     scaling = VarianceScaling(scale=1.0, mode="fan_avg")
 
 
 @record
-class HeUniform(_Named):
+class HeUniform(_He):
     """`he_uniform`: uniform on ±sqrt(6 / fan_in); variance 2 / fan_in.
 
-    He et al. 2015, for relu and its variants and elu.  With fan_avg: `variance_scaling(scale=2
-    mode=fan_avg …)`.
+    He et al. 2015, for relu and its variants, elu, gelu, swish and mish.  With `slope=a` the
+    variance is 2 / ((1 + a^2) fan_in), for a leaky_relu or prelu of that slope; PyTorch's
+    kaiming_uniform_ calls it `a`.  With fan_avg: `variance_scaling(scale=2 mode=fan_avg …)`.
     """
 
+    source = _HE
     scaling = VarianceScaling(scale=2.0, distribution="uniform")
 
 
 @record
-class HeNormal(_Named):
+class HeNormal(_He):
     """`he_normal`: truncated normal with variance 2 / fan_in.
 
-    He et al. 2015, for relu and its variants and elu.  PyTorch's kaiming_normal_ is not truncated.
+    He et al. 2015, for relu and its variants, elu, gelu, swish and mish.  With `slope=a` the
+    variance is 2 / ((1 + a^2) fan_in), for a leaky_relu or prelu of that slope.  PyTorch's
+    kaiming_normal_ is not truncated, and calls the slope `a`.
     """
 
+    source = _HE
     scaling = VarianceScaling(scale=2.0)
 
 
@@ -147,6 +190,7 @@ class LecunUniform(_Named):
     LeCun et al. 1998; the variance that selu needs.
     """
 
+    source = _LECUN
     scaling = VarianceScaling(scale=1.0, distribution="uniform")
 
 
@@ -157,6 +201,7 @@ class LecunNormal(_Named):
     LeCun et al. 1998; Klambauer et al. 2017 require it for selu.
     """
 
+    source = _LECUN
     scaling = VarianceScaling(scale=1.0)
 
 
@@ -182,6 +227,10 @@ class Normal(Initializer):
     std: float = argument(Number(minimum=0), "the standard deviation", 0.05)
     mean: float = option(Number(), "the mean", 0.0)
 
+    @property
+    def center(self) -> float:
+        return self.mean
+
     def variance(self, fans: Fans) -> float:
         return self.std**2
 
@@ -202,6 +251,10 @@ class TruncatedNormal(Initializer):
 
     std: float = argument(Number(minimum=0), "the standard deviation before the cut", 0.05)
     mean: float = option(Number(), "the mean", 0.0)
+
+    @property
+    def center(self) -> float:
+        return self.mean
 
     def variance(self, fans: Fans) -> float:
         return (self.std * TRUNCATED_STD) ** 2
@@ -230,6 +283,8 @@ class Orthogonal(Initializer):
 
     gain: float = option(Number(above=0), "a factor", 1.0)
 
+    source = "Saxe, McClelland & Ganguli 2014, arXiv:1312.6120"
+
     def variance(self, fans: Fans) -> float:
         return self.gain**2 / max(fans)
 
@@ -248,11 +303,16 @@ class Orthogonal(Initializer):
 
 @record
 class Constant(Initializer):
-    """`constant(0.1)`: the same number everywhere.  For biases: hidden weights that start equal
-    stay equal.
+    """`constant(0.1)`: the same number everywhere.
+
+    For biases and the slopes of prelu: hidden weights that start equal stay equal.
     """
 
     value: float = argument(Number(), "the number")
+
+    @property
+    def center(self) -> float:
+        return self.value
 
     def variance(self, fans: Fans) -> float:
         return 0.0
@@ -267,7 +327,10 @@ class Constant(Initializer):
 
 @record
 class Zeros(Initializer):
-    """`zeros`: 0 everywhere; the default of biases."""
+    """`zeros`: 0 everywhere; the default of biases.
+
+    The weights of a hidden layer that start equal stay equal; a last layer may begin at zero.
+    """
 
     def variance(self, fans: Fans) -> float:
         return 0.0
@@ -283,6 +346,10 @@ class Zeros(Initializer):
 @record
 class Ones(Initializer):
     """`ones`: 1 everywhere; the default of batch norm's gamma."""
+
+    @property
+    def center(self) -> float:
+        return 1.0
 
     def variance(self, fans: Fans) -> float:
         return 0.0
@@ -301,12 +368,28 @@ class Identity(Initializer):
 
     gain: float = option(Number(), "a factor", 1.0)
 
+    source = "Le, Jaitly & Hinton 2015, arXiv:1504.00941"
+
     def sample(
         self, shape: tuple[int, ...], fans: Fans, rng: np.random.Generator
     ) -> NDArray[np.float64]:
         import numpy as np
 
         return self.gain * np.eye(shape[0], math.prod(shape[1:])).reshape(shape)
+
+
+@record
+class Start(Entry):
+    """An initializer, or the one number that a whole tensor begins with: `init=0.25`."""
+
+    @property
+    def expected(self) -> str:  # type: ignore[override]
+        return f"{super().expected} or a number"
+
+    def convert(self, value: object) -> Any:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return Constant(float(value))
+        return super().convert(value)
 
 
 class Deferred:

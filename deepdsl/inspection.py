@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -11,7 +12,8 @@ from deepdsl.data.request import DataSpec
 from deepdsl.initializers import Initializer
 from deepdsl.ir import Node, by_times
 from deepdsl.ops.linear import Gemm
-from deepdsl.step import inference_graph
+from deepdsl.registry import Registered
+from deepdsl.step import decays, inference_graph
 
 BYTES = 4  # of a float32
 
@@ -37,6 +39,7 @@ class Inspection:
     flops_per_row: int
     activation_bytes_per_row: int
     state_bytes: int
+    training: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -63,11 +66,56 @@ class Inspection:
                 "activations_bytes_per_row": self.activation_bytes_per_row,
             },
             "flops_per_row": self.flops_per_row,
+            "training": self.training,
         }
 
 
 def inspect_model(model: Model, data: DataSpec | None, training: Training | None) -> Inspection:
     """Counts read off the typed model and its inference graph; nothing is allocated."""
+    rows = layer_rows(model)
+    total = sum(p.type.count or 0 for p in model.params)
+    trainable = sum(p.type.count or 0 for p in model.params if p.trainable)
+    graph = inference_graph(model, data)
+    slots = len(training.optimizer.slots()) + (training.accumulate > 1) if training else 0
+    # The state is kept twice, and each trainable tensor has its slots.
+    state = 2 * BYTES * (total + slots * trainable)
+    activations = sum(BYTES * prod(r.output) for r in rows)
+    flops = sum(_flops(node) for node in graph.nodes)
+    told = training_settings(model, training) if training else None
+    return Inspection(model.name, rows, total, trainable, flops, activations, state, told)
+
+
+def training_settings(model: Model, training: Training) -> dict[str, Any]:
+    """How a model is trained, with every default written out and every tensor that decays."""
+    trained = [p for p in model.params if p.trainable]
+    decay = getattr(training.optimizer, "weight_decay", 0.0)
+    return {
+        "data": training.data,
+        "loss": training.loss.show(),
+        "optimizer": _named(training.optimizer),
+        "schedule": _named(training.schedule),
+        "clip": _named(training.clip)["options"] if training.clip else None,
+        "batch": training.batch,
+        "accumulate": training.accumulate,
+        "epochs": training.epochs,
+        "seed": training.seed,
+        "weight_decay": {
+            "value": decay,
+            "on": [p.name for p in trained if decay and decays(p)],
+            "not_on": [p.name for p in trained if not (decay and decays(p))],
+        },
+    }
+
+
+def _named(entry: Registered) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "options": {s.name: getattr(entry, s.name) for s in entry.signature()},
+    }
+
+
+def layer_rows(model: Model) -> tuple[Row, ...]:
+    """One row for each use of a layer, in the order of computation."""
     seen: set[str] = set()
     rows = []
     for call in model.calls:
@@ -77,15 +125,7 @@ def inspect_model(model: Model, data: DataSpec | None, training: Training | None
         count = sum(p.type.count or 0 for p in fresh)
         output = tuple(d for d in call.type.shape[1:] if isinstance(d, int))
         rows.append(Row(call.path, call.layer.name, output, count, _detail(call), shared))
-    total = sum(p.type.count or 0 for p in model.params)
-    trainable = sum(p.type.count or 0 for p in model.params if p.trainable)
-    graph = inference_graph(model, data)
-    slots = len(training.optimizer.slots()) if training else 0
-    # The state is kept twice, and each trainable tensor has its slots.
-    state = 2 * BYTES * (total + slots * trainable)
-    activations = sum(BYTES * prod(r.output) for r in rows)
-    flops = sum(_flops(node) for node in graph.nodes)
-    return Inspection(model.name, tuple(rows), total, trainable, flops, activations, state)
+    return tuple(rows)
 
 
 def _flops(node: Node) -> int:
@@ -100,21 +140,26 @@ def _flops(node: Node) -> int:
     return prod(shape) if node.inputs else 0
 
 
+# What the column of the output's shape says already.
+_SIZES = ("units", "shape")
+
+
 def _detail(call: Call) -> str:
-    """The options that matter to a reader: how weights begin, and what is not default."""
+    """How weights begin, and every option with its value, default or not, but for what is off."""
     told = []
     for s in call.layer.signature():
         value = getattr(call.layer, s.name)
-        if isinstance(value, Initializer) and s.name in ("init",):
+        off = value == s.default and (value is None or value is True or value == 0)
+        if s.name == "init" and isinstance(value, Initializer):
             told.append(value.show())
-        elif not s.positional and value != s.default:
+        elif s.name not in _SIZES and not off:
             told.append(f"{s.name}={s.shown(value)}")
     return " ".join(told)
 
 
-def table_rows(found: Inspection) -> list[list[str]]:
+def table_rows(rows: Iterable[Row]) -> list[list[str]]:
     lines = [["layer", "kind", "output", "parameters", ""]]
-    for row in found.rows:
+    for row in rows:
         count = "shared" if row.shared else (f"{row.params:,}" if row.params else "")
         lines.append([row.path, row.kind, by_times(row.output), count, row.detail])
     return lines

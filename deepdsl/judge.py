@@ -13,7 +13,7 @@ from deepdsl.data.table import View
 from deepdsl.emit import NUMPY
 from deepdsl.ir import Graph
 from deepdsl.lower import TARGET
-from deepdsl.metrics import Metric
+from deepdsl.metrics import Figure, Metric
 from deepdsl.tally import Tally
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -48,7 +48,7 @@ def evaluate(
     graph: Graph,
     view: View,
     metrics: Sequence[Metric],
-) -> dict[str, float]:
+) -> dict[str, Figure]:
     """The mean loss and each metric over all rows; `run` takes a batch and gives the evaluation
     graph's outputs.
     """

@@ -13,6 +13,7 @@ from deepdsl.ir import Builder, Value
 from deepdsl.losses import Target
 from deepdsl.metrics import Metric
 from deepdsl.ops.layer import Scope
+from deepdsl.ops.sampling import RepeatRows
 from deepdsl.ops.shaping import Reshape
 
 TARGET = "target"
@@ -33,13 +34,17 @@ def forward(
     training: bool = False,
     seed: int = 0,
     sampling: bool = False,
+    repeats: int = 1,
 ) -> Forward:
     """The model's operations, with the data's transforms applied to its raw inputs.
 
-    With `sampling` layers that draw random numbers in training draw them here too.
+    With `sampling` layers that draw random numbers in training draw them here too.  With `repeats`
+    each row goes through the layers so many times.
     """
     b = Builder()
     values = [preprocess(b, b.input(i.name, i.type), i.name, spec) for i in model.inputs]
+    if repeats > 1:
+        values = [b.add(RepeatRows(repeats), value) for value in values]
     for call in model.calls:
         inputs = [values[n] for n in call.inputs]
         scope = Scope(b, call.path, training, seed, sampling)

@@ -32,7 +32,7 @@ KINDS = {
 def load_everything() -> None:
     """Import every module that registers something."""
     importlib.import_module("deepdsl.analysis")
-    importlib.import_module("deepdsl.lints.layers")
+    importlib.import_module("deepdsl.lints")
     for module in pkgutil.iter_modules(diagnostics.__path__):
         importlib.import_module(f"deepdsl.diagnostics.{module.name}")
 

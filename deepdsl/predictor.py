@@ -17,15 +17,18 @@ from deepdsl.data.request import DataSpec, Split
 from deepdsl.data.splits import Splits
 from deepdsl.data.table import Table, View
 from deepdsl.diagnostics import DnnError
-from deepdsl.diagnostics.runtime import NoSuchRun, NoSuchSplit
+from deepdsl.diagnostics.runtime import CannotSample, NoSuchRun, NoSuchSplit
 from deepdsl.emit import Interface, emit, read_interface
-from deepdsl.ir import Builder, Graph, Type
+from deepdsl.ir import Builder, Graph, Type, Value
 from deepdsl.judge import evaluate
+from deepdsl.losses import threshold
 from deepdsl.lower import TARGET
+from deepdsl.metrics import Figure
 from deepdsl.ops.arithmetic import Log, Maximum, div, sub
 from deepdsl.passes import optimize
 from deepdsl.runs import Trained, open_run
 from deepdsl.step import Task, evaluation_graph, inference_graph
+from deepdsl.uncertainty import sampled_graph
 
 Array = NDArray[Any]
 
@@ -36,16 +39,26 @@ SMALLEST = 1e-30
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model with its weights, ready to run.  `run` is None for an ONNX file."""
+    """A model with its weights, ready to run.  `run` is None for an ONNX file; `rows` are taken at
+    a time.
+    """
 
     interface: Interface
     runner: Runner
     backend: Backend
     run: Trained | None
+    rows: int = BATCH
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self.run.classes if self.run else self.interface.classes
+
+    @property
+    def threshold(self) -> float:
+        """The output above which a model with one output says yes."""
+        if self.run is not None:
+            return threshold(str((self.run.manifest.get("target") or {}).get("kind")))
+        return threshold(self.interface.metadata.get("deepdsl.target", ""))
 
     @property
     def named_classes(self) -> tuple[str, ...] | None:
@@ -68,10 +81,10 @@ class Predictor:
         """
         rows = len(next(iter(inputs.values())))
         pieces: list[Mapping[str, Array]] = []
-        for start in range(0, max(rows, 1), BATCH):
+        for start in range(0, max(rows, 1), self.rows):
             part = {
                 port.name: np.ascontiguousarray(
-                    inputs[port.name][start : start + BATCH], port.dtype
+                    inputs[port.name][start : start + self.rows], port.dtype
                 )
                 for port in self.interface.inputs
             }
@@ -83,18 +96,27 @@ class Predictor:
 
 
 def open_predictor(
-    path: Path, device: str = "cpu", threads: int | None = None, checkpoint: str | None = None
+    path: Path,
+    device: str = "cpu",
+    threads: int | None = None,
+    checkpoint: str | None = None,
+    samples: int | None = None,
 ) -> Predictor:
-    """A predictor for a run directory or an ONNX file; DnnError with NoSuchRun where it is
-    neither.
+    """A predictor for a run directory or an ONNX file; DnnError with NoSuchRun where it is neither.
+
+    With `samples` it gives each output's mean over so many passes with dropout at work, and as
+    `NAME_std` its deviation; DnnError with CannotSample where that cannot be had.
     """
     backend = open_backend(device, threads)
     if path.is_dir():
         run = open_run(path, checkpoint)
-        graph = inference_graph(run.model, run.data)
+        graph = (
+            inference_graph(run.model, run.data) if samples is None else sampled_graph(run, samples)
+        )
         weights = {p.name: run.checkpoint.state[p.name] for p in graph.params}
         data = emit(graph, run.model.name, weights).serialize()
-        return Predictor(read_interface(data), backend.runner(data), backend, run)
+        rows = max(1, BATCH // (samples or 1))
+        return Predictor(read_interface(data), backend.runner(data), backend, run, rows)
     try:
         data = path.read_bytes()
         interface = read_interface(data)
@@ -102,6 +124,10 @@ def open_predictor(
         reason = getattr(error, "strerror", None) or str(error)
         advice = "name a run directory that `dnnc train` made, or an ONNX file"
         raise DnnError([NoSuchRun(None, str(path), reason, advice)]) from error
+    if samples is not None:
+        reason = "an ONNX file is one fixed function"
+        advice = "name the run directory; `dnnc export RUN --samples K` makes a file that samples"
+        raise DnnError([CannotSample(None, str(path), reason, advice)])
     return Predictor(interface, backend.runner(data), backend, None)
 
 
@@ -110,7 +136,7 @@ def open_predictor(
 
 def measure(
     predictor: Predictor, training: Training, data: DataSpec, folder: Path, split: Split
-) -> tuple[dict[str, float], int]:
+) -> tuple[dict[str, Figure], int]:
     """The training's loss and metrics of a predictor on a split of a data section, and how many
     rows that were.
 
@@ -152,7 +178,7 @@ def _view(splits: Splits, split: Split) -> View:
     return view
 
 
-def _measure_run(predictor: Predictor, task: Task, view: View) -> dict[str, float]:
+def _measure_run(predictor: Predictor, task: Task, view: View) -> dict[str, Figure]:
     """Through the evaluation graph, with the run's own weights."""
     run = predictor.run
     assert run is not None
@@ -162,14 +188,14 @@ def _measure_run(predictor: Predictor, task: Task, view: View) -> dict[str, floa
     return evaluate(lambda batch: judge.run({**state, **batch}), graph, view, task.training.metrics)
 
 
-def measure_table(predictor: Predictor, task: Task, table: Table) -> dict[str, float]:
+def measure_table(predictor: Predictor, task: Task, table: Table) -> dict[str, Figure]:
     """The loss and metrics of a run on all rows of a table."""
     return _measure_run(predictor, task, View(table, np.arange(table.rows)))
 
 
 def _measure_outputs(
     predictor: Predictor, training: Training, view: View, target: Type, one_hot: bool
-) -> dict[str, float]:
+) -> dict[str, Figure]:
     """From a model's outputs alone, with a small graph that knows the loss and the metrics."""
     output = predictor.interface.outputs[0]
     graph = judge_graph(training, _output_type(predictor), one_hot)
@@ -197,17 +223,22 @@ def judge_graph(training: Training, output: Type, one_hot: bool) -> Graph:
     x = b.input("output", output)
     target = training.loss.target(output, one_hot)
     given = b.input(TARGET, target.type)
-    before = x
-    if training.loss.fuses is not None:
-        floor = b.constant(SMALLEST)
-        before = b.add(Log(), b.add(Maximum(), x, floor))
-        if training.loss.fuses == "sigmoid":
-            rest = b.add(Maximum(), sub(b, b.constant(1.0), x), floor)
-            before = b.add(Log(), div(b, b.add(Maximum(), x, floor), rest))
+    before = _before(b, x, training.loss.fuses)
     outputs = {"loss": training.loss.expand(b, before, given)}
     for metric in training.metrics:
         outputs[metric.name] = metric.expand(b, x, given, target)
     return optimize(b.graph(outputs))
+
+
+def _before(b: Builder, x: Value, ending: str | None) -> Value:
+    """Values that the last layer turns into x; log_softmax leaves its own outputs as they are."""
+    floor = b.constant(SMALLEST)
+    if ending == "softmax":
+        return b.add(Log(), b.add(Maximum(), x, floor))
+    if ending == "sigmoid":
+        rest = b.add(Maximum(), sub(b, b.constant(1.0), x), floor)
+        return b.add(Log(), div(b, b.add(Maximum(), x, floor), rest))
+    return x
 
 
 def _reading(predictor: Predictor, target: Type) -> Graph:
@@ -225,7 +256,8 @@ def labels(predictor: Predictor, output: Array) -> Sequence[str] | None:
     if output.ndim != 2:
         return None
     if output.shape[1] == 1 and len(names) == 2:
-        return [names[int(p > 0.5)] for p in output[:, 0]]
+        limit = predictor.threshold
+        return [names[int(p > limit)] for p in output[:, 0]]
     if output.shape[1] == len(names) and len(names) > 1:
         return [names[i] for i in output.argmax(axis=1)]
     return None

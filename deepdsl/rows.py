@@ -1,5 +1,5 @@
-"""Rows of the train and export sections that are settings: batch, epochs, seed, stop, clip,
-onnx.
+"""Rows of the train and export sections that are settings: batch, accumulate, epochs, seed, stop,
+clip, onnx.
 """
 
 from __future__ import annotations
@@ -33,6 +33,19 @@ class Batch(TrainRow):
     """
 
     rows: int = argument(Integer(minimum=1), "rows a step", 32)
+
+
+@record
+class Accumulate(TrainRow):
+    """`accumulate 4`: the mean gradient over the rows of 4 batches makes one update.
+
+    It is the update of a batch 4 times as large, in the memory of one; batch norm and random layers
+    see the single batches.  Clipping acts on the mean gradient.  Schedules in steps, the momentum
+    and Adam's t count updates; an epoch is an epoch.  Batches that are left at the end of an epoch
+    count for the first update of the next; those left at the end of the training make none.
+    """
+
+    batches: int = argument(Integer(minimum=1, maximum=2**24), "batches an update", 1)
 
 
 @record
@@ -72,8 +85,10 @@ class Clip(TrainRow):
 
     value=c cuts each component into ±c.  norm=c scales each tensor g by min(1, c / |g|).
     global_norm=c scales all tensors by one factor, min(1, c / |all of them|), so that the direction
-    stays.  Pascanu, Mikolov & Bengio 2013.  Given together they are applied in that order.
+    stays.  Given together they are applied in that order.
     """
+
+    source = "Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063"
 
     value: float | None = option(Number(above=0), "largest absolute value of a component", None)
     norm: float | None = option(Number(above=0), "largest norm of a tensor", None)

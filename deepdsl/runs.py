@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from deepdsl.analysis import Model, Program, Training
 from deepdsl.checkpoint import Checkpoint
 from deepdsl.compiler import load_program, model_of, read_source, training_of
 from deepdsl.data.request import DataSpec
-from deepdsl.diagnostics import DnnError
+from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.diagnostics.runtime import CannotResume, NoSuchRun, RunExists
 from deepdsl.files import write_atomically
 from deepdsl.source import Source
@@ -53,9 +53,10 @@ class RunDirectory:
                 was, now = (_told(side.get(name)) for side in (have, want))
                 reason = f"`{name}` was {was} and is now {now}"
                 raise DnnError([CannotResume(None, str(path), reason)])
-        for key in ("seed", "batch"):
-            if before[key] != manifest[key]:
-                reason = f"its {key} was {before[key]} and is now {manifest[key]}"
+        for key in ("seed", "batch", "accumulate"):
+            was, now = before.get(key, 1), manifest.get(key, 1)
+            if was != now:
+                reason = f"its {key} was {was} and is now {now}"
                 raise DnnError([CannotResume(None, str(path), reason)])
         write_atomically(path / "spec.dnn", source.text.encode())
         run = cls._of(path, manifest)
@@ -83,7 +84,10 @@ class RunDirectory:
         return checkpoint.read(folder) if folder.is_dir() else None
 
     def log(self, record: Epoch) -> None:
-        """A line of log.jsonl, and of log.csv with its header when it is the first."""
+        """A line of log.jsonl, and of log.csv with its header when it is the first.
+
+        An epoch that was taken up in its middle may lack a figure: its cell is empty.
+        """
         told = record.as_json()
         with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(told) + "\n")
@@ -92,7 +96,11 @@ class RunDirectory:
             flat.update({f"{split}_{k}": v for k, v in told[split].items()})
         path = self.path / "log.csv"
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(flat), lineterminator="\n")
+        names = list(flat)
+        if path.exists():
+            with path.open(encoding="utf-8", newline="") as file:
+                names = next(csv.reader(file), names)
+        writer = csv.DictWriter(text, names, "", "ignore", lineterminator="\n")
         if not path.exists():
             writer.writeheader()
         writer.writerow(flat)
@@ -136,6 +144,31 @@ def free_directory(path: Path) -> Path:
 
 
 @dataclass(frozen=True)
+class Described:
+    """A run as its directory tells of it, which need not have a checkpoint."""
+
+    path: Path
+    program: Program
+    model: Model
+    training: Training
+    data: DataSpec
+    manifest: Mapping[str, Any]
+    warnings: Sequence[Diagnostic] = ()
+
+
+def describe_run(path: Path) -> Described:
+    """Read the text and the manifest of a run directory; DnnError with NoSuchRun where it is
+    none.
+    """
+    manifest = read_manifest(path)
+    program, warnings = load_program(read_source(path / "spec.dnn"), data_given=True)
+    training = training_of(program, manifest["model"])
+    model = model_of(program, manifest["model"])
+    data = program.datasets[training.data]
+    return Described(path, program, model, training, data, manifest, warnings)
+
+
+@dataclass(frozen=True)
 class Trained:
     """A run as it can be used: its program, its model, and the weights of its result."""
 
@@ -161,10 +194,7 @@ def open_run(path: Path, which: str | None = None) -> Trained:
     """Open a run directory; `which` is `last` or `best`, by default the one that the run ended
     with.
     """
-    manifest = read_manifest(path)
-    program, _ = load_program(read_source(path / "spec.dnn"), data_given=True)
-    training = training_of(program, manifest["model"])
-    model = model_of(program, manifest["model"])
-    found = checkpoint.read(path / "checkpoints" / (which or manifest.get("final", "last")))
-    data = program.datasets[training.data]
-    return Trained(path, program, model, training, data, manifest, found)
+    told = describe_run(path)
+    which = which or told.manifest.get("final", "last")
+    found = checkpoint.read(path / "checkpoints" / str(which))
+    return Trained(path, told.program, told.model, told.training, told.data, told.manifest, found)

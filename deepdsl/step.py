@@ -7,17 +7,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deepdsl.analysis.model import Model, Training
+from deepdsl.analysis.model import BATCH, Model, Training
 from deepdsl.autodiff import gradients
 from deepdsl.data.request import DataSpec
-from deepdsl.initializers import Zeros
-from deepdsl.ir import Builder, Graph, Param, Type, Value
+from deepdsl.initializers import Constant, Initializer, Zeros
+from deepdsl.ir import Builder, Graph, Param, Role, Type, Value
 from deepdsl.lower import Judged, forward, judged
-from deepdsl.ops.arithmetic import IsFinite, add, cast, div
+from deepdsl.ops.arithmetic import Floor, IsFinite, Less, Where, add, cast, div, mul, plus, scaled
 from deepdsl.ops.random import STEP_PATH
+from deepdsl.ops.sampling import draws, mean_and_deviation
 from deepdsl.ops.shaping import Concatenate, Split
-from deepdsl.optimizers import Rates
+from deepdsl.optimizers import Rates, Slot
 from deepdsl.passes import optimize
+from deepdsl.record import changed
+from deepdsl.schedules import Clock
 
 # Vectors up to this many elements (biases, normalization) are stepped together as one: an
 # operation on a small tensor costs its call.  Matrices would have to be reshaped and copied.
@@ -36,10 +39,28 @@ class Task:
     one_hot: bool = False
 
 
-def inference_graph(model: Model, spec: DataSpec | None = None) -> Graph:
-    """Raw inputs to outputs."""
-    made = forward(model, spec)
-    return optimize(made.builder.graph(made.outputs))
+# The deviation of an output over several noisy passes is named after it.
+DEVIATION = "_std"
+
+
+def inference_graph(
+    model: Model, spec: DataSpec | None = None, samples: int | None = None, seed: int = 0
+) -> Graph:
+    """Raw inputs to outputs.  With `samples`, to their means over so many noisy passes and, as
+    `NAME_std`, their deviations.
+    """
+    if samples is None:
+        made = forward(model, spec)
+        return optimize(made.builder.graph(made.outputs))
+    made = forward(model, spec, seed=seed, sampling=True, repeats=samples)
+    b, rows = made.builder, str(model.inputs[0].type.shape[0])
+    means: dict[str, Value] = {}
+    deviations: dict[str, Value] = {}
+    for name, value in made.outputs.items():
+        with b.at(f"samples/{name}"):
+            drawn = draws(b, value, rows, samples)
+            means[name], deviations[f"{name}{DEVIATION}"] = mean_and_deviation(b, drawn)
+    return optimize(b.graph(means | deviations))
 
 
 def evaluation_graph(task: Task) -> Graph:
@@ -77,28 +98,110 @@ def _apply(
 ) -> tuple[Rates, Value]:
     """Clip the gradients, make the rates, and note every parameter's next value."""
     training = task.training
+    several = training.accumulate > 1
+    group = _accumulated(b, grads, training.accumulate) if several else None
+    grads = _penalized(b, group.grads if group else grads)
     norm: Value | None = None
     if training.clip is not None:
         grads, norm = training.clip.apply(b, grads)
     step = b.param(STEP_PATH, Type((), "i64"), Zeros(), "counter")
     following = add(b, step, b.constant(1, "i64"))
     b.update(step, following)
-    rates = _rates(b, task, cast(b, step, "f64"), cast(b, following, "f64"), steps_per_epoch)
-    for group in _groups(
+    if group:
+        done, t, due = group.done, plus(b, group.done, 1.0), group.due
+    else:
+        done, t, due = cast(b, step, "f64"), cast(b, following, "f64"), None
+    rates = _rates(b, task, done, t, steps_per_epoch)
+    for slot in training.optimizer.scalars():
+        kept = _scalar(b, slot)
+        b.update(kept, _where(b, due, rates.kept[slot.name], kept))
+    for params in _groups(
         [p for p in grads if isinstance(p, Param)], len(training.optimizer.slots())
     ):
-        _update(b, task, rates, group, [grads[p] for p in group])
+        _update(b, task, rates, params, [grads[p] for p in params], due)
     healthy = b.add(IsFinite(), made.loss if norm is None else add(b, made.loss, norm))
     return rates, healthy
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Batches that make one update: their mean gradients so far, how many updates were done before,
+    and whether this batch is the last of them.
+    """
+
+    grads: dict[Value, Value]
+    done: Value
+    due: Value
+
+
+def _accumulated(b: Builder, grads: dict[Value, Value], count: int) -> _Group:
+    """The mean of the gradients over all rows of a group of batches."""
+    step = cast(b, b.param(STEP_PATH, Type((), "i64"), Zeros(), "counter"), "f64")
+    # Divided, since n * (1 / n) may fall short of 1.
+    done, after = (
+        b.add(Floor(), div(b, batches, b.like(float(count), batches)))
+        for batches in (step, plus(b, step, 1.0))
+    )
+    due = b.add(Less(), done, after)
+
+    def total(path: str, like: Value, value: Value, role: Role) -> Value:
+        """The sum over the batches of a group, which begins anew after an update."""
+        kept = b.param(path, like.type, Zeros(), role)
+        now = add(b, kept, value)
+        b.update(kept, b.add(Where(), due, b.like(0.0, now), now))
+        return now
+
+    rows = b.dimension(BATCH)
+    share = div(b, b.constant(1.0), total("accumulated.rows", rows, rows, "counter"))
+    return _Group(
+        {
+            p: mul(b, total(f"accumulated.gradient.{p.name}", g, mul(b, g, rows), "slot"), share)
+            for p, g in grads.items()
+        },
+        done,
+        due,
+    )
+
+
+def _penalized(b: Builder, grads: dict[Value, Value]) -> dict[Value, Value]:
+    """The gradients with those of the layers' penalties added."""
+    return {
+        p: p.regularizer.gradient(b, p, g) if isinstance(p, Param) and p.regularizer else g
+        for p, g in grads.items()
+    }
+
+
 def _rates(b: Builder, task: Task, done: Value, t: Value, steps_per_epoch: int) -> Rates:
-    optimizer, schedule = task.training.optimizer, task.training.schedule
-    time = done
+    """The scalars of a step: `done` updates were made before, this is number `t`."""
+    training = task.training
+    optimizer, schedule = training.optimizer, training.schedule
+    batches = training.accumulate
     if schedule.needs_epochs:
         # Divided, since n * (1 / n) may fall short of 1, and a jump would come a step late.
-        time = div(b, done, b.like(float(steps_per_epoch), done))
-    return optimizer.rates(b, schedule.rate(b, optimizer.lr, time), t)
+        passed = done if batches == 1 else scaled(b, float(batches), done)
+        time = div(b, passed, b.like(float(steps_per_epoch), done))
+        clock = Clock(time, batches / steps_per_epoch, float(training.epochs))
+    else:
+        whole = training.epochs * steps_per_epoch // batches
+        clock = Clock(done, 1.0, float(max(1, whole)))
+    kept = {slot.name: _scalar(b, slot) for slot in optimizer.scalars()}
+    rates = optimizer.rates(b, schedule.at(b, optimizer.lr, clock), t, kept)
+    moved = schedule.momentum(b, clock) if getattr(optimizer, "momentum", 0.0) else None
+    return rates if moved is None else changed(rates, momentum=cast(b, moved, "f32"))
+
+
+def _scalar(b: Builder, slot: Slot) -> Param:
+    """A number that the optimizer keeps for the whole training."""
+    return b.param(f"optimizer.{slot.name}", Type((), "f64"), _start(slot), "counter")
+
+
+def _start(slot: Slot) -> Initializer:
+    return Constant(slot.start) if slot.start else Zeros()
+
+
+def _where(b: Builder, due: Value | None, new: Value, old: Value) -> Value:
+    """What becomes of a tensor: nothing, where no update is due."""
+    return new if due is None else b.add(Where(), due, new, old)
 
 
 def _groups(params: Sequence[Param], slots: int) -> list[list[Param]]:
@@ -108,8 +211,9 @@ def _groups(params: Sequence[Param], slots: int) -> list[list[Param]]:
     """
     together: dict[bool, list[Param]] = {}
     for param in params:
-        if param.type.rank == 1 and (param.type.count or 0) <= SMALL:
-            together.setdefault(_decays(param), []).append(param)
+        small = param.type.rank == 1 and (param.type.count or 0) <= SMALL
+        if small and param.regularizer is None:
+            together.setdefault(decays(param), []).append(param)
     # About how many operations a tensor takes, and how many more joining and parting cost.
     each, joining = 2 + 4 * slots, 3 + 2 * slots
     joined = [group for group in together.values() if each * (len(group) - 1) > joining]
@@ -117,24 +221,37 @@ def _groups(params: Sequence[Param], slots: int) -> list[list[Param]]:
     return [[param] for param in params if param not in inside] + joined
 
 
-def _decays(param: Param) -> bool:
+def decays(param: Param) -> bool:
     """Weight decay leaves biases and normalization alone."""
     return param.role == "weight"
 
 
-def _update(b: Builder, task: Task, rates: Rates, group: list[Param], grads: list[Value]) -> None:
+def _update(
+    b: Builder,
+    task: Task,
+    rates: Rates,
+    group: list[Param],
+    grads: list[Value],
+    due: Value | None,
+) -> None:
     optimizer = task.training.optimizer
     slots = {
-        name: [b.param(f"optimizer.{name}.{p.name}", p.type, Zeros(), "slot") for p in group]
-        for name in optimizer.slots()
+        slot.name: [
+            b.param(f"optimizer.{slot.name}.{p.name}", p.type, _start(slot), "slot") for p in group
+        ]
+        for slot in optimizer.slots()
     }
     joined = {name: _join(b, kept) for name, kept in slots.items()}
-    weight, new = optimizer.update(
-        b, rates, _join(b, group), _join(b, grads), joined, _decays(group[0])
-    )
+    before = _join(b, group)
+    decay = decays(group[0])
+    weight, new = optimizer.update(b, rates, before, _join(b, grads), joined, decay)
+    if group[0].regularizer is not None:
+        weight = group[0].regularizer.limited(b, weight)
+    weight = _where(b, due, weight, before)
     for param, value in zip(group, _part(b, weight, group), strict=True):
         b.update(param, value)
     for name, value in new.items():
+        value = _where(b, due, value, joined[name])
         for slot, piece in zip(slots[name], _part(b, value, group), strict=True):
             b.update(slot, piece)
 

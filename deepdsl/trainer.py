@@ -7,7 +7,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
@@ -24,8 +24,10 @@ from deepdsl.data.table import View
 from deepdsl.emit import NUMPY
 from deepdsl.judge import evaluate
 from deepdsl.lower import TARGET
-from deepdsl.tally import Tally
-from deepdsl.watch import Watch
+from deepdsl.metrics import Figure
+from deepdsl.schedules import FACTOR_PATH, Plateau
+from deepdsl.tally import Figures, Tally
+from deepdsl.watch import PlateauWatch, Watch, need_valid, watched
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -42,6 +44,10 @@ class Listener(Protocol):
 
     def epoch_done(self, record: Epoch) -> None: ...
 
+    def epoch_state(self, record: Epoch, state: Callable[[], Arrays]) -> None:
+        """After `epoch_done`: `state` gives the state as it is, valid until the next step."""
+        ...
+
 
 class Silent:
     """A listener that says nothing."""
@@ -51,6 +57,18 @@ class Silent:
     def step_done(self, rows: int, tally: Tally, seen: int, lr: float) -> None: ...
 
     def epoch_done(self, record: Epoch) -> None: ...
+
+    def epoch_state(self, record: Epoch, state: Callable[[], Arrays]) -> None: ...
+
+
+class Observer(Protocol):
+    """Who looks at a step now and then, with the state before and after it."""
+
+    def due(self, step: int) -> bool: ...
+
+    def observe(
+        self, epoch: int, step: int, before: Arrays, after: Arrays, batch: Arrays
+    ) -> None: ...
 
 
 class Keeper(Protocol):
@@ -70,8 +88,8 @@ class Epoch:
     number: int
     step: int
     lr: float
-    train: Mapping[str, float]
-    valid: Mapping[str, float]
+    train: Figures
+    valid: Figures
     seconds: float
     rows_per_s: float
     best: bool
@@ -91,13 +109,15 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: the final state, and the figures."""
+    """How a training ended: the final state, and the figures.  `steps` counts batches, of which
+    `accumulate` may put several into one update.
+    """
 
     state: Arrays
     epochs: int
     steps: int
-    train: Mapping[str, float]
-    valid: Mapping[str, float]
+    train: Figures
+    valid: Figures
     wall_s: float
     step_us: float
     first_step_at: float
@@ -119,7 +139,6 @@ class NumbersWentWrong(Exception):
 def step_model(artifacts: Artifacts) -> StepModel:
     """What a backend needs to know of the step."""
     graph = artifacts.step_graph
-    collecting = {k for k, v in graph.outputs.items() if v.type.shape}
     return StepModel(
         artifacts.step.serialize(),
         artifacts.step.updates,
@@ -127,7 +146,7 @@ def step_model(artifacts: Artifacts) -> StepModel:
             v.name: (tuple(int(d) for d in v.type.shape[1:]), NUMPY[v.type.dtype])
             for v in graph.inputs
         },
-        {k: (k in collecting, NUMPY[v.type.dtype]) for k, v in graph.outputs.items()},
+        {k: (v.type.shape, NUMPY[v.type.dtype]) for k, v in graph.outputs.items()},
         len(artifacts.step.proto.graph.node),
     )
 
@@ -142,11 +161,14 @@ class Trainer:
     keeper: Keeper
     listener: Listener = field(default_factory=Silent)
     start: Checkpoint | None = None
+    observer: Observer | None = None
 
     def __post_init__(self) -> None:
         training = self.job.task.training
         assert self.job.splits.train is not None
         self.training = training
+        need_valid(training, self.job.splits.valid is not None)
+        self.plateau = self._plateau()
         self.view: View = self.job.splits.train
         state = self.start.state if self.start else self.artifacts.state
         names = {p.name for p in self.artifacts.step_graph.params}
@@ -161,6 +183,7 @@ class Trainer:
         self.best_unwritten = False
         self.best_record: Epoch | None = None
         self.written_at = time.monotonic()
+        self.unwritten = False  # whether the last epoch is in no checkpoint yet
         self.epoch_seconds = 0.0
         self.interrupted = False
         self.training_seconds = 0.0
@@ -183,12 +206,16 @@ class Trainer:
                     break
                 record = self._judge(epoch, watch)
                 epoch += 1
+                self._lower(record)
                 if watch.spent(epoch) and epoch < training.epochs:
                     stopped = f"{watch.on} has not improved for {epoch - watch.best_epoch} epochs"
                 ends = bool(stopped) or epoch == training.epochs or self.interrupted
                 self._keep(epoch, record, watch, ends)
                 if stopped:
                     break
+            if self.interrupted and self.unwritten:
+                # Ctrl-C came after the epoch had decided that its checkpoint could wait.
+                self._write(epoch, 0, watch)
         steps = int(self.stepper.state()["step"])
         restored = self._restore(watch)
         # The figures are those of the weights that the run ends with.
@@ -210,7 +237,7 @@ class Trainer:
             self.interrupted,
         )
 
-    def _epoch(self, epoch: int, done: int, sums: Mapping[str, float]) -> bool:
+    def _epoch(self, epoch: int, done: int, sums: Mapping[str, Any]) -> bool:
         """Train on all rows once, from batch `done` on.  False when it was interrupted: a
         checkpoint says where.
         """
@@ -246,21 +273,33 @@ class Trainer:
         self.lr = float(results["lr"])
         self.tally.add(results, rows, buffers[TARGET] if self.tally.wants_targets else None)
         self.listener.step_done(rows, self.tally, seen, self.lr)
+        number = epoch * self.job.steps_per_epoch + -(-seen // self.training.batch)
+        if self.observer is not None and self.observer.due(number):
+            before = {**self.aside, **self.stepper.before()}
+            self.observer.observe(epoch + 1, number, before, self.stepper.state(), buffers)
 
     # Between epochs -------------------------------------------------------------------------------
 
     def _judge(self, epoch: int, watch: Watch) -> Epoch:
         train = self.tally.figures(len(self.view))
         valid = self.evaluate(self.job.splits.valid) if self.job.splits.valid is not None else {}
-        split, _, name = watch.on.partition(".")
-        best = watch.better(
-            epoch + 1, (valid if split == "valid" else train).get(name, float("nan"))
-        )
+        best = watch.better(epoch + 1, watched(watch.on, train, valid))
         step = int(self.stepper.state()["step"])
         rate = len(self.view) / max(self.epoch_seconds, 1e-9)
         return Epoch(epoch + 1, step, self.lr, train, valid, self.epoch_seconds, rate, best)
 
-    def evaluate(self, view: View) -> dict[str, float]:
+    def _lower(self, record: Epoch) -> None:
+        """The schedule `plateau` lowers the rate where nothing gets better."""
+        if self.plateau is None:
+            return
+        value = watched(self.plateau.schedule.on, record.train, record.valid)
+        state = self.stepper.state()
+        factor = float(state[FACTOR_PATH])
+        lowered = self.plateau.after(value, factor)
+        if lowered != factor:
+            self.stepper.load({**state, FACTOR_PATH: np.array(lowered)})
+
+    def evaluate(self, view: View) -> dict[str, Figure]:
         """The loss and metrics of the present state."""
         if self.runner is None:
             self.runner = self.backend.runner(self.artifacts.evaluate.serialize())
@@ -280,16 +319,18 @@ class Trainer:
             self.best = replace(self._checkpoint(epoch, 0, watch), state=self._copy())
             self.best_unwritten = True
             self.best_record = record
+        self.unwritten = True
         if ends or time.monotonic() - self.written_at >= SECONDS_BETWEEN_CHECKPOINTS:
             self._write(epoch, 0, watch)
         self.listener.epoch_done(record)
+        self.listener.epoch_state(record, lambda: {**self.aside, **self.stepper.state()})
 
     def _write(self, epoch: int, steps_done: int, watch: Watch) -> None:
         if self.best is not None and self.best_unwritten:
             self.keeper.save("best", self.best)
             self.best_unwritten = False
         self.keeper.save("last", self._checkpoint(epoch, steps_done, watch))
-        self.written_at = time.monotonic()
+        self.written_at, self.unwritten = time.monotonic(), False
 
     def _copy(self) -> dict[str, NDArray[Any]]:
         return {**self.aside, **{k: v.copy() for k, v in self.stepper.state().items()}}
@@ -297,18 +338,27 @@ class Trainer:
     def _checkpoint(self, epoch: int, steps_done: int, watch: Watch) -> Checkpoint:
         state = {**self.aside, **self.stepper.state()}
         best = (watch.best_epoch, watch.best) if watch.best is not None else None
-        sums = dict(self.tally.sums) if steps_done else {}
-        return Checkpoint(state, epoch, steps_done, sums, best)
+        sums = self.tally.as_json() if steps_done else {}
+        counts = {"plateau": self.plateau.as_json()} if self.plateau else {}
+        return Checkpoint(state, epoch, steps_done, sums, best, counts)
 
     def _watch(self) -> Watch:
         stop = self.training.stop
         fallback = "valid.loss" if self.job.splits.valid is not None else "train.loss"
         on = stop.on if stop else fallback
-        known = {m.name: m for m in self.training.metrics}
-        name = on.partition(".")[2]
-        watch = Watch(on, name == "loss" or known[name].best == "min", stop)
+        watch = Watch(on, self.training.best_of(on) == "min", stop)
         if self.start is not None and self.start.best is not None:
             watch.best_epoch, watch.best = self.start.best
+        return watch
+
+    def _plateau(self) -> PlateauWatch | None:
+        schedule = self.training.schedule
+        if not isinstance(schedule, Plateau):
+            return None
+        lower = self.training.best_of(schedule.on) == "min"
+        watch = PlateauWatch(schedule, lower, self.training.optimizer.lr)
+        if self.start is not None:
+            watch.restore(self.start.watched.get("plateau", {}))
         return watch
 
     def _restore(self, watch: Watch) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,15 @@ from deepdsl.analysis import Program, Training
 from deepdsl.backend import Backend, open_backend
 from deepdsl.checkpoint import Checkpoint
 from deepdsl.compiler import Artifacts, Job, build, open_job
+from deepdsl.data.request import Split
 from deepdsl.data.table import View
 from deepdsl.diagnose import first_bad_tensor
-from deepdsl.diagnostics import DnnError
-from deepdsl.runs import RunDirectory
-from deepdsl.trainer import Listener, NumbersWentWrong, Outcome, Silent, Trainer
+from deepdsl.diagnostics import Diagnostic, DnnError
+from deepdsl.lints.training import known_with_data
+from deepdsl.runs import Described, RunDirectory
+from deepdsl.tally import Figures
+from deepdsl.trainer import Arrays, Listener, NumbersWentWrong, Observer, Outcome, Silent, Trainer
+from deepdsl.watch import need_valid
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Finished:
     path: Path
     job: Job
     outcome: Outcome
-    test: Mapping[str, float]
+    test: Figures
     figures: Mapping[str, Any]
 
 
@@ -42,16 +46,23 @@ class Session:
     start: Checkpoint | None
     folder: Path
     program: Program
+    warnings: Sequence[Diagnostic] = ()
 
-    def train(self, listener: Listener | None = None) -> Finished:
+    def train(self, listener: Listener | None = None, probe_every: int | None = None) -> Finished:
         """Train to the end, evaluate on test data where there is some, and note the result in the
-        run directory.
+        run directory; with `probe_every` a probe of every so many steps too, in probe.jsonl.
 
         Raises DnnError with NotFinite when a number goes wrong.
         """
         begin = time.perf_counter()
         trainer = Trainer(
-            self.job, self.artifacts, self.backend, self.run, listener or Silent(), self.start
+            self.job,
+            self.artifacts,
+            self.backend,
+            self.run,
+            listener or Silent(),
+            self.start,
+            self._observer(probe_every),
         )
         try:
             outcome = trainer.run()
@@ -59,9 +70,10 @@ class Session:
             kept = self.run.path / "checkpoints" / "last"
             where = str(kept) if kept.is_dir() else ""
             raise DnnError([first_bad_tensor(wrong, self.job, self.backend, where)]) from None
-        test: dict[str, float] = {}
-        if not outcome.interrupted and (view := self._test_rows()) is not None:
-            test = trainer.evaluate(view)
+        test: Figures = {}
+        tested = None if outcome.interrupted else self._test_rows()
+        if tested is not None:
+            test = trainer.evaluate(tested)
         figures = {
             "run": str(self.run.path),
             "epochs": outcome.epochs,
@@ -77,7 +89,37 @@ class Session:
         }
         final = "best" if outcome.restored is not None else "last"
         self.run.finish(self.artifacts.manifest, final, figures)
+        self._report(trainer, figures, outcome.state, tested)
         return Finished(self.run.path, self.job, outcome, test, figures)
+
+    def _observer(self, every: int | None) -> Observer | None:
+        if every is None:
+            return None
+        from deepdsl.probe_log import ProbeLog
+
+        return ProbeLog(self.job.task, self.backend, every, self.run.path / "probe.jsonl")
+
+    def _report(
+        self, trainer: Trainer, figures: Mapping[str, Any], state: Arrays, tested: View | None
+    ) -> None:
+        """The page about the run, with what can be counted in a moment."""
+        from deepdsl.report.confusion import quick_confusion
+        from deepdsl.report.page import write_report
+
+        task, splits = self.job.task, self.job.splits
+        views: dict[Split, View | None] = {"test": tested, "valid": splits.valid}
+        graph = self.artifacts.evaluation_graph
+        confusion = quick_confusion(trainer.runner, graph, task, views, state)
+        told = Described(
+            self.run.path,
+            self.program,
+            task.model,
+            task.training,
+            task.data,
+            {**self.artifacts.manifest, "result": figures},
+            (*self.warnings, *splits.warnings),
+        )
+        write_report(told, confusion=confusion)
 
     def _test_rows(self) -> View | None:
         # Only now: a run that is stopped early never reads its test data.
@@ -103,11 +145,16 @@ def prepare(
     threads: int | None = None,
     resume: bool = False,
     job: Job | None = None,
+    warnings: Sequence[Diagnostic] = (),
 ) -> Session:
     """Open data and device, compile, and make or take up the run directory."""
     # The device first: a missing GPU should be said before minutes of reading data.
     backend = open_backend(device, threads)
     job = job or open_job(program, training, folder)
+    assert job.splits.train is not None
+    if found := known_with_data(program, training, len(job.splits.train)):
+        job = replace(job, splits=replace(job.splits, warnings=(*job.splits.warnings, *found)))
+    need_valid(training, job.splits.valid is not None)
     artifacts = build(job)
     # Where the file's data paths start from, as seen from the run: an evaluation later finds the
     # data again.
@@ -115,6 +162,6 @@ def prepare(
     artifacts = replace(artifacts, manifest={**artifacts.manifest, "folder": origin})
     if resume:
         run = RunDirectory.resume(out, program.source, artifacts.manifest)
-        return Session(job, artifacts, backend, run, run.load("last"), folder, program)
+        return Session(job, artifacts, backend, run, run.load("last"), folder, program, warnings)
     run = RunDirectory.begin(out, program.source, artifacts.manifest)
-    return Session(job, artifacts, backend, run, None, folder, program)
+    return Session(job, artifacts, backend, run, None, folder, program, warnings)

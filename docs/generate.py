@@ -1,4 +1,4 @@
-"""Write reference.md and messages.md from the registries; --check only says if they are old."""
+"""Write the pages that follow from the registries; --check only says if they are old."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deepdsl import pages
 from deepdsl.diagnostics import Diagnostic
+from deepdsl.ops.activations import Activation
 from deepdsl.registry import Registered, Signature
 from deepdsl.vocabulary import planned
 
@@ -42,6 +43,49 @@ prints the same page. A code that begins with E is an error, one with W a warnin
 `# dnnc: allow W403` at the end of a line, or on a line of its own above it, silences a warning.
 Codes are never used again for something else.
 """
+
+TECHNIQUES = """\
+# Techniques
+
+What this version has against vanishing and exploding gradients, and beside it: every name with its
+formula, its defaults and where it comes from. `dnnc explain NAME` says when to use it and what
+other frameworks' defaults are; [reference.md](reference.md) has all arguments.
+"""
+
+
+def _is_activation(cls: type[Registered]) -> bool:
+    return getattr(cls, "activation", None) is not None or issubclass(cls, Activation)
+
+
+def _is_normalization(cls: type[Registered]) -> bool:
+    return cls.name.endswith("_norm")
+
+
+def _is_noise(cls: type[Registered]) -> bool:
+    return "dropout" in cls.name or "noise" in cls.name
+
+
+def _is_other(cls: type[Registered]) -> bool:
+    return not (_is_activation(cls) or _is_normalization(cls) or _is_noise(cls))
+
+
+def _any(cls: type[Registered]) -> bool:
+    return True
+
+
+# The tables: title, registry, which of its entries.
+GROUPS = (
+    ("Initializers", "initializer", _any),
+    ("Activations", "layer", _is_activation),
+    ("Normalization", "layer", _is_normalization),
+    ("Dropout and noise", "layer", _is_noise),
+    ("Other layers", "layer", _is_other),
+    ("Optimizers", "optimizer", _any),
+    ("Schedules", "schedule", _any),
+    ("Rows of a train section", "train_row", _any),
+    ("Losses", "loss", _any),
+    ("Metrics", "metric", _any),
+)
 
 # How an entry is written in a file, where its name alone does not show it.
 WRITTEN = {
@@ -166,7 +210,27 @@ def message(code: str, cls: type[Diagnostic]) -> list[str]:
     return [*lines, ""]
 
 
-FILES = {"reference.md": reference, "messages.md": messages}
+def techniques() -> str:
+    """Every technique in a row: its formula, its defaults, its source."""
+    lines = [NOTE, TECHNIQUES]
+    for title, kind, chosen in GROUPS:
+        known = {n: c for n, c in pages.entries()[kind].items() if chosen(c)}
+        lines += [f"## {title}", "", "| name | formula | defaults | source |"]
+        lines += ["| --- | --- | --- | --- |"]
+        for name, cls in known.items():
+            defaults = ", ".join(
+                f"`{s.name}={s.shown(s.default)}`"
+                for s in cls.signature()
+                if not s.required and s.default is not None
+            )
+            # `prose` has escaped the bars of the formula.
+            cells = (f"`{name}`", prose(cls.formula()), defaults, cls.source)
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+FILES = {"reference.md": reference, "techniques.md": techniques, "messages.md": messages}
 
 
 def main() -> int:

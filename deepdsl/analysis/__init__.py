@@ -23,6 +23,7 @@ from deepdsl.diagnostics.lints import UnusedName
 from deepdsl.diagnostics.names import DefinedTwice, NotBuiltYet
 from deepdsl.source import Source, Span
 from deepdsl.syntax import ast
+from deepdsl.syntax.edits import drop_statement
 
 __all__ = [
     "BATCH",
@@ -45,14 +46,14 @@ def analyse(file: ast.File, report: Report, data_given: bool = False) -> Program
     env = Environment({}, report)
     names = _Names(report)
     defaults: dict[str, tuple[ast.Keyword, ...]] = {}
-    lets: dict[str, Span] = {}
+    lets: dict[str, ast.Let] = {}
     models: dict[str, Model | None] = {}
     blocks = frozenset(i.name.text for i in file.items if isinstance(i, ast.Block))
     for item in file.items:
         match item:
             case ast.Let():
                 if names.take("let", item.name):
-                    lets[item.name.text] = item.name.span
+                    lets[item.name.text] = item
                     env.constants[item.name.text] = evaluate(item.value, env)
             case ast.Default():
                 add_default(item, defaults, env)
@@ -91,9 +92,15 @@ def analyse(file: ast.File, report: Report, data_given: bool = False) -> Program
         export_section(item, models, env) for item in file.items if isinstance(item, ast.Export)
     ]
     if not report.has_errors:
-        for name, span in lets.items():
+        for name, let in lets.items():
             if name not in env.used:
-                report.add(UnusedName(span, "constant", name))
+                fix = drop_statement(let.span)
+                report.add(UnusedName(let.name.span, "constant", name, fixes=(fix,)))
+        # A file that uses a block has an error in this version.
+        for item in file.items:
+            if isinstance(item, ast.Block):
+                fix = drop_statement(item.span)
+                report.add(UnusedName(item.name.span, "block", item.name.text, fixes=(fix,)))
     source = file.span.source if file.span else Source("", "")
     return Program(
         source,
@@ -101,6 +108,7 @@ def analyse(file: ast.File, report: Report, data_given: bool = False) -> Program
         datasets,
         tuple(t for t in trainings if t is not None),
         {e.model: e for e in exports if e is not None},
+        file,
     )
 
 

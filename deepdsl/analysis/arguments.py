@@ -35,7 +35,7 @@ from deepdsl.registry import (
 )
 from deepdsl.source import Span
 from deepdsl.syntax import ast
-from deepdsl.vocabulary import advice, planned
+from deepdsl.vocabulary import advice, called_here, planned
 
 FAILED: Any = object()
 
@@ -252,7 +252,9 @@ class _Written:
         if isinstance(arg, ast.Pair):
             return ""
         for place in self.signature.values():
-            if place.positional or place.name in self.spans or _entry(place.kind) is not None:
+            if place.positional or place.name in self.spans:
+                continue
+            if _entry(place.kind) is not None and not isinstance(arg, ast.Number):
                 continue
             try:
                 place.kind.convert(evaluate(arg, self.env))
@@ -331,7 +333,8 @@ def bind_entry(
     kind = registry.replace("_", " ")
     if name.text in known:
         return bind(known[name.text], args, name.span, env)
-    if registry == "initializer" and name.text.startswith("xavier"):
+    ambiguous = name.text.startswith("xavier") and called_here(name.text, known) is None
+    if registry == "initializer" and ambiguous:
         return env.say(AmbiguousXavier(name.span, name.text))
     if name.text in planned(registry):
         instead = "this version has: " + ", ".join(sorted(known))

@@ -5,6 +5,7 @@ known.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from deepdsl.data.request import DataSpec
 from deepdsl.ir import Param, Type
@@ -16,6 +17,8 @@ from deepdsl.record import record
 from deepdsl.rows import Clip, Stop
 from deepdsl.schedules import Schedule
 from deepdsl.source import Source, Span
+from deepdsl.syntax import ast
+from deepdsl.syntax.places import Places
 
 # The symbol of the batch dimension.
 BATCH = "N"
@@ -91,10 +94,21 @@ class Training:
     seed: int
     span: Span
     spans: Mapping[str, Span]
+    accumulate: int = 1
+
+    def best_of(self, on: str) -> str:
+        """Whether the `min` or the `max` of a watched figure, `valid.loss`, is its best."""
+        name = on.partition(".")[2]
+        return next((m.best for m in self.metrics if m.name == name), "min")
 
     @property
     def metric_names(self) -> tuple[str, ...]:
         return ("loss", *(m.name for m in self.metrics))
+
+    @property
+    def scalar_names(self) -> tuple[str, ...]:
+        """Those of them that are one number, which can be watched."""
+        return ("loss", *(m.name for m in self.metrics if m.scalar))
 
 
 @record
@@ -117,3 +131,9 @@ class Program:
     datasets: Mapping[str, DataSpec]
     trainings: tuple[Training, ...]
     exports: Mapping[str, Exporting]
+    file: ast.File | None = None
+
+    @cached_property
+    def places(self) -> Places:
+        """The syntax of what stands at a span."""
+        return Places(self.file)

@@ -40,6 +40,7 @@ from deepdsl.record import changed
 from deepdsl.registry import Word, lookup
 from deepdsl.source import Span
 from deepdsl.syntax import ast
+from deepdsl.syntax.edits import drop_statement
 from deepdsl.vocabulary import planned
 
 # Names of the step's inputs, outputs and state that a model's own would collide with.
@@ -63,6 +64,7 @@ class Elaborator:
         self.outputs: dict[str, tuple[Value, Span]] = {}
         self.stack: list[str] = []
         self.placed: set[Span] = set()  # the names of the parts that stand somewhere
+        self.lets: dict[Span, ast.Let] = {}
         self.frame = Frame("", env, dict(defaults), {})
 
     def say(self, diagnostic: Diagnostic) -> None:
@@ -148,6 +150,10 @@ class Elaborator:
             if value is not None and value not in self.trace.read and value not in kept:
                 what = "input" if any(i.name == name for i in self.trace.inputs) else "value"
                 self.say(UnusedName(flowing.span, what, name))
+        for let in self.lets.values():
+            if let.name.text not in self.env.used:
+                fix = drop_statement(let.span)
+                self.say(UnusedName(let.name.span, "constant", let.name.text, fixes=(fix,)))
         self._unused_parts(self.model.body)
 
     def _unused_parts(self, body: ast.Body) -> None:
@@ -157,7 +163,9 @@ class Elaborator:
             if statement.name.span in self.placed:
                 self._unused_parts(statement.body)
             else:
-                self.say(UnusedName(statement.name.span, "part", statement.name.text))
+                fix = drop_statement(statement.span)
+                name = statement.name
+                self.say(UnusedName(name.span, "part", name.text, fixes=(fix,)))
 
     # Statements -----------------------------------------------------------------------------------
 
@@ -176,6 +184,7 @@ class Elaborator:
                         self.say(NotBuiltYet(statement.span, "an input inside a part"))
                 case ast.Let():
                     if not self._taken(statement.name, frame):
+                        self.lets[statement.span] = statement
                         value = evaluate(statement.value, frame.env)
                         frame.env = frame.env.inner({statement.name.text: value})
                 case ast.Default():

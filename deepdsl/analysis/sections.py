@@ -11,7 +11,7 @@ from deepdsl.data import sources, transforms
 from deepdsl.data.request import DataSpec, Placed
 from deepdsl.data.rows import HeldOut
 from deepdsl.diagnostics import Label
-from deepdsl.diagnostics.arguments import NotNamed, TooManyArguments
+from deepdsl.diagnostics.arguments import GivenTwice, NotNamed, TooManyArguments
 from deepdsl.diagnostics.names import NotBuiltYet, SeveralRows, UnknownReference, UnknownRow
 from deepdsl.diagnostics.training import (
     LossDoesNotFit,
@@ -27,8 +27,9 @@ from deepdsl.metrics import Metric
 from deepdsl.optimizers import Sgd
 from deepdsl.record import changed
 from deepdsl.registry import Registered, lookup
-from deepdsl.rows import Batch, Epochs, Onnx, Seed
-from deepdsl.schedules import Constant
+from deepdsl.rows import Accumulate, Batch, Epochs, Onnx, Seed
+from deepdsl.schedules import Constant, Plateau
+from deepdsl.source import Span
 from deepdsl.syntax import ast
 from deepdsl.vocabulary import advice, planned
 
@@ -153,7 +154,7 @@ def train_section(
     training = Training(
         name,
         data,
-        loss,
+        loss.after(_ending(model)),
         tuple(metrics),
         settings.get("optimizer", Sgd()),
         settings.get("schedule", Constant()),
@@ -164,9 +165,10 @@ def train_section(
         settings.get("seed", Seed()).value,
         section.model.span,
         spans,
+        accumulate=settings.get("accumulate", Accumulate()).batches,
     )
     unsure = data_given or data in broken
-    return training if unsure or _check_stop(training, spec, env) else None
+    return training if unsure or _check_watched(training, spec, env) else None
 
 
 def _settings(
@@ -176,6 +178,7 @@ def _settings(
     metrics: list[Any] = []
     spans: dict[str, Any] = {}
     plain = lookup("train_row")
+    named: dict[str, Span] = {}
     strange = False
     rows = [row for row in section.rows if isinstance(row, ast.Row)]
     for phase in section.rows:
@@ -187,7 +190,7 @@ def _settings(
         if name in ("loss", "optimizer", "schedule"):
             settings[name] = _delegated(row, name, env)
         elif name == "metric":
-            metrics += _metrics(row, env)
+            metrics += _metrics(row, env, named)
         elif name in plain:
             settings[name] = bind(plain[name], row.args, row.name.span, env)
         elif name in planned("train"):
@@ -218,15 +221,23 @@ def _elsewhere(section: str, name: str) -> str:
     return ""
 
 
-def _metrics(row: ast.Row, env: Environment) -> list[Any]:
+def _metrics(row: ast.Row, env: Environment, named: dict[str, Span]) -> list[Any]:
+    """`metric accuracy f1(average=weighted)`; `named` has the place of every metric so far."""
     if not row.args:
         return [_delegated(row, "metric", env)]
     out = []
     for arg in row.args:
         if isinstance(arg, ast.Path):
-            out.append(bind_entry("metric", ast.Name(arg.text, span=arg.span), (), env))
+            made = bind_entry("metric", ast.Name(arg.text, span=arg.span), (), env)
+        elif isinstance(arg, ast.Call):
+            made = bind_entry("metric", arg.name, arg.args, env)
         else:
-            out.append(env.say(TooManyArguments(arg.span, "metric", "names of metrics")))
+            hint = "an option belongs to its metric: `f1(average=weighted)`"
+            hint = hint if isinstance(arg, ast.Keyword) else ""
+            made = env.say(TooManyArguments(arg.span, "metric", "names of metrics", hint))
+        if made is not FAILED and named.setdefault(made.name, arg.span) != arg.span:
+            made = env.say(GivenTwice(arg.span, "metric", made.name, named[made.name]))
+        out.append(made)
     return out
 
 
@@ -247,17 +258,17 @@ def _check(
         env.say(NothingToTrain(section.model.span, model.name))
         return False
     (value,) = model.outputs.values()
-    last = model.call_of(value)
-    ending = last.layer.name if last else "an input"
+    ending = _ending(model)
     if loss is None:
         near = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}
         env.say(NoLoss(section.model.span, near.get(ending, "mean_squared_error")))
         return False
-    if loss.fuses is not None and ending != loss.fuses:
-        env.say(LossDoesNotFit(spans["loss"], loss.name, loss.fuses, ending, _ending(last)))
+    if not loss.goes_with(ending):
+        where = _last_layer(model.call_of(value))
+        env.say(LossDoesNotFit(spans["loss"], loss.name, loss.endings, ending, where))
         return False
     one_hot = spec is not None and spec.one_hot is not None
-    target = loss.target(model.type_of(value), one_hot)
+    target = loss.after(ending).target(model.type_of(value), one_hot)
     fitting = tuple(m.name for m in lookup("metric").values() if target.kind in m.targets)
     for metric in metrics:
         if target.kind not in metric.targets:
@@ -267,7 +278,14 @@ def _check(
     return True
 
 
-def _ending(last: Call | None) -> tuple[Label, ...]:
+def _ending(model: Model) -> str:
+    """The name of the last layer."""
+    (value,) = model.outputs.values()
+    last = model.call_of(value)
+    return last.layer.name if last else "an input"
+
+
+def _last_layer(last: Call | None) -> tuple[Label, ...]:
     return (Label(last.span, "the last layer"),) if last else ()
 
 
@@ -278,25 +296,35 @@ def _check_transforms(model: Model, spec: DataSpec | None, env: Environment) -> 
             env.report.extend(placed.row.problems(shapes, placed.span))
 
 
-def _check_stop(training: Training, spec: DataSpec, env: Environment) -> bool:
-    """`stop on=valid.loss` watches something that is measured."""
-    stop = training.stop
-    if stop is None:
-        return True
-    split, _, metric = stop.on.partition(".")
-    span = training.spans["stop"]
-    watchable = [f"{s}.{m}" for s in ("valid", "train") for m in training.metric_names]
-    if stop.on not in watchable:
+def _check_watched(training: Training, spec: DataSpec, env: Environment) -> bool:
+    """`stop on=valid.loss` and `schedule plateau` watch something that is measured."""
+    watched = [("stop", "stop", training.stop.on)] if training.stop else []
+    if isinstance(training.schedule, Plateau):
+        watched.append(("plateau", "schedule", training.schedule.on))
+    told = [_unwatchable(what, row, on, training, spec) for what, row, on in watched]
+    env.report.extend([d for d in told if d is not None])
+    return not any(told)
+
+
+def _unwatchable(
+    what: str, row: str, on: str, training: Training, spec: DataSpec
+) -> NothingToWatch | None:
+    split, _, metric = on.partition(".")
+    span = training.spans[row]
+    watchable = [f"{s}.{m}" for s in ("valid", "train") for m in training.scalar_names]
+    if on not in watchable:
         advice = "one of: " + ", ".join(watchable)
-        env.say(NothingToWatch(span, stop.on, "this is not measured", advice))
-        return False
+        table = split in ("valid", "train") and metric in training.metric_names
+        reason = "this is a table, which is neither better nor worse than another"
+        reason = reason if table else "this is not measured"
+        return NothingToWatch(span, on, reason, advice, what)
     if split == "valid" and spec.valid is None:
         advice = (
             f"add a row such as `valid split=10%` to `data {spec.name}`, or watch `train.{metric}`"
         )
-        env.say(NothingToWatch(span, stop.on, f"`data {spec.name}` has no `valid` row", advice))
-        return False
-    return True
+        reason = f"`data {spec.name}` has no `valid` row"
+        return NothingToWatch(span, on, reason, advice, what)
+    return None
 
 
 # export -------------------------------------------------------------------------------------------

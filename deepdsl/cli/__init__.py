@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 
 from deepdsl.cli.output import Output, exit_status
 from deepdsl.version import VERSION
@@ -21,9 +22,12 @@ COMMANDS = {
     "check": "find every mistake in a file, without training",
     "fmt": "put a file into canonical layout",
     "inspect": "show layers, shapes, parameters, memory, work",
+    "lr-find": "find a learning rate by one pass in which it grows",
     "train": "train a model",
+    "report": "write a page about a run: curves, figures, the model, the plan",
     "eval": "measure a run or an ONNX file on data",
     "predict": "apply a run or an ONNX file to new rows",
+    "probe": "measure signals and gradients, layer by layer, beside what theory predicts",
     "export": "write a run as one ONNX file to deploy",
     "build": "write the training step as ONNX files for any host",
     "bench": "time training steps",
@@ -43,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return options
     output = Output(options.json, options.quiet, options.verbose)
     try:
-        status: int = import_module(f"deepdsl.cli.{options.command}_").run(options, output)
+        status: int = _module(options.command).run(options, output)
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -55,6 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:
         return exit_status(output.failure(error))
+
+
+def _module(command: str) -> ModuleType:
+    return import_module(f"deepdsl.cli.{command.replace('-', '_')}_")
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace | int:
@@ -72,7 +80,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace | int:
         sub.add_argument("-q", "--quiet", action="store_true", help="say only what was asked for")
         sub.add_argument("-v", "--verbose", action="store_true", help="say more")
         if name == known:
-            import_module(f"deepdsl.cli.{name}_").arguments(sub)
+            _module(name).arguments(sub)
     try:
         options = parser.parse_args(arguments)
     except SystemExit as stop:

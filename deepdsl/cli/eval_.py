@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deepdsl.cli.output import Output, table
 from deepdsl.cli.sources import positive
@@ -11,6 +13,11 @@ from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.files import NoTraining
 from deepdsl.diagnostics.names import UnknownReference
 from deepdsl.diagnostics.runtime import NoSuchRun
+
+if TYPE_CHECKING:
+    from deepdsl.metrics import Figure
+
+    Figures = Mapping[str, Figure]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,10 +66,37 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if training is None:
         raise DnnError([NoTraining(None, "", tuple(t.model for t in program.trainings))])
     found, rows = measure(predictor, training, sections[name], folder, options.split)
-    lines = [["", *found], [options.split, *(f"{v:.4f}" for v in found.values())]]
-    human = f"{table(lines, range(1, len(lines[0])))}\n{rows:,} rows"
-    output.result(human, {**found, "rows": rows, "split": options.split})
+    output.result(
+        _told(found, rows, options.split, predictor.classes),
+        {**found, **_names(found, predictor.classes), "rows": rows, "split": options.split},
+    )
     return 0
+
+
+def _told(found: Figures, rows: int, split: str, classes: Sequence[str]) -> str:
+    """The figures in one line, and a table of counts below."""
+    numbers = {name: v for name, v in found.items() if not isinstance(v, list)}
+    lines = [["", *numbers], [split, *(f"{v:.4f}" for v in numbers.values())]]
+    told = [table(lines, range(1, len(lines[0]))), f"{rows:,} rows"]
+    for name, counts in found.items():
+        if isinstance(counts, list):
+            names = _class_names(counts, classes)
+            lines = [["", *names]]
+            lines += [[n, *map(str, row)] for n, row in zip(names, counts, strict=True)]
+            what = f"{name}: down what a row is, across what it was taken for"
+            told += ["", what, table(lines, range(1, len(lines[0])))]
+    return "\n".join(told)
+
+
+def _class_names(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Sequence[str]:
+    """Their numbers, where the names are not known or are others'."""
+    return classes if len(classes) == len(counts) else [str(n) for n in range(len(counts))]
+
+
+def _names(found: Figures, classes: Sequence[str]) -> dict[str, list[str]]:
+    """The classes that the rows and columns of a table of counts stand for."""
+    tables = [figure for figure in found.values() if isinstance(figure, list)]
+    return {"classes": list(_class_names(tables[0], classes))} if tables else {}
 
 
 def _named(text: str) -> tuple[str, str | None]:

@@ -20,7 +20,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return 0
     found = pages.find(options.name)
     if not found:
-        output.note(f"dnnc: there is no page for `{options.name}`{pages.nearest(options.name)}")
+        why = f"there is no page for `{options.name}`{pages.nearest(options.name)}"
+        output.note(f"dnnc: {why}")
+        output.result("", {"pages": [], "message": why})
         return USAGE_ERROR
     output.result("\n\n".join(found), {"pages": found})
     return 0

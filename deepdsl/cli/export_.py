@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from deepdsl.cli.output import Output
+from deepdsl.cli.sources import positive
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", metavar="E", type=float, help="largest difference allowed (1e-5)"
     )
+    parser.add_argument(
+        "--samples",
+        metavar="K",
+        type=positive,
+        help="give mean and deviation over K passes with dropout at work (Monte-Carlo dropout)",
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -33,11 +40,18 @@ def run(options: argparse.Namespace, output: Output) -> int:
     trained = open_run(options.run, options.checkpoint)
     section = trained.program.exports.get(trained.model.name)
     named = Path(section.file) if section and section.file else Path(f"{trained.model.name}.onnx")
-    made = export(trained, options.out or named, False if options.no_fold else None, options.verify)
+    made = export(
+        trained,
+        options.out or named,
+        False if options.no_fold else None,
+        options.verify,
+        options.samples,
+    )
+    reference = "evaluation graph" if options.samples is None else "mean and deviation by NumPy"
     folded = f", {made.folded} batch norm{'s' * (made.folded != 1)} folded" if made.folded else ""
     output.result(
         f"{made.file}: {made.bytes:,} bytes, opset {made.opset}{folded}\n"
-        f"verified: largest difference from the evaluation graph {made.max_abs_error:.2g}",
+        f"verified: largest difference from the {reference} {made.max_abs_error:.2g}",
         made.as_json(),
     )
     return 0

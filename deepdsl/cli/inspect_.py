@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from deepdsl.analysis import Training
 from deepdsl.cli.output import Output, table
 from deepdsl.cli.sources import read
 from deepdsl.frontend import load_program, model_of
 from deepdsl.inspection import Inspection, inspect_model, table_rows
+from deepdsl.registry import Registered
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +37,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _page(found: Inspection, training: object) -> str:
-    from deepdsl.analysis import Training
-
-    lines = [f"model {found.model}", "", table(table_rows(found), right=(3,)), ""]
+    lines = [f"model {found.model}", "", table(table_rows(found.rows), right=(3,)), ""]
     rest = found.total - found.trainable
     lines.append(f"parameters   {found.total:,} ({found.trainable:,} trainable, {rest:,} not)")
     lines.append(f"work         {_unit(found.flops_per_row, 'FLOP')} a row, forward")
@@ -47,14 +47,46 @@ def _page(found: Inspection, training: object) -> str:
     )
     if isinstance(training, Training):
         lines[-1] += f", {_unit(found.state_bytes, 'B')} of training state"
-        lines += [
-            "",
-            f"trained on   {training.data}: {training.loss.show()}, "
-            f"{training.optimizer.name} lr={training.optimizer.lr:g}, "
-            f"{training.schedule.name} schedule",
-            f"             batch {training.batch}, {training.epochs} epochs, seed {training.seed}",
-        ]
+        lines += ["", *_training(found, training)]
     return "\n".join(lines)
+
+
+# How many tensors a line names.
+NAMED = 4
+
+
+def _training(found: Inspection, training: Training) -> list[str]:
+    assert found.training is not None
+    batch = f"batch {training.batch}"
+    if training.accumulate > 1:
+        batch += f", {training.accumulate} batches an update"
+    lines = [
+        f"trained on   {training.data}: {training.loss.show()}, {batch}, "
+        f"{training.epochs} epochs, seed {training.seed}",
+        f"optimizer    {_options(training.optimizer)}",
+        f"schedule     {_options(training.schedule)}",
+    ]
+    if training.clip is not None:
+        lines.append(f"clip         {_options(training.clip).removeprefix('clip ')}")
+    decay = found.training["weight_decay"]
+    if not decay["value"]:
+        return [*lines, "weight decay none"]
+    rest = decay["not_on"]
+    more = f" and {len(rest) - NAMED} more" if len(rest) > NAMED else ""
+    not_on = f"; not on {', '.join(rest[:NAMED])}{more}" if rest else ""
+    count = len(decay["on"])
+    tensors = "1 tensor" if count == 1 else f"{count} tensors"
+    return [*lines, f"weight decay {decay['value']:g} on {tensors}{not_on}"]
+
+
+def _options(entry: Registered) -> str:
+    """A name with all its options, defaults too."""
+    told = [
+        s.shown(value) if s.positional else f"{s.name}={s.shown(value)}"
+        for s in entry.signature()
+        if (value := getattr(entry, s.name)) is not None
+    ]
+    return " ".join([entry.name, *told])
 
 
 def _unit(number: float, unit: str) -> str:

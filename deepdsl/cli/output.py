@@ -23,6 +23,8 @@ _STATUS = {
     "E602": NUMBERS,
     "E606": NUMBERS,
     "E607": RUNTIME,
+    "E614": USAGE_ERROR,
+    "E615": RUNTIME,
     "E699": RUNTIME,
 }
 _FAMILY = {"E4": FILES, "E6": FILES}

@@ -38,6 +38,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="cores to use; all by default"
     )
+    parser.add_argument(
+        "--samples",
+        type=positive,
+        metavar="K",
+        help="mean and deviation over K passes with dropout at work (Monte-Carlo dropout)",
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -48,7 +54,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
     from deepdsl.predictor import labels, open_predictor
 
-    predictor = open_predictor(options.model, options.device, options.threads)
+    predictor = open_predictor(
+        options.model, options.device, options.threads, samples=options.samples
+    )
     made: list[Mapping[str, NDArray[Any]]] = [
         predictor.predict(_rows(predictor, path)) for path in options.inputs
     ]
@@ -139,17 +147,19 @@ def _arrays(path: Path, inputs: Sequence[str]) -> tuple[tuple[str, str], ...]:
 def _csv(
     predictor: Predictor, outputs: Mapping[str, NDArray[Any]], named: Sequence[str] | None
 ) -> str:
+    from deepdsl.uncertainty import deviation_of
+
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     header: list[str] = ["label"] if named is not None else []
     columns: list[NDArray[Any]] = []
+    # A deviation has the columns of its output.
+    single = sum(deviation_of(name, outputs) is None for name in outputs) == 1
     for name, values in outputs.items():
         flat = values.reshape(len(values), -1)
         columns.append(flat)
         classes = predictor.classes
-        told = (
-            classes if len(classes) == flat.shape[1] and len(outputs) == 1 else range(flat.shape[1])
-        )
+        told = classes if len(classes) == flat.shape[1] and single else range(flat.shape[1])
         header += [name] if flat.shape[1] == 1 else [f"{name}_{t}" for t in told]
     writer.writerow(header)
     for row in range(len(columns[0])):

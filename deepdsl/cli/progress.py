@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from deepdsl.cli.output import Output
-from deepdsl.tally import Tally
-from deepdsl.trainer import Epoch
+from deepdsl.tally import Figures, Tally, scalars
+from deepdsl.trainer import Arrays, Epoch
 from deepdsl.workflow import Session
 
 # Between two lines where there is no terminal, and between two refreshes of the bar.
@@ -24,7 +24,6 @@ class Progress:
     def __init__(self, output: Output, session: Session) -> None:
         self.output, self.session = output, session
         self.training = session.job.task.training
-        self.names = [m.name for m in self.training.metrics if not m.collects]
         self.bar: Any = None
         self.on_terminal = sys.stderr.isatty() and not output.quiet
         self.said_at = 0.0
@@ -82,8 +81,8 @@ class Progress:
         now = time.monotonic()
         if now - self.drawn_at >= SECONDS_BETWEEN_BARS:
             self.drawn_at = now
-            means = [f"{name} {mean:.4f}" for name, mean in tally.running(seen).items()]
-            self.bar.set_postfix_str(f"{' '.join(means)} lr {lr:.2g}", refresh=False)
+            figures = _figures(tally.running(seen))
+            self.bar.set_postfix_str(f"{figures}  lr {lr:.2g}", refresh=False)
         self.bar.update(rows)
 
     def epoch_done(self, record: Epoch) -> None:
@@ -102,9 +101,11 @@ class Progress:
         told.append(f"lr {record.lr:.3g}  {_short(record.rows_per_s)} rows/s")
         self.output.note("  ".join(told) + ("  *" if record.best else ""))
 
+    def epoch_state(self, record: Epoch, state: Callable[[], Arrays]) -> None: ...
 
-def _figures(values: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+
+def _figures(values: Figures) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in scalars(values).items())
 
 
 def _short(number: float) -> str:

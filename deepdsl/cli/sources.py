@@ -6,9 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from deepdsl.diagnostics import DnnError
-from deepdsl.diagnostics.files import CannotRead
-from deepdsl.frontend import read_source
+from deepdsl.frontend import decoded, read_source
 from deepdsl.source import Source
 
 
@@ -16,11 +14,7 @@ def read(name: str) -> Source:
     """The text of a file, or of stdin for `-`."""
     if name != "-":
         return read_source(Path(name))
-    try:
-        return Source("<stdin>", sys.stdin.buffer.read().decode("utf-8").removeprefix("\ufeff"))
-    except UnicodeDecodeError as error:
-        reason = f"it is not UTF-8 text (byte {error.start})"
-        raise DnnError([CannotRead(None, "<stdin>", reason)]) from error
+    return Source("<stdin>", decoded(sys.stdin.buffer.read(), "<stdin>"))
 
 
 def positive(text: str) -> int:

@@ -3,6 +3,7 @@
 from deepdsl.diagnostics.base import (
     Diagnostic,
     DnnError,
+    Edit,
     Label,
     Report,
     Severity,
@@ -14,6 +15,7 @@ from deepdsl.diagnostics.render import render, render_all
 __all__ = [
     "Diagnostic",
     "DnnError",
+    "Edit",
     "Label",
     "Report",
     "Severity",

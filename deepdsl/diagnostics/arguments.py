@@ -108,13 +108,13 @@ class NotNamed(Diagnostic):
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
-    train net on digits { loss cross_entropy; optimizer lr=0.1 }
+    data digits { train builtin digits; scale (1 / 16) }
+    train net on digits { loss cross_entropy; optimizer lr=0.1; seed 1 }
     ```
     ```right
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
-    train net on digits { loss cross_entropy; optimizer sgd lr=0.1 }
+    data digits { train builtin digits; scale (1 / 16) }
+    train net on digits { loss cross_entropy; optimizer sgd lr=0.1; seed 1 }
     ```
     """
 
@@ -255,7 +255,8 @@ class AmbiguousXavier(Diagnostic):
 
     Caffe draws uniformly on ±sqrt(3 / fan_in), the paper (Glorot & Bengio 2010) on ±sqrt(6 /
     (fan_in + fan_out)), and others take a normal with standard deviation sqrt(2 / fan_in).
-    `glorot_uniform` and `glorot_normal` are the paper's.
+    `glorot_uniform` and `glorot_normal` are the paper's, and what PyTorch calls xavier_uniform_ and
+    xavier_normal_; Caffe's is `lecun_uniform`.
 
     ```wrong
     model net { input x[4]; dense 3 init=xavier | softmax }
@@ -274,7 +275,8 @@ class AmbiguousXavier(Diagnostic):
 
     @property
     def label(self) -> str:
-        return "which one is meant?"
+        formulas = "the paper's ±√(6/(fan_in+fan_out)), Caffe's ±√(3/fan_in), a std of √(2/fan_in)"
+        return f"which one is meant? {formulas}"
 
     @property
     def help(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
+from dataclasses import field
 from difflib import get_close_matches
 from enum import Enum
 from typing import Any, ClassVar
@@ -32,14 +33,24 @@ class Label:
 
 
 @record
+class Edit:
+    """Characters of the text, and what stands there instead."""
+
+    span: Span
+    text: str
+
+
+@record
 class Diagnostic:
     """Base of every message about a `.dnn` file, its data or its run.
 
     Subclasses set `code` and define `message`; they may define `label` (words under the carets),
     `help` (one way out) and `notes` (other places that belong to the story, with their words).
+    `fixes` are the edits that do what `help` says, made together or not at all.
     """
 
     span: Span | None
+    fixes: tuple[Edit, ...] = field(default=(), kw_only=True, repr=False, compare=False)
 
     code: ClassVar[str] = ""
     #: What must have been read whole for this to be true: the `item` it stands in, or the `file`.
@@ -73,6 +84,11 @@ class Diagnostic:
         return ""
 
     @property
+    def fix(self) -> str:
+        """What `fixes` do, in a few words."""
+        return self.help
+
+    @property
     def notes(self) -> tuple[Label, ...]:
         return ()
 
@@ -87,8 +103,8 @@ class Diagnostic:
         return (self.span.source.name, self.span.start, self.code)
 
     def as_json(self) -> dict[str, Any]:
-        """The fields of `--json`: code, severity, message, help, file, line, column (the last three
-        may be null).
+        """The fields of `--json`: code, severity, message, help, fixable, file, line, column (the
+        last three may be null).
         """
         where = self.span
         label = f": {self.label}" if self.label else ""
@@ -97,6 +113,7 @@ class Diagnostic:
             "severity": self.severity.value,
             "message": self.message + label,
             "help": self.help,
+            "fixable": bool(self.fixes),
             "file": where.source.name if where else None,
             "line": where.line if where else None,
             "column": where.column if where else None,

@@ -13,15 +13,15 @@ class NotIdx(FileDiagnostic):
     dimensions.
 
     ```wrong
-    data numbers { train idx "good.npz" target="labels.gz" }
+    data numbers { train idx "good.npz" target="labels.gz"; scale (1 / 255) }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
-    data numbers { train idx "rows.gz" target="labels.gz" }
+    data numbers { train idx "rows.gz" target="labels.gz"; scale (1 / 255) }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -50,15 +50,15 @@ class IdxType(FileDiagnostic):
     not exist.
 
     ```wrong
-    data numbers { train idx "strange.idx" target="labels.gz" }
+    data numbers { train idx "strange.idx" target="labels.gz"; scale (1 / 255) }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
-    data numbers { train idx "rows.gz" target="labels.gz" }
+    data numbers { train idx "rows.gz" target="labels.gz"; scale (1 / 255) }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -86,13 +86,13 @@ class NotNpy(FileDiagnostic):
     ```wrong
     data numbers { train npy "rows.gz" target="labels.npy" }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data numbers { train npy "good.npy" target="labels.npy" }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -127,13 +127,13 @@ class PickledArray(FileDiagnostic):
     ```wrong
     data pairs { train npz "objects.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npz "good.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -163,13 +163,13 @@ class ArrayType(FileDiagnostic):
     ```wrong
     data pairs { train npz "dates.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npz "good.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -193,13 +193,13 @@ class BrokenZip(FileDiagnostic):
     ```wrong
     data pairs { train npz "labels.gz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npz "good.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -228,13 +228,13 @@ class ArrayMissing(FileDiagnostic):
     ```wrong
     data pairs { train npz "good.npz" x=xx }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npz "good.npz" x=x }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 

@@ -17,13 +17,13 @@ class ColumnMissing(FileDiagnostic):
     ```wrong
     data pairs { train csv "good.csv" target=lable }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "good.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -55,13 +55,13 @@ class DuplicateColumn(FileDiagnostic):
     ```wrong
     data pairs { train csv "twice.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "good.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -94,13 +94,13 @@ class UnnamedColumn(FileDiagnostic):
     ```wrong
     data pairs { train csv "pandas.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "pandas.csv" target=label columns=[a b c d] }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -131,13 +131,13 @@ class RaggedLine(FileDiagnostic):
     ```wrong
     data pairs { train csv "ragged.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "good.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -173,13 +173,13 @@ class NotANumber(FileDiagnostic):
     ```wrong
     data pairs { train csv "text.csv" target=label columns=[name a b c] }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "text.csv" target=label columns=[a b c d] }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -219,13 +219,13 @@ class EmptyField(FileDiagnostic):
     ```wrong
     data pairs { train csv "empty-field.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "good.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -254,13 +254,13 @@ class EmptyFile(FileDiagnostic):
     ```wrong
     data pairs { train csv "nothing.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "good.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -282,13 +282,13 @@ class NoRows(FileDiagnostic):
     ```wrong
     data pairs { train csv "header.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "good.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -310,13 +310,13 @@ class NotUtf8(FileDiagnostic):
     ```wrong
     data pairs { train csv "latin.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "good.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -346,13 +346,13 @@ class BrokenLine(FileDiagnostic):
     ```wrong
     data pairs { train csv "quote.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "good.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -381,13 +381,13 @@ class FileChanged(FileDiagnostic):
     ```wrong
     data pairs { train csv "changing.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "good.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 

@@ -17,13 +17,13 @@ class UnknownFeed(Diagnostic):
     ```wrong
     data pairs { train npz "good.npz" xx=x }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npz "good.npz" x=x }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -53,13 +53,13 @@ class NothingToFeed(Diagnostic):
     ```wrong
     data pairs { train npy "good.npy" x="good.npy" target="labels.npy" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npy x="good.npy" target="labels.npy" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -90,13 +90,13 @@ class InputNotFed(Diagnostic):
     ```wrong
     data pairs { train npy target="labels.npy" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npy "good.npy" target="labels.npy" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -121,13 +121,13 @@ class NoTarget(Diagnostic):
     ```wrong
     data pairs { train npy "good.npy" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npy "good.npy" target="labels.npy" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -158,15 +158,15 @@ class RowShape(Diagnostic):
     input of the data's shape, then `flatten` or `reshape`.
 
     ```wrong
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     model m { input pixels[64]; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
 
     ```right
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     model m { input pixels[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
     """
 
@@ -231,13 +231,13 @@ class LengthsDiffer(Diagnostic):
     ```wrong
     data pairs { train npy "good.npy" target="few-labels.npy" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npy "good.npy" target="labels.npy" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 

@@ -16,13 +16,13 @@ class FileMissing(FileDiagnostic):
     ```wrong
     data pairs { train npz "no-such-file.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
     """
 
@@ -54,13 +54,13 @@ class NotAFile(FileDiagnostic):
     ```wrong
     data pairs { train npz "." }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npz "good.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -84,13 +84,13 @@ class CannotRead(FileDiagnostic):
     ```wrong
     data pairs { train npz "forbidden.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npz "good.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -113,15 +113,15 @@ class NotGzip(FileDiagnostic):
     Browsers often unpack such files and keep the name.
 
     ```wrong
-    data numbers { train idx "plain.gz" target="labels.gz" }
+    data numbers { train idx "plain.gz" target="labels.gz"; scale (1 / 255) }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
-    data numbers { train idx "rows.gz" target="labels.gz" }
+    data numbers { train idx "rows.gz" target="labels.gz"; scale (1 / 255) }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -141,15 +141,15 @@ class BrokenGzip(FileDiagnostic):
     """Compressed data that ends early or was changed. Most often a download that stopped.
 
     ```wrong
-    data numbers { train idx "truncated.gz" target="labels.gz" }
+    data numbers { train idx "truncated.gz" target="labels.gz"; scale (1 / 255) }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
-    data numbers { train idx "rows.gz" target="labels.gz" }
+    data numbers { train idx "rows.gz" target="labels.gz"; scale (1 / 255) }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -179,15 +179,15 @@ class WrongSize(FileDiagnostic):
     Most often a copy that stopped.
 
     ```wrong
-    data numbers { train idx "short.idx" target="labels.gz" }
+    data numbers { train idx "short.idx" target="labels.gz"; scale (1 / 255) }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
-    data numbers { train idx "rows.gz" target="labels.gz" }
+    data numbers { train idx "rows.gz" target="labels.gz"; scale (1 / 255) }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -217,15 +217,15 @@ class DoesNotFit(FileDiagnostic):
     has.
 
     ```wrong
-    data numbers { train idx "huge.gz" target="labels.gz" }
+    data numbers { train idx "huge.gz" target="labels.gz"; scale (1 / 255) }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data numbers { train npy "good.npy" target="labels.npy" }
     model m { input x[4]; dense 2 | softmax }
-    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on numbers { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 

@@ -15,13 +15,13 @@ class NotFinite(Diagnostic):
     ```wrong
     data pairs { train npz "nan.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npz "good.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -50,13 +50,13 @@ class LabelNotWhole(Diagnostic):
     ```wrong
     data pairs { train npz "halves.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npz "good.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -83,15 +83,15 @@ class LabelOutOfRange(Diagnostic):
     """A label is no class of the model: labels count from 0 to one less than the outputs.
 
     ```wrong
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 9 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
 
     ```right
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
     """
 
@@ -132,13 +132,13 @@ class TooManyClasses(Diagnostic):
     ```wrong
     data pairs { train csv "three.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "names.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -172,13 +172,13 @@ class UnknownClass(Diagnostic):
     ```wrong
     data pairs { train csv "names.csv" target=label; test csv "three.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train csv "names.csv" target=label; test csv "names.csv" target=label }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 

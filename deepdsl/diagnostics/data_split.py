@@ -13,15 +13,15 @@ class HeldOutTooLarge(Diagnostic):
     none.
 
     ```wrong
-    data digits { train builtin digits; valid first=5000 }
+    data digits { train builtin digits; valid first=5000; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
 
     ```right
-    data digits { train builtin digits; valid first=200 }
+    data digits { train builtin digits; valid first=200; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
     """
 
@@ -48,15 +48,15 @@ class TakeTooLarge(Diagnostic):
     """`take` asks for more rows than train has.
 
     ```wrong
-    data digits { train builtin digits; take 5000 }
+    data digits { train builtin digits; take 5000; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
 
     ```right
-    data digits { train builtin digits; take 500 }
+    data digits { train builtin digits; take 500; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
     """
 
@@ -79,15 +79,15 @@ class NothingLeft(Diagnostic):
     """A share so small, or so large, that one of the two parts has no rows.
 
     ```wrong
-    data digits { train builtin digits; take 20; valid split=1% }
+    data digits { train builtin digits; take 20; valid split=1%; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
 
     ```right
-    data digits { train builtin digits; take 200; valid split=20% stratify=true }
+    data digits { train builtin digits; take 200; valid split=20% stratify=true; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
     """
 
@@ -114,15 +114,15 @@ class TooFewToStratify(Diagnostic):
     one in each.
 
     ```wrong
-    data digits { train builtin digits; take 5 stratify=true }
+    data digits { train builtin digits; take 5 stratify=true; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
 
     ```right
-    data digits { train builtin digits; take 50 stratify=true }
+    data digits { train builtin digits; take 50 stratify=true; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
     """
 
@@ -154,13 +154,13 @@ class NoClassesToStratify(Diagnostic):
     ```wrong
     data pairs { train npy "good.npy" target="good.npy"; valid split=50% stratify=true }
     model m { input x[4]; dense 4 }
-    train m on pairs { loss mean_squared_error; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss mean_squared_error; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npy "good.npy" target="good.npy"; valid split=50% }
     model m { input x[4]; dense 4 }
-    train m on pairs { loss mean_squared_error; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss mean_squared_error; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -184,15 +184,15 @@ class HeldOutHow(Diagnostic):
     """`valid` cuts its rows out of train in exactly one way: `first=`, `last=` or `split=`.
 
     ```wrong
-    data digits { train builtin digits; valid first=100 last=100 }
+    data digits { train builtin digits; valid first=100 last=100; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
 
     ```right
-    data digits { train builtin digits; valid last=100 }
+    data digits { train builtin digits; valid last=100; scale (1 / 16) }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
     """
 
@@ -224,13 +224,13 @@ class TransformMisfit(Diagnostic):
     ```wrong
     data digits { train builtin digits; normalize mean=[0.1 0.2 0.3] std=[1] }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
 
     ```right
     data digits { train builtin digits; normalize mean=[4.9] std=[6] }
     model m { input image[8 8]; flatten; dense 10 | softmax }
-    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1 }
+    train m on digits { loss cross_entropy; optimizer sgd lr=0.1; batch 32; epochs 1; seed 1 }
     ```
     """
 
@@ -255,13 +255,13 @@ class ClassWithoutRows(Diagnostic):
     ```wrong
     data pairs { train npz "one-class.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npz "good.npz" }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 
@@ -288,13 +288,13 @@ class HeldOutLacksClass(Diagnostic):
     ```wrong
     data pairs { train npz "sorted.npz"; valid first=4 }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
 
     ```right
     data pairs { train npz "sorted.npz"; valid split=50% stratify=true }
     model m { input x[4]; dense 2 | softmax }
-    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1 }
+    train m on pairs { loss cross_entropy; optimizer sgd lr=0.1; batch 4; epochs 1; seed 1 }
     ```
     """
 

@@ -10,6 +10,9 @@ from deepdsl.record import record
 class UnusedName(Diagnostic):
     """Something is defined and never used: usually a name that was misspelt elsewhere.
 
+    `dnnc check --fix` takes out constants, parts and blocks.  Values and inputs it leaves: without
+    them the layers would have other names and other initial weights, or the data would not fit.
+
     ```wrong
     let units = 30
     model net { input x[4]; dense 3 | softmax }
@@ -32,3 +35,7 @@ class UnusedName(Diagnostic):
     @property
     def help(self) -> str:
         return "use it, or leave it out"
+
+    @property
+    def fix(self) -> str:
+        return f"leave out `{self.name}`"

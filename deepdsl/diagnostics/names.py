@@ -100,7 +100,7 @@ class UnknownRow(Diagnostic):
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits; scael (1 / 16) }
+    data digits { train builtin digits; scael (1 / 16); scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1 }
     ```
     ```right
@@ -134,12 +134,12 @@ class UnknownReference(Diagnostic):
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train nett on digits { loss cross_entropy; seed 1 }
     ```
     ```right
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1 }
     ```
     """
@@ -293,12 +293,12 @@ class SeveralRows(Diagnostic):
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1; batch 32; batch 64 }
     ```
     ```right
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1; batch 32 }
     ```
     """

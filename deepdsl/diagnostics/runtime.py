@@ -221,3 +221,48 @@ class RunExists(Diagnostic):
     @property
     def help(self) -> str:
         return "go on with it by `--resume`, or name another place with `--out`"
+
+
+@record
+class CannotSample(Diagnostic):
+    """Mean and deviation over several noisy passes were asked for where there are none to be had.
+
+    `--samples` runs a trained model several times with its dropout (and other noise layers) at work
+    (Monte-Carlo dropout).  It needs a run directory, a noise layer in the model, and two passes or
+    more.
+    """
+
+    code = "E614"
+    model: str
+    reason: str
+    advice: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.model} cannot be sampled: {self.reason}"
+
+    @property
+    def help(self) -> str:
+        return self.advice
+
+
+@record
+class MissingPackage(Diagnostic):
+    """Something that was asked for needs a Python package that is not installed.
+
+    The package belongs to an extra of this one: `pip install "deepdsl[tensorboard]"` brings what
+    `--tensorboard` needs.  Nothing else needs it.
+    """
+
+    code = "E615"
+    package: str
+    purpose: str
+    extra: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.purpose} needs the package `{self.package}`, which is not installed"
+
+    @property
+    def help(self) -> str:
+        return f'pip install "deepdsl[{self.extra}]"'

@@ -12,12 +12,12 @@ class NoLoss(Diagnostic):
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { batch 32; seed 1 }
     ```
     ```right
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; batch 32; seed 1 }
     ```
     """
@@ -39,31 +39,33 @@ class NoLoss(Diagnostic):
 class LossDoesNotFit(Diagnostic):
     """The loss expects another last layer.
 
-    cross_entropy compares probabilities of classes, which softmax makes; binary_cross_entropy
-    compares the probability of yes, which sigmoid makes.  Without them the loss would be of
-    arbitrary numbers, and could be NaN.
+    cross_entropy and kl_divergence compare probabilities of classes, which softmax makes;
+    binary_cross_entropy compares the probability of yes, which sigmoid makes; focal takes both.
+    Without them the loss would be of arbitrary numbers, and could be NaN.  hinge wants numbers on
+    both sides of zero, of a linear last layer or tanh.
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1 }
     ```
     ```right
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1 }
     ```
     """
 
     code = "E302"
     loss: str
-    wanted: str
+    wanted: tuple[str, ...]
     found: str
     where: tuple[Label, ...] = ()
 
     @property
     def message(self) -> str:
-        return f"`{self.loss}` is for a model that ends in `{self.wanted}`"
+        wanted = " or ".join(f"`{ending}`" for ending in self.wanted)
+        return f"`{self.loss}` is for a model that ends in {wanted}"
 
     @property
     def label(self) -> str:
@@ -78,7 +80,7 @@ class LossDoesNotFit(Diagnostic):
         other = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}.get(self.found)
         if other is not None:
             return f"with `{self.found}` the loss is `{other}`"
-        return f"end the model with `| {self.wanted}`"
+        return f"end the model with `| {self.wanted[0]}`"
 
 
 @record
@@ -87,12 +89,12 @@ class MetricDoesNotFit(Diagnostic):
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; metric mae; seed 1 }
     ```
     ```right
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; metric accuracy; seed 1 }
     ```
     """
@@ -119,12 +121,12 @@ class SeveralOutputs(Diagnostic):
 
     ```wrong
     model net { input x[8 8]; a = x | flatten | dense 10 | softmax; b = x | flatten | dense 1 | sigmoid; output a; output b }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1 }
     ```
     ```right
     model net { input x[8 8]; a = x | flatten | dense 10 | softmax; output a }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1 }
     ```
     """
@@ -152,7 +154,7 @@ class NoTrainData(Diagnostic):
     ```
     ```right
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1 }
     ```
     """
@@ -172,16 +174,16 @@ class NoTrainData(Diagnostic):
 
 @record
 class NothingToWatch(Diagnostic):
-    """`stop` watches something that this training does not measure.
+    """`stop`, or the schedule `plateau`, watches something that this training does not measure.
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1; stop patience=3 on=valid.loss restore=best }
     ```
     ```right
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits; valid split=10% }
+    data digits { train builtin digits; valid split=10%; scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1; stop patience=3 on=valid.loss restore=best }
     ```
     """
@@ -191,10 +193,11 @@ class NothingToWatch(Diagnostic):
     watched: str
     reason: str
     advice: str
+    row: str = "stop"
 
     @property
     def message(self) -> str:
-        return f"`stop` cannot watch `{self.watched}`"
+        return f"`{self.row}` cannot watch `{self.watched}`"
 
     @property
     def label(self) -> str:
@@ -211,12 +214,12 @@ class NothingToTrain(Diagnostic):
 
     ```wrong
     model net { input x[8 8]; flatten | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1 }
     ```
     ```right
     model net { input x[8 8]; flatten | dense 10 | softmax }
-    data digits { train builtin digits }
+    data digits { train builtin digits; scale (1 / 16) }
     train net on digits { loss cross_entropy; seed 1 }
     ```
     """

@@ -1,6 +1,12 @@
 """Lints: what is allowed and will not do what was meant.  Each knows a fact of the subject."""
 
-from deepdsl.lints import layers  # its classes register themselves
+from importlib import import_module
+from pkgutil import iter_modules
+
 from deepdsl.lints.base import Lint, allowed, lint
 
-__all__ = ["Lint", "allowed", "layers", "lint"]
+# Defining the classes registers them.
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["Lint", "allowed", "lint"]

@@ -3,69 +3,101 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from deepdsl.analysis.model import Call, Model, Program
+from deepdsl.analysis.model import Program
 from deepdsl.diagnostics import Diagnostic
-from deepdsl.record import record
-from deepdsl.source import Source
+from deepdsl.lints.walk import before, each_call
+from deepdsl.record import changed, record
+from deepdsl.source import Source, Span
+
+__all__ = ["Lint", "allowed", "before", "each_call", "lint"]
 
 
 @record
 class Lint(Diagnostic):
     """Base of lints: a diagnostic with a code that begins with W, and `check`."""
 
+    # Where a line could not be read, what seems to be missing may stand in it.
+    depends_on = "file"
+
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
         """Every place of the program where this lint has something to say."""
         raise NotImplementedError(f"{cls.__name__} has no check")
 
+    @property
+    def causes_at(self) -> tuple[Span | None, ...]:
+        """The places where this would be the cause of what is said there of signals."""
+        return ()
+
 
 def lint(program: Program) -> list[Diagnostic]:
-    """What all lints find."""
-    found: list[Diagnostic] = []
+    """What all lints find, each once at a place."""
+    found: dict[object, Diagnostic] = {}
     for cls in Diagnostic.registry.values():
         if issubclass(cls, Lint):
-            found += cls.check(program)
-    return found
+            # A line in a `repeat`, or in a part used twice, is met several times, with figures of
+            # its own each time: the first stand for all.
+            for each in cls.check(program):
+                found.setdefault((each.code, each.span), each)
+    return _one_story(found.values())
 
 
-_ALLOW = re.compile(r"#\s*dnnc:\s*allow\s+([A-Z]\d{3}(?:[\s,]+[A-Z]\d{3})*)")
+# Lints that say what will become of signals and gradients (signal.py).
+_CONSEQUENCES = "W42"
 
 
-def allowed(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """The diagnostics without the warnings that a comment allows.
-
-    `# dnnc: allow W403` counts for its own line, and on a line of its own for the next one.
+def _one_story(found: Collection[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics; a cause is not told again where its consequence is, and its fix is that
+    one's.
     """
-    return [d for d in diagnostics if not _is_allowed(d)]
+    kept: dict[int, Diagnostic] = {id(each): each for each in found}
+    for each in found:
+        places = each.causes_at if isinstance(each, Lint) else ()
+        for other in found:
+            if other.span in places and other.code.startswith(_CONSEQUENCES):
+                here = kept[id(other)]
+                kept[id(other)] = changed(here, fixes=here.fixes or each.fixes)
+                kept.pop(id(each), None)
+    return list(kept.values())
 
 
-def _is_allowed(diagnostic: Diagnostic) -> bool:
-    if diagnostic.span is None or not diagnostic.code.startswith("W"):
+_CODES = r"\s+([A-Z]\d{3}(?:[\s,]+[A-Z]\d{3})*)"
+_ALLOW = re.compile(rf"#\s*dnnc:\s*allow{_CODES}")
+_ALLOW_FILE = re.compile(rf"#\s*dnnc:\s*allow-file{_CODES}")
+
+
+def allowed(
+    diagnostics: Iterable[Diagnostic], codes: Collection[str] = frozenset()
+) -> list[Diagnostic]:
+    """The diagnostics without the warnings that a comment, or `codes`, allows.
+
+    `# dnnc: allow W403` counts for its own line, and on a line of its own for the next one;
+    `# dnnc: allow-file W403` counts for the whole file.
+    """
+    return [d for d in diagnostics if not _is_allowed(d, codes)]
+
+
+def _is_allowed(diagnostic: Diagnostic, codes: Collection[str]) -> bool:
+    code = diagnostic.code
+    if not code.startswith("W"):
         return False
+    if code in codes or diagnostic.span is None:
+        return code in codes
     source, line = diagnostic.span.source, diagnostic.span.line
-    codes = _codes(source, line)
+    here = _codes(_ALLOW, source.line(line))
     if line > 1 and source.line(line - 1).lstrip().startswith("#"):
-        codes |= _codes(source, line - 1)
-    return diagnostic.code in codes
+        here |= _codes(_ALLOW, source.line(line - 1))
+    return code in here or code in _codes_of_file(source)
 
 
-def _codes(source: Source, line: int) -> set[str]:
-    found = _ALLOW.search(source.line(line))
+def _codes_of_file(source: Source) -> set[str]:
+    if "allow-file" not in source.text:
+        return set()
+    return set().union(*(_codes(_ALLOW_FILE, line) for line in source.text.split("\n")))
+
+
+def _codes(form: re.Pattern[str], line: str) -> set[str]:
+    found = form.search(line)
     return set(re.split(r"[\s,]+", found.group(1))) if found else set()
-
-
-def each_call(program: Program) -> Iterator[tuple[Model, Call]]:
-    for model in program.models.values():
-        for call in model.calls:
-            yield model, call
-
-
-def before(model: Model, call: Call) -> Iterator[Call]:
-    """The calls that a call's first operand comes from, nearest first, along a plain chain."""
-    here: Call | None = call
-    while here is not None and here.inputs:
-        here = model.call_of(here.inputs[0])
-        if here is not None:
-            yield here

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deepdsl.analysis.model import Program
-from deepdsl.diagnostics import Label
+from deepdsl.analysis.model import Call, Model, Program, Training
+from deepdsl.diagnostics import Edit, Label
 from deepdsl.lints.base import Lint, before, each_call
-from deepdsl.ops.activations import Selu, Softmax
-from deepdsl.ops.dense import Dense
+from deepdsl.lints.walk import NORMS, at_one_place, kernel, readers_of
+from deepdsl.losses import CrossEntropy
+from deepdsl.ops.activations import Softmax
+from deepdsl.ops.dropout import Dropout
 from deepdsl.ops.normalization import BatchNorm
 from deepdsl.record import record
-
-# The initializers whose variance is 1 / fan_in.
-_LECUN = ("lecun_normal", "lecun_uniform")
+from deepdsl.syntax import ast
+from deepdsl.syntax.edits import set_option
 
 
 @record
@@ -32,11 +33,16 @@ class UselessBias(Lint):
 
     code = "W402"
     layer: str
+    units: int
     norm: Label
 
     @property
     def message(self) -> str:
         return f"the bias of this `{self.layer}` does nothing"
+
+    @property
+    def label(self) -> str:
+        return f"{self.units:,} number{'s' * (self.units != 1)} that learn nothing"
 
     @property
     def notes(self) -> tuple[Label, ...]:
@@ -48,61 +54,22 @@ class UselessBias(Lint):
 
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
-        for model, call in each_call(program):
-            if isinstance(call.layer, BatchNorm):
-                feeder = model.call_of(call.inputs[0])
-                if (
-                    feeder is not None
-                    and isinstance(feeder.layer, Dense)
-                    and feeder.layer.bias is not False
-                ):
-                    norm = Label(call.span, "batch norm takes it away")
-                    yield cls(feeder.span, feeder.layer.name, norm)
-
-
-@record
-class SeluInitializer(Lint):
-    """SELU keeps mean 0 and variance 1 only when the weights have variance 1 / fan_in.
-
-    Klambauer et al. 2017, theorem 1.  With another variance the fixed point is left and the signal
-    grows or fades.
-
-    ```wrong
-    model net { input x[4]; dense 8 init=he_normal | selu | dense 3 | softmax }
-    ```
-    ```right
-    model net { input x[4]; dense 8 init=lecun_normal | selu | dense 3 | softmax }
-    ```
-    """
-
-    code = "W403"
-    initializer: str
-
-    @property
-    def message(self) -> str:
-        return f"selu after {self.initializer}"
-
-    @property
-    def label(self) -> str:
-        return "SELU keeps mean 0 and variance 1 only with lecun_normal"
-
-    @property
-    def help(self) -> str:
-        return "init=lecun_normal"
-
-    @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
-        for model, call in each_call(program):
-            if not isinstance(call.layer, Selu):
-                continue
-            for feeder in before(model, call):
-                if isinstance(feeder.layer, Dense) and feeder.layer.init is not None:
-                    init = feeder.layer.init
-                    fans = feeder.params[0].fans or (1, 1)
-                    if init.name not in _LECUN and init.variance(fans) != 1 / fans[0]:
-                        yield cls(feeder.span, init.name)
-                if not feeder.layer.transparent:
-                    break
+        for model in program.models.values():
+            readers = readers_of(model)
+            for span, calls in at_one_place(model.calls).items():
+                layer, path = calls[0].layer, calls[0].path
+                # The bias of shared weights is of use where one of their uses meets no batch norm.
+                uses = [c for c in model.calls if c.path == path] + calls
+                next_ones = [r for call in uses for r in readers.get(call.output, ())]
+                normed = next_ones and all(isinstance(r.layer, BatchNorm) for r in next_ones)
+                bare = any(c.output in model.outputs.values() for c in uses)
+                if getattr(layer, "bias", False) is False or not normed or bare:
+                    continue
+                units = next((p.type.count or 0 for p in calls[0].params if p.role == "bias"), 0)
+                norm = Label(next_ones[-1].span, "batch norm takes it away")
+                unit = program.places.unit(span)
+                fixes = (set_option(unit.layer, "bias", "false"),) if unit else ()
+                yield cls(span, layer.name, units, norm, fixes=fixes)
 
 
 @record
@@ -131,8 +98,104 @@ class SoftmaxOfOne(Lint):
             "for two classes, `dense 2 | softmax`"
         )
 
+    @property
+    def fix(self) -> str:
+        return "sigmoid, with binary_cross_entropy"
+
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
-        for _, call in each_call(program):
+        for model, call in each_call(program):
             if isinstance(call.layer, Softmax) and call.type.shape[-1] == 1:
-                yield cls(call.span)
+                others = [c for c in model.calls if c.span == call.span]
+                single = all(c.type.shape[-1] == 1 for c in others)
+                yield cls(call.span, fixes=_as_sigmoid(program, model, call) if single else ())
+
+
+def _as_sigmoid(program: Program, model: Model, call: Call) -> tuple[Edit, ...]:
+    """Sigmoid for softmax, and the loss that goes with it wherever the model is trained."""
+    unit = program.places.unit(call.span)
+    if unit is None:
+        return ()
+    edits = [Edit(unit.layer.path.span, "sigmoid")]
+    for training in program.trainings:
+        if training.model == model.name and isinstance(training.loss, CrossEntropy):
+            word = _word_of_loss(program, training)
+            if word is None:
+                return ()
+            edits.append(Edit(word.span, "binary_cross_entropy"))
+    return tuple(edits)
+
+
+def _word_of_loss(program: Program, training: Training) -> ast.Path | None:
+    row = program.places.row(training.span, "loss")
+    word = row.args[0] if row is not None and len(row.args) == 1 else None
+    return word if isinstance(word, ast.Path) else None
+
+
+@record
+class DropoutBeforeNorm(Lint):
+    """Dropout before batch norm shifts the variance between training and inference.
+
+    In training, dropout at rate p makes the variance of what it lets through about 1 / (1 - p)
+    times as large; at inference it does nothing. Batch norm's running variance is that of training,
+    and divides by it at inference (Li, Chen, Hu & Yang 2019, "Understanding the Disharmony between
+    Dropout and Batch Normalization by Variance Shift"). Put dropout behind the last batch norm.
+
+    ```wrong
+    model net {
+      input x[4]
+      dropout 20% | dense 8 bias=false | batch_norm | relu
+      dense 3 | softmax
+    }
+    ```
+    ```right
+    model net {
+      input x[4]
+      dense 8 bias=false | batch_norm | relu | dropout 20%
+      dense 3 | softmax
+    }
+    ```
+    """
+
+    code = "W412"
+    rate: float
+    norm: Label
+
+    @property
+    def message(self) -> str:
+        return "dropout before batch norm"
+
+    @property
+    def label(self) -> str:
+        factor = 1 / (1 - self.rate)
+        return (
+            f"in training the variance is about 1 / (1 - {self.rate:g}) = {factor:.3g} times that "
+            "at inference"
+        )
+
+    @property
+    def notes(self) -> tuple[Label, ...]:
+        return (self.norm,)
+
+    @property
+    def help(self) -> str:
+        return "put dropout behind the last batch_norm, or leave it out"
+
+    @classmethod
+    def check(cls, program: Program) -> Iterator[Lint]:
+        for model, call in each_call(program):
+            if not isinstance(call.layer, BatchNorm):
+                continue
+            for feeder in before(model, call):
+                layer = feeder.layer
+                if isinstance(layer, Dropout) and layer.rate > 0:
+                    norm = Label(call.span, "it keeps the variance of training for inference")
+                    yield cls(feeder.span, layer.rate, norm)
+                if not _linear(feeder):
+                    break
+
+
+def _linear(call: Call) -> bool:
+    """Whether a variance that goes in changes what comes out in proportion."""
+    passes = call.layer.transparent and call.layer.name not in NORMS
+    return passes or kernel(call) is not None

@@ -149,6 +149,17 @@ class Floor(Elementwise):
 
 
 @record
+class Cos(Elementwise):
+    """The cosine of an angle in radians."""
+
+    onnx = "Cos"
+
+    def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, ...]:
+        # cos(x + pi / 2) = -sin(x)
+        return (mul(b, grad, b.add(Cos(), plus(b, inputs[0], pi / 2))),)
+
+
+@record
 class Pow(Elementwise):
     """x ** y for a positive base; the gradient is that of x alone (exponents are constants
     here).
@@ -310,6 +321,12 @@ def square(b: Builder, x: Value) -> Value:
 
 def cast(b: Builder, x: Value, dtype: DType) -> Value:
     return x if x.type.dtype == dtype else b.add(Cast(dtype), x)
+
+
+def along_features(b: Builder, vector: Value, like: Value) -> Value:
+    """A vector with one number a feature (axis 1), in a shape that is broadcast against `like`."""
+    spread = (*vector.type.shape, *[1] * (like.type.rank - 2))
+    return vector if vector.type.shape == spread else b.add(Reshape(spread), vector)
 
 
 def extent(b: Builder, shape: Shape, dtype: DType = "f32") -> Value:

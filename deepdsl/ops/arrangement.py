@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 
-from deepdsl.ir import ShapeError, Value, broadcast, by_times
+from deepdsl.ir import Param, ShapeError, Type, Value, broadcast, by_times
 from deepdsl.ops.arithmetic import add
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.shaping import Concatenate, Reshape
+from deepdsl.ops.signal import Gain, Moments, Transfer
 from deepdsl.record import record
 from deepdsl.registry import Integer, ListOf, argument
+
+
+def _unchanged(
+    self: Layer, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
+) -> Transfer:
+    """Elements that only change their places."""
+    return Transfer(inputs[0], (Gain.every(1.0),))
 
 
 def _sizes(value: Value) -> tuple[int, ...]:
@@ -21,6 +30,7 @@ class Flatten(Layer):
     """`flatten`: all features of a row as one vector, in order."""
 
     transparent = True
+    signal = _unchanged
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         (x,) = inputs
@@ -38,6 +48,7 @@ class ReshapeTo(Layer, name="reshape"):
     )
 
     transparent = True
+    signal = _unchanged
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         (x,) = inputs
@@ -69,6 +80,29 @@ class Concat(Layer):
                 )
         return scope.builder.add(Concatenate(1), *inputs)
 
+    def signal(
+        self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
+    ) -> Transfer:
+        sizes = [float(d) for t in types if isinstance(d := t.shape[1], int)]
+        shares = [size / sum(sizes) for size in sizes]
+
+        def mean(numbers: Iterable[float]) -> float:
+            return sum(share * n for share, n in zip(shares, numbers, strict=True))
+
+        shared = [x.shared for x in inputs if x.shared is not None]
+        joined = Moments(
+            mean(x.mean for x in inputs),
+            mean(x.square for x in inputs),
+            mean(shared) if shared else None,
+        )
+        total = sum(sizes)
+        gains = []
+        for x, size in zip(inputs, sizes, strict=True):
+            part = x.square / joined.square if joined.square else 1.0
+            more, own = (part - 1) / total, part * size / total
+            gains.append(Gain(1.0 - more, more, 1.0 - own, own))
+        return Transfer(joined, tuple(gains))
+
 
 @record
 class AddLayer(Layer, name="add"):
@@ -93,3 +127,16 @@ class AddLayer(Layer, name="add"):
                 )
             total = add(scope.builder, total, other)
         return total
+
+    def signal(
+        self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
+    ) -> Transfer:
+        # Branches with weights of their own are uncorrelated but for their means.
+        mean = sum(x.mean for x in inputs)
+        cross = mean**2 - sum(x.mean**2 for x in inputs)
+        shared = [x.shared for x in inputs if x.shared is not None]
+        total = Moments(
+            mean, sum(x.square for x in inputs) + cross, sum(shared) + cross if shared else None
+        )
+        own = [x.square / total.square if total.square else 1.0 for x in inputs]
+        return Transfer(total, tuple(Gain(1.0, 0.0, 1.0 - part, part) for part in own))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from deepdsl.initializers import Initializer, Zeros
-from deepdsl.ir import ShapeError, Value, by_times
+from deepdsl.ir import Param, ShapeError, Type, Value, by_times
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.linear import Gemm
+from deepdsl.ops.signal import Gain, Moments, Transfer
 from deepdsl.record import record
-from deepdsl.registry import Boolean, Either, Entry, Integer, argument, option
+from deepdsl.registry import Boolean, Either, Entry, Integer, Number, argument, option
+from deepdsl.regularizers import regularizer
 
 
 @record
@@ -19,6 +21,14 @@ class Dense(Layer):
     Without `init=` the initializer follows the activation that the layer flows into, through batch
     norm and dropout: he_normal for relu, leaky_relu and elu, lecun_normal for selu, glorot_uniform
     for the rest.  Biases are zeros.
+
+    l1 adds l1 * sum |W| and l2 adds l2 * sum W^2 to what is made small, without a factor 1/2, as in
+    Keras; the bias is left alone.  Their gradients, l1 * sign(W) and 2 * l2 * W, are added before
+    clipping.  The `loss` that is reported stays that of the data, so that it can be compared with
+    the loss on other rows, where Keras adds the penalties to it.  PyTorch has no l1; the
+    `weight_decay` of its SGD is 2 * l2.  max_norm keeps the norm of the weights into each unit, a
+    column of W, at most that large, after each step.  `default dense l2=1e-4` is for all layers
+    below it.
     """
 
     units: int = argument(Integer(minimum=1, maximum=2**24), "number of outputs")
@@ -26,6 +36,9 @@ class Dense(Layer):
     bias: bool | Initializer = option(
         Either((Boolean(), Entry("initializer"))), "whether there is a bias, or how it begins", True
     )
+    l1: float = option(Number(minimum=0), "penalty on the sum of |W|", 0.0)
+    l2: float = option(Number(minimum=0), "penalty on the sum of W^2", 0.0)
+    max_norm: float | None = option(Number(above=0), "largest norm of a unit's weights", None)
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         (x,) = inputs
@@ -41,9 +54,28 @@ class Dense(Layer):
         assert isinstance(inputs_count, int)
         fans = (inputs_count, self.units)
         dtype: Any = x.type.dtype
-        weight = scope.param("weight", fans, self.init, "weight", fans, dtype)
+        rule = regularizer(self.l1, self.l2, self.max_norm)
+        weight = scope.param("weight", fans, self.init, "weight", fans, dtype, rule)
         if self.bias is False:
             return scope.builder.add(Gemm(), x, weight)
         start = self.bias if isinstance(self.bias, Initializer) else Zeros()
         bias = scope.param("bias", (self.units,), start, "bias", fans, dtype)
         return scope.builder.add(Gemm(), x, weight, bias)
+
+    def signal(
+        self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
+    ) -> Transfer | None:
+        """A sum of independent products: its mean is 0, its variance fan_in Var[w] E[x^2]."""
+        weight = params[0]
+        fan_in, units = weight.fans or (1, 1)
+        spread = weight.init.variance((fan_in, units)) if weight.init is not None else None
+        if not spread or weight.init.center:
+            # Weights that are all equal, or lean to one side: their sums are no random sums.
+            return None
+        bias = params[1].init.second_moment(weight.fans) if len(params) > 1 else 0.0
+        if bias is None:
+            return None
+        factor = units * spread
+        # Kernels are drawn without regard to the signal, but for its own direction.
+        gain = Gain(factor * (1 - 1 / fan_in), factor / fan_in, 0.0, factor)
+        return Transfer(inputs[0].grown(0.0, fan_in * spread, bias), (gain,))

@@ -21,6 +21,7 @@ from deepdsl.ops.arithmetic import (
     Minimum,
     Mul,
     Neg,
+    Sqrt,
     Sub,
     Where,
     add,
@@ -76,6 +77,11 @@ def exp(x: Any) -> Any:
         return math.inf
 
 
+def expm1(x: Any) -> Any:
+    """e^x - 1; on numbers exact near 0, where the prediction of faint signals needs it."""
+    return exp(x) - 1.0 if isinstance(x, Term) else math.expm1(x)
+
+
 def log(x: Any) -> Any:
     """The natural logarithm."""
     return x.apply(Log(), x) if isinstance(x, Term) else math.log(x)
@@ -86,31 +92,9 @@ def erf(x: Any) -> Any:
     return x.apply(Erf(), x) if isinstance(x, Term) else math.erf(x)
 
 
-def tanh(x: Any) -> Any:
-    """The hyperbolic tangent."""
-    if isinstance(x, Term):
-        from deepdsl.ops.activations import Tanh
-
-        return x.apply(Tanh(), x)
-    return math.tanh(x)
-
-
-def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)), without overflow."""
-    if isinstance(x, Term):
-        from deepdsl.ops.activations import Sigmoid
-
-        return x.apply(Sigmoid(), x)
-    return 1 / (1 + math.exp(-x)) if x >= 0 else (e := math.exp(x)) / (1 + e)
-
-
-def softplus(x: Any) -> Any:
-    """log(1 + exp(x)), without overflow."""
-    if isinstance(x, Term):
-        from deepdsl.ops.activations import Softplus
-
-        return x.apply(Softplus(), x)
-    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+def sqrt(x: Any) -> Any:
+    """The square root."""
+    return x.apply(Sqrt(), x) if isinstance(x, Term) else math.sqrt(x)
 
 
 def absolute(x: Any) -> Any:
@@ -136,3 +120,61 @@ def where_above(x: Any, limit: float, then: Any, otherwise: Any) -> Any:
     if isinstance(x, Term):
         return x.apply(Where(), x.apply(Greater(), x, limit), then, otherwise)
     return then if x > limit else otherwise
+
+
+# Activations that other formulas are written with.  They are operations by themselves, defined
+# above this module.
+
+
+def tanh(x: Any) -> Any:
+    """The hyperbolic tangent."""
+    if isinstance(x, Term):
+        from deepdsl.ops.activations import Tanh
+
+        return x.apply(Tanh(), x)
+    return math.tanh(x)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), without overflow."""
+    if isinstance(x, Term):
+        from deepdsl.ops.activations import Sigmoid
+
+        return x.apply(Sigmoid(), x)
+    return 1 / (1 + math.exp(-x)) if x >= 0 else (e := math.exp(x)) / (1 + e)
+
+
+def hard_sigmoid(x: Any) -> Any:
+    """relu6(x + 3) / 6."""
+    if isinstance(x, Term):
+        from deepdsl.ops.activations import HardSigmoid
+
+        return x.apply(HardSigmoid(), x)
+    return min(max(x + 3, 0.0), 6.0) / 6
+
+
+def relu(x: Any) -> Any:
+    """max(x, 0)."""
+    if isinstance(x, Term):
+        from deepdsl.ops.rectifiers import Relu
+
+        return x.apply(Relu(), x)
+    return max(x, 0.0)
+
+
+def elu(x: Any) -> Any:
+    """x where x > 0, exp(x) - 1 elsewhere."""
+    if isinstance(x, Term):
+        from deepdsl.ops.rectifiers import Elu
+
+        return x.apply(Elu(), x)
+    return x if x > 0 else math.expm1(x)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x)), without overflow."""
+    if isinstance(x, Term):
+        from deepdsl.ops.rectifiers import Softplus
+
+        return x.apply(Softplus(), x)
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from deepdsl.ir import Builder, Op, Param, Role, Type, Value
+from deepdsl.ops.signal import Moments, Transfer
 from deepdsl.record import record
 from deepdsl.registry import Registered
 
@@ -49,14 +50,23 @@ class Layer(Registered, kind="layer"):
 
     `activation` marks a nonlinearity and names the initializer of the layer that flows into it;
     `transparent` layers are looked through when that activation is sought; `operands` layers take
-    named values as arguments.
+    named values as arguments; `parts_rows` layers divide by how much rows differ (batch norm).
     """
 
     activation: ClassVar[str | None] = None
     transparent: ClassVar[bool] = False
     operands: ClassVar[bool] = False
+    parts_rows: ClassVar[bool] = False
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         """Add the layer's operations; its output.  Shapes that do not fit raise ShapeError."""
         assert isinstance(self, Op), f"{type(self).__name__} has no expand"
         return scope.builder.add(self, *inputs)
+
+    def signal(
+        self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
+    ) -> Transfer | None:
+        """What becomes of the operands' moments at the start of a training, and of a gradient on
+        its way back; None where that is not known.
+        """
+        return None

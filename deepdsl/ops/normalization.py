@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepdsl.initializers import Initializer, Ones, Zeros
-from deepdsl.ir import Builder, Emitter, Node, Op, ShapeError, Type, Value
+from deepdsl.initializers import Initializer, Ones, Start, Zeros
+from deepdsl.ir import Builder, Emitter, Node, Op, Param, ShapeError, Type, Value
 from deepdsl.ops.arithmetic import Sqrt, add, div, extent, mul, plus, scaled, sub
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.reductions import ReduceSum
 from deepdsl.ops.shaping import Reshape
+from deepdsl.ops.signal import Gain, Moments, Transfer
 from deepdsl.record import record
-from deepdsl.registry import Entry, Number, option
+from deepdsl.registry import Number, option
 
 
 @record
@@ -30,10 +31,12 @@ class BatchNorm(Layer):
         Number(minimum=0, maximum=1), "how slowly the running values move", 0.99
     )
     epsilon: float = option(Number(above=0), "added to the variance", 1e-3)
-    gamma: Initializer = option(Entry("initializer"), "how the scale begins", Ones())
-    beta: Initializer = option(Entry("initializer"), "how the shift begins", Zeros())
+    gamma: Initializer = option(Start("initializer"), "how the scale begins", Ones())
+    beta: Initializer = option(Start("initializer"), "how the shift begins", Zeros())
 
     transparent = True
+    parts_rows = True
+    source = "Ioffe & Szegedy 2015, arXiv:1502.03167"
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         (x,) = inputs
@@ -57,6 +60,22 @@ class BatchNorm(Layer):
             kept = scaled(b, self.momentum, b.current(running))
             b.update(running, add(b, kept, scaled(b, 1 - self.momentum, batch)))
         return out
+
+    def signal(
+        self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
+    ) -> Transfer | None:
+        """In training: what rows share is taken away, what tells them apart is brought to 1."""
+        (x,) = inputs
+        scale = self.gamma.second_moment((1, 1))
+        shift = self.beta.second_moment((1, 1))
+        if scale is None or shift is None:
+            return None
+        inverse = 1 / (x.between_rows + self.epsilon)
+        out = Moments(self.beta.center, scale * x.between_rows * inverse + shift, shift)
+        factor = scale * inverse
+        # What the rows share is part of a row's own direction, and nothing comes back along it.
+        own = x.between_rows / x.square if x.square else 1.0
+        return Transfer(out, (Gain(factor, 0.0, factor * (1 - own), factor * own),))
 
 
 def _per_feature(features: int, rank: int) -> tuple[int, ...]:

@@ -7,8 +7,10 @@ device.
 
 from __future__ import annotations
 
+from math import pi
+
 from deepdsl.initializers import stream_key
-from deepdsl.ir import Emitter, Node, Op, Type, Value
+from deepdsl.ir import Builder, Emitter, Node, Op, Type, Value
 from deepdsl.ops.layer import Scope
 from deepdsl.record import record
 
@@ -43,6 +45,32 @@ class UniformLike(Op):
         if node.inputs[0].type.dtype == "f64":
             unit = onnx.node("Cast", unit, to=11)
         return onnx.node("Reshape", unit, onnx.node("Shape", x))
+
+    def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[None, None]:
+        return None, None
+
+
+@record
+class NormalFromUniform(Op):
+    """Standard normal numbers: sqrt(-2 log(1 - u)) cos(2 pi v) for u and v uniform in [0, 1).
+
+    Box & Muller 1958.  1 - u is in (0, 1], so that there is no logarithm of 0; with the 24 bits of
+    u no number is beyond 5.77.
+    """
+
+    def infer(self, *inputs: Type) -> Type:
+        return inputs[0]
+
+    def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
+        u, v = inputs
+        dtype = node.inputs[0].type.dtype
+        log = onnx.node("Log", onnx.node("Sub", onnx.constant(1.0, dtype), u))
+        radius = onnx.node("Sqrt", onnx.node("Mul", log, onnx.constant(-2.0, dtype)))
+        angle = onnx.node("Mul", v, onnx.constant(2 * pi, dtype))
+        return onnx.node("Mul", radius, onnx.node("Cos", angle))
+
+    def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[None, None]:
+        return None, None
 
 
 class _Words:
@@ -82,13 +110,16 @@ class _Words:
 
 
 def step_counter(scope: Scope) -> Value:
-    """The number of steps done, as a u32 scalar: the state `step`, which the step graph counts
-    up.
+    """The number of steps done, as a u32 scalar: the state `step`, which the step graph counts up.
+
+    Outside training it is 0, so that what is drawn is a pure function of the graph's inputs.
     """
     from deepdsl.initializers import Zeros
     from deepdsl.ops.arithmetic import cast
 
     b = scope.builder
+    if not scope.training:
+        return b.constant(0, "u32")
     step = b.param(STEP_PATH, Type((), "i64"), Zeros(), "counter")
     return cast(b, step, "u32")
 
@@ -100,3 +131,9 @@ def uniform(scope: Scope, x: Value) -> Value:
     use = scope.builder.draw(scope.path)
     key = stream_key(scope.seed, f"{scope.path}\0{use}", "random") & 0xFFFFFFFF
     return scope.builder.add(UniformLike(key), x, step_counter(scope))
+
+
+def normal(scope: Scope, x: Value) -> Value:
+    """Standard normal numbers in the shape of x, from two draws of `uniform`."""
+    first, second = uniform(scope, x), uniform(scope, x)
+    return scope.builder.add(NormalFromUniform(), first, second)

@@ -107,8 +107,9 @@ CASES: dict[str, str] = {
     "initializer_misspelt": """
         E112 3:16 he_normal
         E112 4:16 he_normal
-        E111 5:16 glorot_uniform
-        E103 6:46 fan_avg
+        E112 5:16 glorot_uniform
+        E111 6:16 glorot_uniform
+        E103 7:46 fan_avg
     """,
     "input_shapes": """
         E001 1:18 input x[28 28]
@@ -173,11 +174,44 @@ CASES: dict[str, str] = {
     """,
     "lints": """
         W401 1:5
-        W402 4:3
-        W403 5:3
-        W405 6:13 dense 1 | sigmoid
+        W401 2:7
+        W401 5:7
+        W402 6:3 bias=false
+        W412 7:20 behind the last batch_norm
+        W413 8:44 leave out
+        W405 9:13 dense 1 | sigmoid
     """,
-    "lints_allowed": "W405 6:13 dense 1 | sigmoid",
+    "lints_allowed": "W405 7:13 dense 1 | sigmoid",
+    "lints_ends": """
+        W413 4:63 leave out sigmoid
+        W413 5:55 leave out relu
+        W415 6:56 softplus
+        W413 7:59 leave out relu
+        W416 9:28 loss cross_entropy
+        W416 12:22 binary_cross_entropy
+    """,
+    "lints_selu": """
+        W408 1:6 standardize
+        W403 10:3 init=lecun_normal
+        W406 10:41 alpha_dropout 20%
+        W407 11:3 leave out l2
+        W402 12:3 bias=false
+        W409 12:46 leave out batch_norm
+    """,
+    "lints_start": """
+        W410 4:14 init=he_normal
+        W410 5:14 init=glorot_uniform
+        W411 6:3 leave out init=zeros
+        W411 7:3 leave out init=constant(0.1)
+    """,
+    "lints_training": """
+        W419 2:3 scale (1 / 16)
+        W414 13:7 seed 0
+        W418 15:3 adamw weight_decay=0.0002
+        W431 15:3 lr=0.01
+        W417 16:3 batch 41
+        W430 18:3 restore=best
+    """,
     "loss_aliases": """
         E112 3:28 mean_squared_error
         E112 4:28 binary_cross_entropy
@@ -302,7 +336,7 @@ CASES: dict[str, str] = {
     """,
     "schedules": """
         E112 3:52 exponential
-        E107 4:52
+        E112 4:52 cosine
         E103 5:62
         E103 5:66
         E103 6:68

@@ -43,6 +43,7 @@ def test_a_wrong_file(dnnc: Dnnc, tmp_path: Path) -> None:
             "severity": "error",
             "message": "there is no layer, part or value `densse`",
             "help": "did you mean `dense`?",
+            "fixable": False,
             "file": "bad.dnn",
             "line": 3,
             "column": 3,
@@ -83,6 +84,33 @@ def test_a_dash_is_stdin(dnnc: Dnnc, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = dnnc("check", "-")
     assert answer.status == 3
     assert "not UTF-8" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ("let a = 3\n".encode("utf-16"), "it looks like UTF-16: `iconv -f UTF-16 -t UTF-8 a.dnn"),
+        ("let ä = 3\n".encode("latin-1"), "it looks like ISO-8859-1: `iconv -f ISO-8859-1"),
+        ("# 3 € “\n".encode("cp1252"), "it looks like WINDOWS-1252"),
+        ("let ÿ = 3\n".encode("utf-16-le"), "it looks like UTF-16LE"),
+        (b"\x93NUMPY\x01\0", "it looks like an npy file"),
+        (b"\x08\x07\x12\0\xff\x01\x02\x03" * 20, "it looks like a binary file"),
+    ],
+)
+def test_what_a_file_that_is_not_utf_8_looks_like(
+    dnnc: Dnnc, tmp_path: Path, raw: bytes, words: str
+) -> None:
+    (tmp_path / "a.dnn").write_bytes(raw)
+    answer = dnnc("check", "a.dnn")
+    assert answer.status == 3
+    assert words in answer.err
+
+
+def test_a_file_without_a_model_says_so(dnnc: Dnnc, tmp_path: Path) -> None:
+    (tmp_path / "a.dnn").write_text("# nothing yet\n")
+    answer = dnnc("check", "a.dnn")
+    assert (answer.status, answer.out) == (0, "a.dnn: there is no model in it\n")
+    assert dnnc("check", "a.dnn", "--json").json == {"diagnostics": []}
 
 
 class Terminal(io.StringIO):
@@ -132,6 +160,134 @@ def test_an_allowed_warning_is_not_said(dnnc: Dnnc, tmp_path: Path) -> None:
         found = dnnc("check", "--json", place).json["diagnostics"]
         assert [(d["code"], d["line"]) for d in found] == [("W403", line) for line in lines]
         assert dnnc("check", "--strict", place).status == (1 if lines else 0)
+
+
+def test_warnings_that_are_allowed_on_the_command_line(dnnc: Dnnc, tmp_path: Path) -> None:
+    place = tmp_path / "a.dnn"
+    place.write_text(FIXABLE)
+    codes = ["W401", "W403", "W402"]
+    assert dnnc("check", "--json", place).codes == codes
+    assert dnnc("check", "--json", place, "--allow", "W403").codes == ["W401", "W402"]
+    assert dnnc("check", "--json", place, "--allow", "W403,W401").codes == ["W402"]
+    some = dnnc("check", "--strict", place, "--allow", "W403", "--allow", "W401,W402")
+    assert (some.status, some.out) == (0, f"{place}: no mistakes found\n")
+    for wrong, why in [("W40", "no code of a warning"), ("E101", "errors cannot be allowed")]:
+        answer = dnnc("check", place, "--allow", wrong)
+        assert answer.status == 2
+        assert why in answer.err
+    place.write_text(f"# dnnc: allow-file W401 W403, W402\n{FIXABLE}")
+    assert dnnc("check", "--json", place).codes == []
+
+
+# check --fix --------------------------------------------------------------------------------------
+
+FIXABLE = """let spare = 3
+model net {
+  input x[4]
+  dense 8 init=he_normal | selu       # the first
+  dense 8 | batch_norm | relu
+  dense 3 | softmax
+}
+"""
+FIXED = """model net {
+  input x[4]
+  dense 8 init=lecun_normal | selu       # the first
+  dense 8 bias=false | batch_norm | relu
+  dense 3 | softmax
+}
+"""
+
+
+def test_fixes_are_made_in_the_file(dnnc: Dnnc, tmp_path: Path) -> None:
+    place = tmp_path / "a.dnn"
+    place.write_text(FIXABLE)
+    answer = dnnc("check", "--fix", "a.dnn")
+    assert answer.status == 0
+    assert answer.out == (
+        "a.dnn:1: W401 leave out `spare`\n"
+        "a.dnn:4: W403 init=lecun_normal\n"
+        "a.dnn:5: W402 bias=false\n"
+    )
+    assert answer.err == ""
+    assert place.read_text() == FIXED
+    again = dnnc("check", "--fix", "a.dnn")
+    assert (again.status, again.out, again.err) == (0, "nothing to fix\n", "")
+    assert place.read_text() == FIXED
+    assert os.listdir(tmp_path) == ["a.dnn"]
+
+
+def test_what_is_left_is_said(dnnc: Dnnc, tmp_path: Path) -> None:
+    place = tmp_path / "a.dnn"
+    place.write_text(FIXABLE.replace("| relu", "| relu | dropout 5% | batch_norm"))
+    answer = dnnc("check", "--fix", "--strict", "a.dnn")
+    assert answer.status == 1
+    assert "a.dnn:4: W403" in answer.out
+    assert "warning[W412]" in answer.err
+    told = dnnc("check", "--fix", "--json", "a.dnn").json
+    assert told["fixed"] == []
+    assert [(d["code"], d["fixable"]) for d in told["diagnostics"]] == [("W412", False)]
+
+
+def test_fixes_as_json_and_what_is_allowed(dnnc: Dnnc, tmp_path: Path) -> None:
+    place = tmp_path / "a.dnn"
+    place.write_text(FIXABLE)
+    found = dnnc("check", "--json", "a.dnn").json["diagnostics"]
+    assert all(d["fixable"] for d in found)
+    told = dnnc("check", "--fix", "--json", "--allow", "W403", "a.dnn").json
+    assert [(d["file"], d["line"], d["code"], d["fix"]) for d in told["fixed"]] == [
+        ("a.dnn", 1, "W401", "leave out `spare`"),
+        ("a.dnn", 5, "W402", "bias=false"),
+    ]
+    assert told["diagnostics"] == []
+    assert "he_normal" in place.read_text()
+
+
+def test_a_diff_changes_nothing(dnnc: Dnnc, tmp_path: Path) -> None:
+    place = tmp_path / "a.dnn"
+    place.write_text(FIXABLE)
+    answer = dnnc("check", "--diff", "a.dnn")
+    assert (answer.status, answer.err) == (0, "")
+    lines = answer.out.splitlines()
+    assert lines[:2] == ["--- a.dnn", "+++ a.dnn"]
+    assert [line for line in lines[2:] if line[0] in "+-"] == [
+        "-let spare = 3",
+        "-  dense 8 init=he_normal | selu       # the first",
+        "-  dense 8 | batch_norm | relu",
+        "+  dense 8 init=lecun_normal | selu       # the first",
+        "+  dense 8 bias=false | batch_norm | relu",
+    ]
+    assert place.read_text() == FIXABLE
+    told = dnnc("check", "--diff", "--json", "a.dnn").json
+    assert told["diff"]["a.dnn"].splitlines() == lines
+    place.write_text(FIXED)
+    assert dnnc("check", "--diff", "a.dnn").out == ""
+
+
+def test_fixes_of_stdin_go_to_stdout(dnnc: Dnnc, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin(monkeypatch, FIXABLE)
+    answer = dnnc("check", "--fix", "-")
+    assert (answer.status, answer.out) == (0, FIXED)
+    assert "-:4: W403 init=lecun_normal" in answer.err
+    stdin(monkeypatch, FIXABLE.replace("\n", "\r\n"))
+    assert dnnc("check", "--fix", "-q", "-").out == FIXED.replace("\n", "\r\n")
+
+
+def test_line_ends_and_a_byte_order_mark_stay(dnnc: Dnnc, tmp_path: Path) -> None:
+    place = tmp_path / "a.dnn"
+    place.write_bytes(("\ufeff" + FIXABLE.replace("\n", "\r\n")).encode())
+    assert dnnc("check", "--fix", "a.dnn").status == 0
+    assert place.read_bytes() == ("\ufeff" + FIXED.replace("\n", "\r\n")).encode()
+
+
+def test_a_file_with_errors_is_not_fixed(dnnc: Dnnc, tmp_path: Path) -> None:
+    bad = FIXABLE.replace("dense 3", "densse 3")
+    (tmp_path / "bad.dnn").write_text(bad)
+    (tmp_path / "good.dnn").write_text(FIXABLE)
+    answer = dnnc("check", "--fix", "bad.dnn", "good.dnn")
+    assert answer.status == 1
+    assert "E101" in answer.err
+    assert (tmp_path / "bad.dnn").read_text() == bad
+    assert (tmp_path / "good.dnn").read_text() == FIXED
 
 
 # fmt ----------------------------------------------------------------------------------------------

@@ -217,3 +217,67 @@ def test_predict_refuses_what_it_does_not_know(
     none = dnnc("predict", run_folder, "none.npy", "--json")
     assert none.status in (0, 3)
     assert "E699" not in none.err
+
+
+def test_samples_in_every_format(
+    dnnc: Dnnc, run_folder: Path, tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    images = digits[0][:20]
+    np.save(tmp_path / "rows.npy", images)
+    told = dnnc("predict", run_folder, "rows.npy", "--samples", "30", "--json").json
+    assert list(told["outputs"]) == ["output", "output_std"]
+    mean, deviation = (np.array(told["outputs"][n]) for n in ("output", "output_std"))
+    assert mean.shape == deviation.shape == (20, 10)
+    assert deviation.max() > 0.01
+    assert told["label"] == [str(n) for n in mean.argmax(1)]
+    plain = dnnc("predict", run_folder, "rows.npy", "--json").json["outputs"]["output"]
+    assert 0 < np.abs(mean - plain).mean() < 0.05
+
+    exported = dnnc("export", run_folder, "-o", "mc.onnx", "--samples", "30")
+    assert "1 batch norm folded" in exported.out
+    assert "largest difference from the mean and deviation by NumPy" in exported.out
+    for model, samples in ((run_folder, ["--samples", "30"]), ("mc.onnx", [])):
+        table = list(csv.DictReader(io.StringIO(dnnc("predict", model, "rows.npy", *samples).out)))
+        names = [f"output_{d}" for d in range(10)], [f"output_std_{d}" for d in range(10)]
+        assert list(table[0]) == ["label", *names[0], *names[1]]
+        for columns, wanted in zip(names, (mean, deviation), strict=True):
+            values = [[float(row[c]) for c in columns] for row in table]
+            np.testing.assert_allclose(values, wanted, atol=1e-5)
+        assert [row["label"] for row in table] == told["label"]
+        for suffix in ("npz", "jsonl"):
+            assert dnnc("predict", model, "rows.npy", *samples, "-o", f"o.{suffix}").status == 0
+        with np.load(tmp_path / "o.npz") as kept:
+            assert set(kept.files) == {"output", "output_std", "label"}
+            np.testing.assert_allclose(kept["output_std"], deviation, atol=1e-5)
+        lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+        assert list(lines[0]) == ["label", "output", "output_std"]
+        np.testing.assert_allclose([d["output"] for d in lines], mean, atol=1e-5)
+    # The file is measured by its means.
+    (tmp_path / "net.dnn").write_text(SPEC)
+    figures = dnnc("eval", "mc.onnx", "--data", "net.dnn", "--json").json
+    assert figures["accuracy"] > 0.8
+
+
+def test_samples_where_there_is_no_noise(dnnc: Dnnc, run_folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", np.zeros((3, 8, 8), np.float32))
+    one = dnnc("predict", run_folder, "rows.npy", "--samples", "1", "--json")
+    assert (one.status, one.codes) == (2, ["E614"])
+    assert "take 2 samples or more" in one.err
+    assert dnnc("export", run_folder, "--samples", "1", "--json").codes == ["E614"]
+    assert dnnc("predict", run_folder, "rows.npy", "--samples", "few").status == 2
+
+    assert dnnc("export", run_folder, "-o", "net.onnx", "-q").status == 0
+    fixed = dnnc("predict", "net.onnx", "rows.npy", "--samples", "9", "--json")
+    assert (fixed.status, fixed.codes) == (2, ["E614"])
+    assert "an ONNX file is one fixed function" in fixed.err
+    assert "dnnc export RUN --samples K" in fixed.err
+    missing = dnnc("predict", "nowhere.onnx", "rows.npy", "--samples", "9", "--json")
+    assert missing.codes == ["E603"]
+
+    (tmp_path / "plain.dnn").write_text(SPEC.replace(" | dropout 20%", ""))
+    assert dnnc("train", "plain.dnn", "--out", "plain", "-q", "--threads", "1").status == 0
+    for command in (["predict", "plain", "rows.npy"], ["export", "plain", "-o", "no.onnx"]):
+        nothing = dnnc(*command, "--samples", "9", "--json")
+        assert (nothing.status, nothing.codes) == (2, ["E614"])
+        assert "no layer that draws random numbers" in nothing.err
+    assert not (tmp_path / "no.onnx").exists()

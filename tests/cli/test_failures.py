@@ -206,7 +206,7 @@ def test_an_onnx_file_that_the_runtime_refuses(dnnc: Dnnc, run: Path, tmp_path: 
 def test_an_unexpected_exception_is_one_line(
     dnnc: Dnnc, spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the roof fell in\nand more")
 
     monkeypatch.setattr(deepdsl.cli.check_, "check", fail)
@@ -227,7 +227,7 @@ def test_an_unexpected_exception_is_one_line(
 def test_a_broken_pipe_and_ctrl_c_are_no_faults(
     dnnc: Dnnc, spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(deepdsl.cli.check_, "check", interrupt)

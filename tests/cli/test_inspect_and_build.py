@@ -199,3 +199,54 @@ def test_explain_knows_options(dnnc: Dnnc) -> None:
     told = dnnc("explain", "lr").out
     assert "`lr` of the optimizer `sgd`" in told
     assert "default 0.01" in told
+
+
+DECAY = """
+data d { train builtin digits }
+model m { input x[8 8]; flatten | dense 8 | batch_norm | prelu | dense 10 | softmax }
+train m on d { loss cross_entropy; optimizer adamw lr=1e-3; schedule linear warmup=2; %s seed 1 }
+"""
+
+
+def test_inspect_tells_how_it_is_trained(dnnc: Dnnc, tmp_path: Path) -> None:
+    (tmp_path / "m.dnn").write_text(DECAY % "accumulate 4; clip norm=2;")
+    told = dnnc("inspect", "m.dnn", "--json").json
+    training = told["training"]
+    assert training["optimizer"] == {
+        "name": "adamw",
+        "options": {
+            "lr": 1e-3,
+            "beta_1": 0.9,
+            "beta_2": 0.999,
+            "epsilon": 1e-7,
+            "weight_decay": 4e-3,
+        },
+    }
+    assert training["schedule"]["name"] == "linear"
+    assert training["schedule"]["options"]["warmup"] == 2
+    assert (training["accumulate"], training["clip"]["norm"]) == (4, 2)
+    assert training["weight_decay"] == {
+        "value": 4e-3,
+        "on": ["dense_1.weight", "dense_2.weight"],
+        "not_on": [
+            "dense_1.bias",
+            "batch_norm_1.gamma",
+            "batch_norm_1.beta",
+            "prelu_1.slope",
+            "dense_2.bias",
+        ],
+    }
+    # Two slots of adamw, and the gradients that are added up.
+    trainable, total = told["params"]["trainable"], told["params"]["total"]
+    assert told["memory"]["training_state_bytes"] == 2 * 4 * (total + 3 * trainable)
+    human = dnnc("inspect", "m.dnn").out
+    assert "weight decay 0.004 on 2 tensors; not on dense_1.bias, batch_norm_1.gamma" in human
+    assert "and 1 more" in human
+    assert "schedule     linear end=0 per=epoch warmup=2" in human
+    assert "clip         norm=2" in human
+    assert "batch 32, 4 batches an update" in human
+    (tmp_path / "n.dnn").write_text(DECAY.replace("adamw", "lion") % "")
+    none = dnnc("inspect", "n.dnn")
+    assert "weight decay none" in none.out
+    (tmp_path / "o.dnn").write_text("model m { input x[4]; dense 3 | softmax }")
+    assert dnnc("inspect", "o.dnn", "--json").json["training"] is None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from commands import Dnnc
+from commands import Answer, Dnnc
 
 REGRESSION = """\
 data rows {{
@@ -98,3 +100,167 @@ def test_classes_without_names_are_numbers(dnnc: Dnnc, tmp_path: Path) -> None:
     )
     assert dnnc("eval", "run", "--split", "valid", "--json").json["rows"] == 10
     assert dnnc("eval", "net.onnx", "--data", "net.dnn", "--split", "valid", "--json").status == 0
+
+
+SORTED = """\
+data fruit {{ train csv "fruit.csv" target=kind; valid last=30; {data} }}
+model net {{ input size[3]; dense {units} | {ending} }}
+train net on fruit {{
+  loss {loss}; metric {metrics}
+  optimizer adam lr=0.05; epochs 4; batch 16; seed 1; {more}
+}}
+"""
+COUNTED = "accuracy precision recall(average=weighted) f1(average=micro) confusion_matrix"
+
+
+@pytest.fixture
+def fruit(tmp_path: Path) -> None:
+    """Rows with a kind of three, and the same with a kind of two."""
+    rng = np.random.default_rng(7)
+    sizes = rng.normal(size=(150, 3))
+    kinds = np.array(["apple", "pear", "plum"])[(sizes + rng.normal(size=(150, 3))).argmax(1)]
+    for name, kept in (("fruit", kinds), ("two", np.where(kinds == "plum", "plum", "other"))):
+        lines = [f"{a:.4f},{b:.4f},{c:.4f},{k}" for (a, b, c), k in zip(sizes, kept, strict=True)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,c,kind", *lines]) + "\n")
+
+
+def trained(dnnc: Dnnc, folder: Path, ending: str, loss: str, **others: str) -> Answer:
+    """A run of a file with such a loss, in `run`."""
+    two = others.pop("two", "")
+    text = SORTED.format(
+        **{"units": "3", "data": "", "more": "", "metrics": COUNTED, **others},
+        ending=ending,
+        loss=loss,
+    )
+    (folder / "net.dnn").write_text(text.replace("fruit.csv", "two.csv") if two else text)
+    answer = dnnc("train", "net.dnn", "--out", "run", "--json")
+    assert answer.status == 0, answer.err
+    return answer
+
+
+def test_a_table_of_counts_has_the_names_of_the_classes(
+    fruit: None, dnnc: Dnnc, tmp_path: Path
+) -> None:
+    answer = trained(dnnc, tmp_path, "softmax", "cross_entropy")
+    assert "confusion_matrix" not in answer.err
+    told = dnnc("eval", "run", "--split", "valid", "--json").json
+    counts = np.array(told["confusion_matrix"])
+    assert told["classes"] == ["apple", "pear", "plum"]
+    assert counts.shape == (3, 3)
+    assert counts.sum() == told["rows"] == 30
+    assert told["accuracy"] == pytest.approx(counts.trace() / 30)
+    assert told["f1"] == pytest.approx(told["accuracy"])
+    precisions = counts.diagonal() / np.maximum(1, counts.sum(0))
+    assert told["precision"] == pytest.approx(precisions.mean())
+    assert answer.json["valid"]["confusion_matrix"] == told["confusion_matrix"]
+
+    out = dnnc("eval", "run", "--split", "valid").out
+    table = out.partition("confusion_matrix: ")[2].splitlines()[1:]
+    assert table[0].split() == ["apple", "pear", "plum"]
+    for line, name, row in zip(table[1:], told["classes"], counts.tolist(), strict=True):
+        assert line.split() == [name, *map(str, row)]
+    assert re.match(r" +loss +accuracy +precision +recall +f1\n", out)
+    # In the logs it is a list of lists, in a table's cell as in JSON.
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["valid"]["confusion_matrix"] == told["confusion_matrix"]
+    with (tmp_path / "run" / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert json.loads(rows[-1]["valid_confusion_matrix"]) == told["confusion_matrix"]
+    assert float(rows[-1]["valid_f1"]) == told["f1"]
+    human = dnnc("train", "net.dnn", "--out", "again")
+    assert "confusion_matrix" not in human.out + human.err
+    assert re.match(r" +loss +accuracy +precision +recall +f1\ntrain ", human.out)
+
+
+@pytest.mark.parametrize(
+    ("ending", "loss", "data", "two"),
+    [
+        ("softmax", "focal gamma=1", "", ""),
+        ("softmax", "kl_divergence", "one_hot", ""),
+        ("log_softmax", "cross_entropy smoothing=0.1", "", ""),
+        ("sigmoid", "focal", "", "two"),
+        ("sigmoid", "binary_cross_entropy smoothing=0.1", "", "two"),
+        ("tanh", "hinge", "", "two"),
+        ("identity", "hinge squared=true", "", "two"),
+    ],
+)
+def test_an_exported_file_has_the_run_s_figures(
+    fruit: None, dnnc: Dnnc, tmp_path: Path, ending: str, loss: str, data: str, two: str
+) -> None:
+    metrics = f"{COUNTED} auc" if two else f"{COUNTED} top5"
+    units = "1" if two else "3"
+    trained(dnnc, tmp_path, ending, loss, data=data, two=two, metrics=metrics, units=units)
+    assert dnnc("export", "run", "-o", "net.onnx", "-q").status == 0
+    run = dnnc("eval", "run", "--split", "valid", "--json").json
+    file = dnnc("eval", "net.onnx", "--data", "net.dnn", "--split", "valid", "--json").json
+    assert file.keys() == run.keys()
+    for name, value in run.items():
+        if isinstance(value, float):
+            assert file[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
+        else:
+            assert file[name] == value, name
+    # The class that is predicted is the one that was counted.
+    for model in ("run", "net.onnx"):
+        labels = dnnc("predict", model, "two.csv" if two else "fruit.csv", "--json").json["label"]
+        told = [labels[-30:].count(name) for name in run["classes"]]
+        assert told == np.sum(run["confusion_matrix"], axis=0).tolist()
+
+
+def test_a_table_cannot_be_watched(fruit: None, dnnc: Dnnc, tmp_path: Path) -> None:
+    text = SORTED.format(
+        units="3",
+        ending="softmax",
+        loss="cross_entropy",
+        data="",
+        metrics=COUNTED,
+        more="stop on=valid.confusion_matrix",
+    )
+    (tmp_path / "net.dnn").write_text(text)
+    answer = dnnc("check", "net.dnn")
+    assert answer.status == 1
+    assert "this is a table, which is neither better nor worse than another" in answer.err
+    assert "valid.f1" in answer.err
+    assert "train.confusion_matrix" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("metrics", "code", "message"),
+    [
+        ("f1 average=micro", "E105", "`f1(average=weighted)`"),
+        ("f1 f1(average=micro)", "E106", "`f1` of `metric` is given twice"),
+        ("f1(average=mean)", "E103", "takes `macro` or `weighted` or `micro`"),
+        ("f1(mean)", "E105", "`f1`"),
+        ("mean_squared_error", "E112", "`mse`"),
+        ("r2", "E303", "confusion_matrix"),
+    ],
+)
+def test_metrics_that_are_written_wrongly(
+    dnnc: Dnnc, tmp_path: Path, metrics: str, code: str, message: str
+) -> None:
+    (tmp_path / "net.dnn").write_text(
+        SORTED.format(
+            units="3", ending="softmax", loss="cross_entropy", data="", metrics=metrics, more=""
+        )
+    )
+    answer = dnnc("check", "net.dnn", "--json")
+    assert answer.codes == [code]
+    (told,) = answer.json["diagnostics"]
+    assert message in f"{told['message']} {told.get('help', '')}"
+
+
+def test_figures_of_values(dnnc: Dnnc, tables: None, tmp_path: Path) -> None:
+    """Each by its definition, from the predictions of the file."""
+    text = REGRESSION.format(columns="").replace("metric mae", "metric mae mse rmse r2")
+    (tmp_path / "net.dnn").write_text(text.replace("mean_squared_error", "huber delta=100"))
+    told = dnnc("train", "net.dnn", "--out", "run", "--json").json["test"]
+    made = np.ravel(dnnc("predict", "run", "turned.csv", "--json").json["outputs"]["output"])
+    with (tmp_path / "turned.csv").open(newline="") as file:
+        wanted = np.array([float(row["t"]) for row in csv.DictReader(file)])
+    error = made - wanted
+    small = np.abs(error) <= 100
+    huber = np.where(small, error**2 / 2, 100 * (np.abs(error) - 50)).mean()
+    assert told["loss"] == pytest.approx(huber, rel=1e-4)
+    assert told["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-4)
+    assert told["mse"] == pytest.approx((error**2).mean(), rel=1e-4)
+    assert told["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-4)
+    assert told["r2"] == pytest.approx(1 - (error**2).mean() / wanted.var(), abs=1e-4)

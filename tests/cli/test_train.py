@@ -54,6 +54,7 @@ def test_a_training_and_its_run_directory(dnnc: Dnnc, spec: Path, tmp_path: Path
         "log.csv",
         "log.jsonl",
         "manifest.json",
+        "report.html",
         "spec.dnn",
     ]
     assert (run / "spec.dnn").read_text() == SPEC

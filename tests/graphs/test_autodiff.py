@@ -13,9 +13,10 @@ from deepdsl.autodiff import gradients
 from deepdsl.initializers import Ones, stream
 from deepdsl.ir import Builder, Graph, Type, Value, verify
 from deepdsl.lower import Forward
-from deepdsl.ops.activations import Relu, Tanh
+from deepdsl.ops.activations import Tanh
 from deepdsl.ops.arithmetic import Exp, add, mul
 from deepdsl.ops.layer import Scope
+from deepdsl.ops.rectifiers import Relu
 from deepdsl.ops.reductions import ArgMax, sum_all
 from deepdsl.ops.shaping import Split
 

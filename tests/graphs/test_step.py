@@ -46,7 +46,19 @@ def test_every_trained_tensor_statistic_and_slot_is_updated() -> None:
     assert updated == trained | slots | statistics | {"step"}
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "sgd momentum=0.9", "adam", "adamw"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        "sgd",
+        "sgd momentum=0.9",
+        "adam",
+        "adamw",
+        "amsgrad",
+        "nadam",
+        "lion",
+        "rmsprop momentum=0.9",
+    ],
+)
 def test_the_state_is_no_larger_than_the_optimizer_needs(optimizer: str) -> None:
     whole = made(f"optimizer {optimizer}")
     slots = [p for p in whole.graph.params if p.role == "slot"]
@@ -142,3 +154,20 @@ def test_the_manifest_tells_what_feeds_what() -> None:
     assert job.steps_per_epoch == manifest["steps_per_epoch"] == 4
     assert {i["name"] for i in manifest["step"]["inputs"]} == {"image", "target"}
     assert manifest["parameters"]["trainable"] == 650
+
+
+def test_the_manifest_tells_of_updates_and_the_plateau() -> None:
+    text = """
+    data d { train builtin digits; take 100; valid first=20 }
+    model m { input image[8 8]; flatten | dense 10 | softmax }
+    train m on d { loss cross_entropy; metric accuracy; %s }
+    """
+    plain = opened(text % "schedule cosine")[1].manifest
+    assert (plain["accumulate"], plain["plateau"]) == (1, None)
+    rows = "accumulate 2; schedule plateau patience=3 on=valid.accuracy min_lr=1e-3"
+    told = opened(text % rows)[1].manifest
+    assert told["accumulate"] == 2
+    assert told["plateau"]["best"] == "max"
+    assert told["plateau"]["lowest"] == pytest.approx(0.1)
+    (state,) = [s for s in told["state"] if s["name"] == told["plateau"]["state"]]
+    assert state["next"] is None

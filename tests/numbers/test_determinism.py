@@ -92,6 +92,24 @@ def test_resumed_from_any_step(whole: Outcome, step: int) -> None:
     assert resumed.train == pytest.approx(whole.train, rel=1e-12)
 
 
+class StopAfter(StopAt):
+    """Asks for an end when an epoch is over and its checkpoint was put off."""
+
+    def epoch_done(self, record: Any) -> None:
+        if record.number == 2 and self.trainer is not None:
+            self.trainer.interrupted = True
+
+
+def test_ctrl_c_between_two_epochs_leaves_a_checkpoint(whole: Outcome) -> None:
+    job, artifacts = opened(text())
+    keeper, listener = Memory(), StopAfter(0)
+    listener.trainer = Trainer(job, artifacts, open_backend("cpu", 1), keeper, listener)
+    assert listener.trainer.run().interrupted
+    start = keeper.kept["last"]
+    assert (start.epoch, start.steps_done) == (2, 0)
+    same(run(text(), start=start).state, whole.state)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -99,6 +117,13 @@ def test_resumed_from_any_step(whole: Outcome, step: int) -> None:
         {"optimizer": "adamw lr=1e-2", "rows": "clip global_norm=0.5;"},
         {"rows": "schedule exponential factor=0.1 every=1;"},
         {"rows": "schedule piecewise 1:1e-4; stop patience=1 restore=best;", "epochs": 3},
+        {"optimizer": "nadam lr=3e-3", "rows": "schedule cosine warmup=1;"},
+        {"optimizer": "amsgrad lr=3e-3", "rows": "accumulate 3;"},
+        {"optimizer": "rmsprop momentum=0.9 centered=true", "rows": "schedule one_cycle;"},
+        {"optimizer": "adagrad lr=0.1", "rows": "accumulate 5; clip norm=0.5;"},
+        {"optimizer": "adamax", "rows": "schedule polynomial power=2;"},
+        {"optimizer": "lion weight_decay=0.1 lr=1e-4"},
+        {"rows": "schedule plateau patience=1 min_delta=9 warmup=1;", "epochs": 4},
     ],
     ids=str,
 )

@@ -7,8 +7,10 @@ import pytest
 from samples import INITIALIZERS, InitializerSample
 from workbench import Training, training_file
 
+from deepdsl.frontend import check
 from deepdsl.initializers import (
     TRUNCATED_STD,
+    Constant,
     GlorotUniform,
     HeNormal,
     Identity,
@@ -17,6 +19,8 @@ from deepdsl.initializers import (
     VarianceScaling,
     stream,
 )
+from deepdsl.registry import lookup
+from deepdsl.source import Source
 
 SHAPE = FANS = (784, 300)
 
@@ -96,6 +100,9 @@ TRAIN = "loss mean_squared_error; seed 7"
         ("dense 4 | batch_norm | dropout 20% | elu", "he_normal"),
         ("dense 4 | selu", "lecun_normal"),
         ("dense 4 | identity | tanh", "glorot_uniform"),
+        ("dense 4 | layer_norm | prelu", "he_normal"),
+        ("dense 4 | alpha_dropout 5% | selu", "lecun_normal"),
+        ("dense 4 | gaussian_noise 0.1 | softsign", "glorot_uniform"),
         ("dense 4", "glorot_uniform"),
         ("dense 4 init=orthogonal | relu", "orthogonal"),
     ],
@@ -118,3 +125,56 @@ def test_a_layer_more_leaves_the_others_as_they_began() -> None:
 def test_two_layers_alike_begin_differently() -> None:
     made = Training(training_file("input x[5]\n dense 5 | relu\n dense 5 | relu", TRAIN))
     assert not np.array_equal(made.weight("dense_1.weight"), made.weight("dense_2.weight"))
+
+
+def test_the_names_that_there_are() -> None:
+    families = ("glorot", "he", "lecun")
+    assert set(lookup("initializer")) == {
+        *(f"{family}_{kind}" for family in families for kind in ("uniform", "normal")),
+        *["variance_scaling", "uniform", "normal", "truncated_normal", "orthogonal"],
+        *["constant", "zeros", "ones", "identity"],
+    }
+    for name, cls in lookup("initializer").items():
+        assert cls.formula()
+        known = name.startswith(families) or name in ("orthogonal", "identity")
+        assert bool(cls.source) is known
+
+
+def test_the_slope_below_zero_makes_room_in_the_variance() -> None:
+    # He et al. 2015: 2 / ((1 + a^2) fan_in); with a = 1, a linear unit, it is LeCun's.
+    assert HeNormal(slope=0.25).variance(FANS) == pytest.approx(2 / (1.0625 * 784))
+    assert HeNormal(slope=1.0).variance(FANS) == lookup("initializer")["lecun_normal"]().variance(
+        FANS
+    )
+
+
+def found(init: str) -> list[tuple[str, str, str, str]]:
+    _, report = check(Source("m.dnn", f"model m {{ input x[4]; dense 3 init={init} | softmax }}"))
+    return [(d.code, d.message, d.label, d.help) for d in report]
+
+
+@pytest.mark.parametrize("name", ["xavier", "xavier_init", "xavier(gain=2)"])
+def test_xavier_is_no_name(name: str) -> None:
+    ((code, message, label, help),) = found(name)
+    assert code == "E111"
+    assert "at least three formulas" in message
+    # Caffe's, the paper's, and the one of others.
+    for formula in ("√(3/fan_in)", "√(6/(fan_in+fan_out))", "√(2/fan_in)"):
+        assert formula in label
+    assert "`glorot_uniform` and `glorot_normal`" in help
+
+
+@pytest.mark.parametrize("kind", ["uniform", "normal"])
+@pytest.mark.parametrize("form", ["xavier_{}", "xavier_{}_", "Xavier{}", "glorot{}"])
+def test_names_of_one_formula_are_understood(form: str, kind: str) -> None:
+    ((code, _, _, help),) = found(form.format(kind))
+    assert code == "E112"
+    assert help == f"did you mean `glorot_{kind}`?"
+
+
+@pytest.mark.parametrize("written", ["0.1", "constant(0.1)"])
+def test_a_number_is_a_constant(written: str) -> None:
+    text = training_file(f"input x[3]\n prelu init={written} | dense 1", TRAIN)
+    (slope,) = [p for p in Training(text).graph.params if p.role == "slope"]
+    assert slope.init == Constant(0.1)
+    assert np.array_equal(Training(text).weight("prelu_1.slope"), np.full(3, 0.1, np.float32))

@@ -7,12 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 from samples import LOSSES, LossSample
-from workbench import Training, near, on_runtime, reference, training_file
+from workbench import Training, near, on_runtime, program, reference, training_file
 
 from deepdsl.autodiff import gradients
+from deepdsl.diagnostics import DnnError
 from deepdsl.emit import NUMPY
 from deepdsl.ir import Builder, DType, Graph, Type
-from deepdsl.losses import BinaryCrossEntropy, CrossEntropy, Loss
+from deepdsl.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Focal,
+    Hinge,
+    Huber,
+    KlDivergence,
+    Loss,
+    MeanAbsoluteError,
+)
+from deepdsl.predictor import judge_graph
 
 Array = np.ndarray[Any, Any]
 STEP = 1e-5
@@ -92,6 +103,96 @@ def test_binary_cross_entropy_of_extreme_values(size: float) -> None:
     near(wrong["gradient"], [[0.5], [-0.5]], 1e-6)
 
 
+# Each loss with a target for the values [[size], [-size]], and how it grows with the size.
+EXTREMES: tuple[tuple[Loss, list[list[float]], float], ...] = (
+    (BinaryCrossEntropy(smoothing=0.2), [[1], [0]], 0.1),
+    (BinaryCrossEntropy(smoothing=0.2), [[0], [1]], 0.9),
+    (Focal(), [[1], [0]], 0),
+    (Focal(), [[0], [1]], 0.5),
+    (Focal(gamma=0.0, alpha=1.0), [[0], [1]], 0.5),
+    (Focal(gamma=0.3), [[1], [0]], 0),
+    (Hinge(), [[1], [0]], 0),
+    (Hinge(), [[0], [1]], 1),
+    (Huber(delta=0.5), [[0], [0]], 0.5),
+    (MeanAbsoluteError(), [[0], [0]], 1),
+)
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e30])
+@pytest.mark.parametrize(
+    ("loss", "target", "rate"), EXTREMES, ids=lambda v: v.show() if isinstance(v, Loss) else None
+)
+def test_extreme_values(loss: Loss, target: Any, rate: float, size: float) -> None:
+    made = graph(loss, ("N", 1), False, "f32")
+    x = np.array([[size], [-size]], np.float32)
+    found = on_runtime(made, {"x": x, "target": np.array(target, np.float32)})
+    near(float(found["loss"]) / size, rate, 0.02)
+    assert np.isfinite(found["gradient"]).all()
+    near(float(np.abs(found["gradient"]).sum()), rate, 0.02)
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e30])
+@pytest.mark.parametrize("loss", [Focal().after("softmax"), Focal(gamma=0.3).after("softmax")])
+def test_focal_loss_of_extreme_classes(loss: Focal, size: float) -> None:
+    made = graph(loss, ("N", 3), False, "f32")
+    x = np.array([[size, -size, 0], [size, -size, 0]], np.float32)
+    right = on_runtime(made, {"x": x, "target": np.zeros(2, np.int64)})
+    near(float(right["loss"]), 0.0, 1e-6)
+    near(right["gradient"], np.zeros((2, 3)), 1e-6)
+    wrong = on_runtime(made, {"x": x, "target": np.ones(2, np.int64)})
+    near(float(wrong["loss"]) / size, 2.0, 1e-5)
+    near(wrong["gradient"], [[0.5, -0.5, 0]] * 2, 1e-6)
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e30])
+def test_divergence_of_extreme_values(size: float) -> None:
+    """A class that the target excludes adds nothing, however improbable it is."""
+    made = graph(KlDivergence(), ("N", 3), True, "f32")
+    x = np.array([[size, -size, 0], [size, -size, -size]], np.float32)
+    sure = np.array([[1, 0, 0], [1, 0, 0]], np.float32)
+    found = on_runtime(made, {"x": x, "target": sure})
+    near(float(found["loss"]), 0.0, 1e-6)
+    near(found["gradient"], np.zeros((2, 3)), 1e-6)
+    wrong = on_runtime(made, {"x": x, "target": sure[:, [1, 0, 2]]})
+    near(float(wrong["loss"]) / size, 2.0, 1e-5)
+    near(wrong["gradient"], [[0.5, -0.5, 0]] * 2, 1e-6)
+
+
+def test_divergence_from_itself_is_nothing() -> None:
+    """And its gradient is cross-entropy's: they differ by the entropy of the targets."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((6, 4))
+    p = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    divergence = graph(KlDivergence(), ("N", 4), True, "f64")
+    found = reference(divergence, {"x": x, "target": p})
+    near(float(found["loss"]), 0.0, 1e-12)
+    near(found["gradient"], np.zeros_like(x), 1e-12)
+    t = rng.dirichlet(np.ones(4), 6)
+    t[0] = [0, 0.5, 0.5, 0]
+    found = reference(divergence, {"x": x, "target": t})
+    entropy = -(t * np.log(np.where(t > 0, t, 1))).sum(1).mean()
+    other = reference(graph(CrossEntropy(), ("N", 4), True, "f64"), {"x": x, "target": t})
+    near(float(found["loss"]), float(other["loss"]) - entropy, 1e-12)
+    near(found["gradient"], other["gradient"], 1e-12)
+
+
+def test_focal_loss_without_gamma_is_cross_entropy() -> None:
+    rng = np.random.default_rng(0)
+    x, classes = rng.standard_normal((6, 4)), rng.integers(0, 4, 6)
+    plain, focal = (
+        reference(graph(loss, ("N", 4), False, "f64"), {"x": x, "target": classes})
+        for loss in (CrossEntropy(), Focal(gamma=0.0).after("softmax"))
+    )
+    bits = rng.integers(0, 2, (6, 4)).astype(np.float64)
+    answers, half = (
+        reference(graph(loss, ("N", 4), False, "f64"), {"x": x, "target": bits})
+        for loss in (BinaryCrossEntropy(), Focal(gamma=0.0, alpha=0.5))
+    )
+    for name in ("loss", "gradient"):
+        near(focal[name], plain[name], 1e-9)
+        near(half[name], answers[name] / 2, 1e-9)
+
+
 @pytest.mark.parametrize("options", ["", " smoothing=0.3"])
 def test_class_numbers_and_one_hot_rows_train_alike(options: str) -> None:
     rows = f"loss cross_entropy{options}; metric accuracy; optimizer adam"
@@ -119,23 +220,73 @@ def test_smoothing_spreads_over_all_classes() -> None:
     near(found["gradient"], np.exp(x) - target, 1e-9)
 
 
-@pytest.mark.parametrize(
-    ("ending", "loss", "inner"),
-    [("softmax", "cross_entropy", "Softmax"), ("sigmoid", "binary_cross_entropy", "Sigmoid")],
-)
-def test_the_loss_reads_the_values_before_the_last_activation(
-    ending: str, loss: str, inner: str
-) -> None:
+FUSED = [
+    ("softmax", "cross_entropy"),
+    ("log_softmax", "cross_entropy"),
+    ("softmax", "kl_divergence"),
+    ("softmax", "focal gamma=1"),
+    ("sigmoid", "binary_cross_entropy"),
+    ("sigmoid", "focal alpha=0.5"),
+]
+
+
+@pytest.mark.parametrize(("ending", "loss"), FUSED)
+def test_the_loss_reads_the_values_before_the_last_activation(ending: str, loss: str) -> None:
     text = training_file(f"input x[3]\n dense 2 | {ending}", f"loss {loss}; metric accuracy")
     made = Training(text)
     made.state["dense_1.weight"] = np.array([[1e4, -1e4]] * 3, np.float32)
     x = np.ones((2, 3), np.float32)
-    target = np.ones(2, np.int64) if loss == "cross_entropy" else np.zeros((2, 2), np.float32)
+    target = np.ones(2, np.int64) if ending != "sigmoid" else np.zeros((2, 2), np.float32)
+    if loss == "kl_divergence":
+        target = np.array([[0, 1]] * 2, np.float32)
     assert np.isfinite(made.evaluate(x=x, target=target)["loss"])
     result = made.step(x=x, target=target)
-    assert float(result["loss"]) > 1e4
+    assert float(result["loss"]) > 5e3
     assert result["all_finite"]
-    near(made.infer(x=x), [[1, 0]] * 2, 1e-6)
+    if ending != "log_softmax":
+        near(made.infer(x=x), [[1, 0]] * 2, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ending", "loss"), [*FUSED, ("tanh", "hinge"), ("identity", "hinge squared=true")]
+)
+def test_the_outputs_alone_give_the_same_loss(ending: str, loss: str) -> None:
+    """What `dnnc eval FILE.onnx` computes: the last activation is taken back."""
+    rng = np.random.default_rng(0)
+    made = Training(training_file(f"input x[3]\n dense 4 | {ending}", f"loss {loss}"))
+    x = rng.standard_normal((8, 3)).astype(np.float32)
+    target: Array = rng.integers(0, 4, 8)
+    if ending not in ("softmax", "log_softmax"):
+        target = rng.integers(0, 2, (8, 4)).astype(np.float32)
+    elif loss == "kl_divergence":
+        target = rng.dirichlet(np.ones(4), 8).astype(np.float32)
+    wanted = made.evaluate(x=x, target=target)
+    judge = judge_graph(made.task.training, Type(("N", 4)), one_hot=False)
+    found = on_runtime(judge, {"output": wanted["output"], "target": target})
+    near(float(found["loss"]), float(wanted["loss"]), 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ending", "loss", "message"),
+    [
+        ("softmax", "hinge", "`hinge` is for a model that ends in `tanh` or `identity` or `dense`"),
+        ("relu", "focal", "`focal` is for a model that ends in `sigmoid` or `softmax`"),
+        ("sigmoid", "kl_divergence", "`kl_divergence` is for a model that ends in `softmax`"),
+        ("tanh", "cross_entropy", "`cross_entropy` is for a model that ends in `softmax`"),
+    ],
+)
+def test_a_loss_names_the_endings_it_is_for(ending: str, loss: str, message: str) -> None:
+    with pytest.raises(DnnError) as caught:
+        program(training_file(f"input x[3]\n dense 4 | {ending}", f"loss {loss}"))
+    (told,) = caught.value.diagnostics
+    assert told.code == "E302"
+    assert told.message.startswith(message)
+
+
+def test_hinge_goes_with_whatever_is_linear() -> None:
+    for body in ("dense 1", "dense 1 | identity", "dense 4 | reshape [2 2]", "dense 1 | tanh"):
+        (training,) = program(training_file(f"input x[3]\n {body}", "loss hinge")).trainings
+        assert training.loss.fuses is None
 
 
 def test_all_finite_tells_of_a_loss_that_is_not() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import OPTIMIZERS, OptimizerSample, adam_rule, sgd_rule
+from samples import OPTIMIZERS, OptimizerSample
 from workbench import Training, near, training_file
 
 from deepdsl.step import SMALL
@@ -29,8 +29,7 @@ def test_fifty_steps_of_the_rule(sample: OptimizerSample) -> None:
     rows = f"loss mean_squared_error; optimizer {sample.optimizer.show()}"
     made = Training(training_file(MODEL, rows))
     weight, bias = (made.weight(f"dense_1.{n}").astype(np.float64) for n in ("weight", "bias"))
-    decay = bool(getattr(sample.optimizer, "weight_decay", 0.0))
-    undecayed = sample.rule if not decay else _without_decay(sample)
+    undecayed = sample.plain or sample.rule
     slots: tuple[dict[str, Any], ...] = ({}, {})
     rng = np.random.default_rng(0)
     for t in range(1, STEPS + 1):
@@ -42,14 +41,6 @@ def test_fifty_steps_of_the_rule(sample: OptimizerSample) -> None:
     near(made.weight("dense_1.weight"), weight, 2e-5)
     near(made.weight("dense_1.bias"), bias, 2e-5)
     assert made.weight("step") == STEPS
-
-
-def _without_decay(sample: OptimizerSample) -> Any:
-    """The rule for biases: that of the row with the same optimizer and no decay."""
-    options = {s.name: getattr(sample.optimizer, s.name) for s in sample.optimizer.signature()}
-    if sample.optimizer.name == "sgd":
-        return sgd_rule(options["lr"], options["momentum"], options["nesterov"])
-    return adam_rule(options["lr"])
 
 
 def test_gradient_descent_on_a_quadratic_in_closed_form() -> None:
@@ -116,3 +107,97 @@ def test_decay_leaves_biases_and_normalization_alone() -> None:
     near(made.weight("dense_1.weight"), before * 0.95, 1e-6)
     near(made.weight("dense_1.bias"), np.ones(4), 1e-6)
     near(made.weight("batch_norm_1.gamma"), np.ones(4), 1e-6)
+
+
+# The first steps in closed form: a weight of 0, a gradient of -g in every step.
+CLOSED = {
+    "adagrad lr=0.5": lambda g: [
+        0.5 * g / (0.1 + g * g) ** 0.5,
+        0.5 * g / (0.1 + 2 * g * g) ** 0.5,
+    ],
+    # v is (1 - rho^t) g^2, whose root divides g.
+    "rmsprop lr=0.01 epsilon=1e-30": lambda g: [0.01 / 0.1**0.5, 0.01 / 0.19**0.5],
+    "rmsprop lr=0.01 rho=0.5 epsilon=1e-30 momentum=0.5": lambda g: [
+        0.01 * 2**0.5,
+        0.005 * 2**0.5 + 0.01 / 0.75**0.5,
+    ],
+    # The variance of t equal gradients is rho^t (1 - rho^t) g^2.
+    "rmsprop lr=0.01 rho=0.5 epsilon=1e-30 centered=true": lambda g: [
+        0.01 / 0.5,
+        0.01 / (0.25 * 0.75) ** 0.5,
+    ],
+    # What is corrected for bias steps by the rate.
+    "adamax lr=0.25 epsilon=1e-30": lambda g: [0.25, 0.25],
+    "adam lr=0.25 epsilon=1e-30": lambda g: [0.25, 0.25],
+    "amsgrad lr=0.25 epsilon=1e-30": lambda g: [0.25, 0.25],
+    "lion lr=0.25": lambda g: [0.25, 0.25],
+    "nadam lr=0.25 epsilon=1e-30": lambda g: [_nadam(0.25, 1), _nadam(0.25, 2)],
+    "sgd lr=0.5 momentum=0.5": lambda g: [0.5 * g, 0.75 * g],
+    "sgd lr=0.5 momentum=0.5 nesterov=true": lambda g: [0.75 * g, 0.875 * g],
+}
+
+
+def _nadam(lr: float, t: int) -> float:
+    """Of equal gradients: mu_(t+1) (1 - 0.9^t) / (1 - P mu_(t+1)) + (1 - mu_t) / (1 - P)."""
+    mu = [0.9 * (1 - 0.5 * 0.96**n) for n in range(t + 2)]
+    product = float(np.prod(mu[1 : t + 1]))
+    moment = mu[t + 1] * (1 - 0.9**t) / (1 - product * mu[t + 1])
+    return lr * (moment + (1 - mu[t]) / (1 - product))
+
+
+@pytest.mark.parametrize("size", [0.01, 1.0])
+@pytest.mark.parametrize("optimizer", CLOSED)
+def test_first_steps_in_closed_form(optimizer: str, size: float) -> None:
+    text = training_file(
+        "input x[1]\n dense 1 bias=false init=zeros",
+        f"loss mean_squared_error; optimizer {optimizer}; clip value={size}",
+    )
+    made = Training(text)
+    # So far away that the gradient is clipped to -size in both steps.
+    fed = {"x": np.ones((2, 1), np.float32), "target": np.full((2, 1), 100, np.float32)}
+    steps = []
+    for _ in range(2):
+        before = float(made.weight("dense_1.weight")[0, 0])
+        made.step(**fed)
+        steps.append(float(made.weight("dense_1.weight")[0, 0]) - before)
+    near(steps, CLOSED[optimizer](size), 2e-6)
+
+
+def test_the_centered_variance_never_falls_below_zero() -> None:
+    """v - mean^2 of equal gradients would, by rounding, where they are large."""
+    text = training_file(
+        "input x[1]\n dense 1 bias=false init=zeros",
+        "loss mean_squared_error; clip value=1e4;"
+        " optimizer rmsprop centered=true lr=1e-9 rho=0.5 epsilon=1e-7",
+    )
+    made = Training(text)
+    fed = {"x": np.full((2, 1), 1e6, np.float32), "target": np.full((2, 1), 1e6, np.float32)}
+    for _ in range(200):
+        made.step(**fed)
+        assert made.weight("optimizer.variance.dense_1.weight")[0, 0] >= 0
+        assert np.isfinite(made.weight("dense_1.weight")).all()
+
+
+@pytest.mark.parametrize("sample", OPTIMIZERS, ids=lambda s: s.optimizer.show())
+def test_state_begins_as_its_slots_say(sample: OptimizerSample) -> None:
+    rows = f"loss mean_squared_error; optimizer {sample.optimizer.show()}"
+    made = Training(training_file(MODEL, rows))
+    known = {p.name: p for p in made.graph.params if p.name.startswith("optimizer.")}
+    types = {p.name: p.type for p in made.graph.params}
+    for slot in sample.optimizer.slots():
+        for path in ("dense_1.weight", "dense_1.bias"):
+            param = known.pop(f"optimizer.{slot.name}.{path}")
+            assert (param.role, param.type) == ("slot", types[path])
+            near(made.weight(param.name), np.full(made.weight(path).shape, slot.start), 1e-7)
+    for slot in sample.optimizer.scalars():
+        param = known.pop(f"optimizer.{slot.name}")
+        assert (param.role, str(param.type)) == ("counter", "f64[]")
+        assert made.weight(param.name) == slot.start
+    assert not known
+
+
+@pytest.mark.parametrize("sample", OPTIMIZERS, ids=lambda s: s.optimizer.show())
+def test_usual_rates_hold_the_default(sample: OptimizerSample) -> None:
+    low, high = type(sample.optimizer).usual
+    default = {s.name: s.default for s in sample.optimizer.signature()}["lr"]
+    assert low <= default <= high

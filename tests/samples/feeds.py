@@ -39,6 +39,17 @@ def real(*shape: Dim) -> Feed:
     return Feed(shape, draw)
 
 
+def wide(*shape: Dim) -> Feed:
+    """Numbers from about -12 to 12; none is within 0.01 of a whole number, where kinks are."""
+
+    def draw(rng: np.random.Generator, sizes: tuple[int, ...]) -> Array:
+        values = 4 * rng.standard_normal(sizes)
+        whole = np.round(values)
+        return np.asarray(whole + 0.98 * (values - whole) + 0.01 * np.sign(values - whole))
+
+    return Feed(shape, draw)
+
+
 def positive(*shape: Dim) -> Feed:
     return Feed(shape, lambda rng, sizes: np.asarray(rng.uniform(0.2, 3.0, sizes)))
 

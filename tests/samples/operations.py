@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import erf
 
 import numpy as np
 
-from deepdsl import losses
+from deepdsl import losses, metrics
 from deepdsl.ir import Constant, Op
 from deepdsl.ir.constant import Dimension
-from deepdsl.ops import activations, arithmetic, linear, normalization, random, reductions, shaping
+from deepdsl.ops import (
+    activations,
+    arithmetic,
+    linear,
+    normalization,
+    random,
+    rectifiers,
+    reductions,
+    row_norms,
+    sampling,
+    shaping,
+)
 
-from .feeds import NX3, VECTOR, Feed, Formula, below, bits, positive, real, shares, truth
-from .formulas import batch_norm, cross_entropy, log_softmax, normalized, selu, sigmoid
+from .feeds import NX3, VECTOR, Feed, Formula, below, bits, positive, real, shares, truth, wide
+from .formulas import (
+    batch_norm,
+    cross_entropy,
+    divergence,
+    focal,
+    focal_of_classes,
+    huber,
+    log_softmax,
+    normalized,
+    selu,
+    sigmoid,
+    sloped,
+    unit_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -69,9 +94,11 @@ OPS = (
     smooth(arithmetic.Exp(), NX3, formula=np.exp),
     smooth(arithmetic.Log(), positive("N", 3), formula=np.log),
     smooth(arithmetic.Sqrt(), positive("N", 3), formula=np.sqrt),
+    smooth(arithmetic.Erf(), NX3, formula=np.vectorize(erf)),
     smooth(arithmetic.Abs(), NX3, formula=np.abs),
     flat(arithmetic.Sign(), NX3, formula=np.sign),
     flat(arithmetic.Floor(), NX3, formula=np.floor),
+    smooth(arithmetic.Cos(), NX3, formula=np.cos),
     OpSample(arithmetic.Pow(), (positive("N", 3), real(3)), np.power, (0,)),
     OpSample(arithmetic.Pow(), (positive(), real("N")), np.power, (0,)),
     smooth(arithmetic.Minimum(), NX3, NX3, formula=np.minimum),
@@ -118,20 +145,33 @@ OPS = (
     smooth(linear.Gemm(False, True), NX3, real(2, 3), formula=lambda x, w: x @ w.T),
     smooth(linear.Gemm(True, True), real(3, "N"), real(2, 3), formula=lambda x, w: x.T @ w.T),
     # Activations
-    smooth(activations.Relu(), NX3, formula=lambda x: np.maximum(x, 0)),
-    smooth(activations.LeakyRelu(0.2), NX3, formula=lambda x: np.where(x > 0, x, 0.2 * x)),
-    smooth(activations.LeakyRelu(0.0), NX3, formula=lambda x: np.maximum(x, 0)),
-    smooth(activations.Elu(), NX3, formula=lambda x: np.where(x > 0, x, np.expm1(x))),
-    smooth(activations.Elu(alpha=0.5), NX3, formula=lambda x: np.where(x > 0, x, np.expm1(x) / 2)),
-    smooth(activations.Selu(), NX3, formula=selu),
+    smooth(rectifiers.Relu(), NX3, formula=lambda x: np.maximum(x, 0)),
+    smooth(rectifiers.LeakyRelu(0.2), NX3, formula=lambda x: np.where(x > 0, x, 0.2 * x)),
+    smooth(rectifiers.LeakyRelu(0.0), NX3, formula=lambda x: np.maximum(x, 0)),
+    smooth(rectifiers.Elu(), NX3, formula=lambda x: np.where(x > 0, x, np.expm1(x))),
+    smooth(rectifiers.Elu(alpha=0.5), NX3, formula=lambda x: np.where(x > 0, x, np.expm1(x) / 2)),
+    smooth(rectifiers.Selu(), NX3, formula=selu),
     smooth(activations.Sigmoid(), NX3, formula=sigmoid),
     smooth(activations.Tanh(), NX3, formula=np.tanh),
     smooth(activations.Identity(), NX3, formula=lambda x: x),
     smooth(activations.Softmax(), NX3, formula=lambda x: np.exp(log_softmax(x))),
     smooth(activations.Softmax(), real("N", 2, 3), formula=lambda x: np.exp(log_softmax(x))),
-    flat(activations.LogSoftmax(), NX3, formula=log_softmax),
-    smooth(activations.Softplus(), NX3, formula=lambda x: np.log1p(np.exp(x))),
-    # Batch norm
+    smooth(activations.LogSoftmax(), NX3, formula=log_softmax),
+    smooth(activations.LogSoftmax(), real("N", 2, 3), formula=log_softmax),
+    smooth(activations.Softsign(), NX3, formula=lambda x: x / (1 + np.abs(x))),
+    smooth(activations.HardSigmoid(), wide("N", 9), formula=lambda x: np.clip(x + 3, 0, 6) / 6),
+    smooth(rectifiers.Softplus(), NX3, formula=lambda x: np.log1p(np.exp(x))),
+    smooth(rectifiers.SlopedRelu(), NX3, VECTOR, formula=sloped),
+    smooth(rectifiers.SlopedRelu(), real("N", 3, 2, 2), real(3, 1, 1), formula=sloped),
+    # Norms
+    OpSample(row_norms.Normalize(1e-3), (NX3,), unit_rows, (0,)),
+    OpSample(row_norms.Normalize(0.1), (real("N", 2, 4),), lambda x: unit_rows(x, 0.1), (0,)),
+    OpSample(
+        row_norms.Normalize(1e-6, centered=False),
+        (NX3,),
+        lambda x: unit_rows(x, 1e-6, centered=False),
+        (0,),
+    ),
     smooth(normalization.BatchNormTraining(1e-3), NX3, VECTOR, VECTOR, formula=batch_norm),
     smooth(losses.MeanSquare(), real("N", 2, 3), formula=lambda x: (x * x).mean()),
     smooth(
@@ -150,6 +190,14 @@ OPS = (
     ),
     # Random numbers
     flat(random.UniformLike(12345), NX3, below(100, dtype="u32")),
+    flat(
+        random.NormalFromUniform(),
+        shares("N", 3),
+        shares("N", 3),
+        formula=lambda u, v: np.sqrt(-2 * np.log(1 - u)) * np.cos(2 * np.pi * v),
+    ),
+    flat(sampling.RepeatRows(3), NX3, formula=lambda x: np.repeat(x, 3, axis=0)),
+    flat(sampling.RepeatRows(2), real("N", 2, 3), formula=lambda x: np.repeat(x, 2, axis=0)),
     # Losses
     flat(losses.OneHot(4), below(4, "N"), formula=lambda x: np.eye(4, dtype=np.float32)[x]),
     flat(losses.OneHot(4), below(4, "N", 2), formula=lambda x: np.eye(4, dtype=np.float32)[x]),
@@ -163,4 +211,15 @@ OPS = (
         lambda x, t: -(t * np.log(sigmoid(x)) + (1 - t) * np.log(sigmoid(-x))).mean(),
         (0,),
     ),
+    OpSample(losses.SoftmaxDivergence(), (NX3, shares("N", 3)), divergence, (0,)),
+    OpSample(losses.SoftmaxDivergence(), (real("N", 2, 3), positive("N", 2, 3)), divergence, (0,)),
+    OpSample(losses.SigmoidFocal(2.0, 0.25), (NX3, bits("N", 3)), focal(2, 0.25), (0,)),
+    OpSample(losses.SigmoidFocal(0.0, 0.5), (NX3, bits("N", 3)), focal(0, 0.5), (0,)),
+    OpSample(losses.SoftmaxFocal(2.0), (NX3, shares("N", 3)), focal_of_classes(2), (0,)),
+    OpSample(losses.SoftmaxFocal(0.5), (NX3, shares("N", 3)), focal_of_classes(0.5), (0,)),
+    smooth(losses.MeanAbsolute(), real("N", 2, 3), formula=lambda x: np.abs(x).mean()),
+    smooth(losses.MeanHuber(0.5), real("N", 2, 3), formula=lambda x: huber(x, 0.5).mean()),
+    # Metrics
+    flat(metrics.Largest(2), real("N", 4), formula=lambda x: np.argsort(-x, 1)[:, :2]),
+    flat(metrics.Largest(3), real("N", 2, 3), formula=lambda x: np.argsort(-x, 2)),
 )

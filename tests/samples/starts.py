@@ -26,6 +26,12 @@ INITIALIZERS = (
     InitializerSample(initializers.GlorotNormal(), 0.04295, _CUT * sqrt(1 / 542)),
     InitializerSample(initializers.HeUniform(), sqrt(2 / 784), sqrt(6 / 784)),
     InitializerSample(initializers.HeNormal(), 0.0505, _CUT * sqrt(2 / 784)),
+    InitializerSample(
+        initializers.HeUniform(slope=0.25), sqrt(2 / (784 * 1.0625)), sqrt(6 / (784 * 1.0625))
+    ),
+    InitializerSample(
+        initializers.HeNormal(slope=0.5), sqrt(2 / (784 * 1.25)), _CUT * sqrt(2 / (784 * 1.25))
+    ),
     InitializerSample(initializers.LecunUniform(), sqrt(1 / 784), sqrt(3 / 784)),
     InitializerSample(initializers.LecunNormal(), 0.0357, _CUT * sqrt(1 / 784)),
     InitializerSample(

@@ -1,0 +1,86 @@
+"""`dnnc lr-find FILE`: which learning rate suits, from one pass in which it grows."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from deepdsl.cli.output import Output, table
+from deepdsl.cli.sources import add_training_arguments, changed_source, folder_of, positive
+
+USAGE = 2
+PICTURE = "lr-find.html"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    add_training_arguments(parser)
+    parser.add_argument(
+        "--from", dest="low", type=_rate, default=1e-6, metavar="R", help="first rate (1e-6)"
+    )
+    parser.add_argument(
+        "--to", dest="high", type=_rate, default=10.0, metavar="R", help="last rate (10)"
+    )
+    parser.add_argument(
+        "--steps",
+        type=positive,
+        metavar="N",
+        help="updates; one epoch's by default, but at least 100 and at most 1,000",
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="FILE.html",
+        type=Path,
+        default=Path(PICTURE),
+        help=f"the picture; {PICTURE} by default, and written over",
+    )
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise argparse.ArgumentTypeError(f"`{text}` is no learning rate above 0")
+    return rate
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    from deepdsl.backend import open_backend
+    from deepdsl.charts import text_plot
+    from deepdsl.compiler import load_program, open_job, training_of
+    from deepdsl.lr_find import find_rate
+    from deepdsl.report.search import write_search
+
+    if options.low >= options.high:
+        told = f"`--from` ({options.low:g}) must be below `--to` ({options.high:g})"
+        print(f"dnnc: {told}", file=sys.stderr)
+        return USAGE
+    program, warnings = load_program(changed_source(options))
+    training = training_of(program, options.model)
+    output.warnings(warnings)
+    backend = open_backend(options.device, options.threads)
+    job = open_job(program, training, folder_of(options.file), ("train",))
+    output.warnings(job.splits.warnings)
+    search = find_rate(job, backend, options.low, options.high, options.steps)
+    write_search(search, job, options.out)
+    plot = text_plot(search.rates, search.smoothed, log_x=True, mark=search.suggestion)
+    batch = training.batch * training.accumulate
+    rows = [["steps", f"{len(search.rates)} of {batch} rows, loss smoothed above"]]
+    if search.diverged_at is not None:
+        rows.append(["diverged", f"at {search.diverged_at:.2g}"])
+    if search.steepest is not None and search.tenth is not None:
+        rows += [
+            ["steepest", f"{search.steepest:g}  where the smoothed loss falls fastest"],
+            ["minimum", f"{search.tenth:g}  a tenth of the rate at which it is lowest"],
+        ]
+    if search.suggestion is None:
+        rows.append(["suggestion", f"none: {search.reason}"])
+    else:
+        rows.append(["suggestion", f"optimizer.lr={search.suggestion:g}: {search.reason}"])
+    rows.append(["picture", str(options.out)])
+    human = f"{plot}\n\n{table(rows)}"
+    output.result(human, {**search.as_json(), "file": str(options.out)})
+    return 0

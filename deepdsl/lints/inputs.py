@@ -1,0 +1,131 @@
+"""Lints about the values that a network is fed with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deepdsl.analysis.model import Model, Program
+from deepdsl.data.request import DataSpec
+from deepdsl.data.sources import Builtin, Idx
+from deepdsl.data.transforms import Normalize, Scale, Standardize
+from deepdsl.diagnostics import Edit
+from deepdsl.lints.base import Lint
+from deepdsl.lints.walk import NORMS, Readers, after, kernel, readers_of
+from deepdsl.ops.rectifiers import Selu
+from deepdsl.record import record
+from deepdsl.syntax import ast
+from deepdsl.syntax.edits import add_row
+
+# Inputs above this are far from what initializers are made for, whose inputs are about 1.
+_LARGE = 8.0
+
+
+def known_range(spec: DataSpec, name: str) -> float | None:
+    """The largest value of an input after scaling, where the source has it in its nature: values
+    from 0 to this.
+    """
+    if spec.train is None:
+        return None
+    match spec.train.row:
+        case Builtin(dataset="digits"):
+            high = 16.0
+        case Idx():
+            high = 255.0
+        case _:
+            return None
+    for placed in spec.transforms:
+        if placed.row.concerns(name):
+            if not isinstance(placed.row, Scale):
+                return None
+            high *= placed.row.factor
+    return high if high > 0 else None
+
+
+def sets_variance(spec: DataSpec, name: str) -> bool:
+    """Whether a transform brings an input to mean 0 and variance 1."""
+    return any(
+        placed.row.concerns(name) and isinstance(placed.row, Standardize | Normalize)
+        for placed in spec.transforms
+    )
+
+
+@record
+class UnscaledInput(Lint):
+    """Raw pixels are fed to the network, and are many times larger than its initial weights expect.
+
+    Initializers are made for inputs of about 1. With bytes, 0 to 255, the variance before the first
+    activation is up to 255² = 65,025 times what they aim at: units saturate, and the learning rate
+    that suits the first layer is 255² times smaller than that of the others. `scale` and
+    `standardize` become part of the exported model. An input that batch norm meets first may stay
+    as it is.
+
+    ```wrong
+    data digits { train builtin digits }
+    model net { input x[8 8]; flatten | dense 8 | relu | dense 10 | softmax }
+    train net on digits { loss cross_entropy; seed 1 }
+    ```
+    ```right
+    data digits { train builtin digits; scale (1 / 16) }
+    model net { input x[8 8]; flatten | dense 8 | relu | dense 10 | softmax }
+    train net on digits { loss cross_entropy; seed 1 }
+    ```
+    """
+
+    code = "W419"
+    input: str
+    high: float
+
+    @property
+    def message(self) -> str:
+        return f"`{self.input}` is fed with values from 0 to {self.high:.4g}"
+
+    @property
+    def label(self) -> str:
+        return (
+            f"the variance before the first activation is up to {self.high:.4g}² = "
+            f"{self.high**2:,.0f} times what the initial weights are made for"
+        )
+
+    @property
+    def help(self) -> str:
+        return f"{self.fix}, or `standardize`"
+
+    @property
+    def fix(self) -> str:
+        return f"add the row `scale (1 / {self.high:.4g})`"
+
+    @classmethod
+    def check(cls, program: Program) -> Iterator[Lint]:
+        for training in program.trainings:
+            model, spec = program.models[training.model], program.datasets[training.data]
+            readers = readers_of(model)
+            for number, each in enumerate(model.inputs):
+                high = known_range(spec, each.name)
+                if high is None or high <= _LARGE or not _matters(model, number, readers):
+                    continue
+                assert spec.train is not None
+                yield cls(spec.train.span, each.name, high, fixes=_scaled(program, spec, high))
+
+
+def _matters(model: Model, value: int, readers: Readers) -> bool:
+    """Whether the scale of a value reaches an activation, rather than a normalization."""
+    for call, normalized in after(value, readers):
+        if normalized or call.layer.name in NORMS:
+            continue
+        if isinstance(call.layer, Selu):
+            return False  # a selu network wants `standardize`, which is a lint of its own
+        if call.layer.activation is not None or call.output in model.outputs.values():
+            return True
+        if not call.layer.transparent and (
+            (kernel(call) or call.layer.operands) and _matters(model, call.output, readers)
+        ):
+            return True
+    return False
+
+
+def _scaled(program: Program, spec: DataSpec, high: float) -> tuple[Edit, ...]:
+    section = program.places.section(spec.span)
+    if spec.transforms or not isinstance(section, ast.Data):
+        return ()
+    row = add_row(section, "scale", f"(1 / {high:.4g})")
+    return () if row is None else (row,)

@@ -1,0 +1,24 @@
+"""Metrics: what is reported beside the loss."""
+
+from deepdsl.metrics.base import Figure, Metric
+from deepdsl.metrics.confusion import F1, ConfusionMatrix, Precision, Recall
+from deepdsl.metrics.errors import R2, Mae, Mse, Rmse
+from deepdsl.metrics.ranking import Auc
+from deepdsl.metrics.shares import Accuracy, Largest, Top5
+
+__all__ = [
+    "F1",
+    "R2",
+    "Accuracy",
+    "Auc",
+    "ConfusionMatrix",
+    "Figure",
+    "Largest",
+    "Mae",
+    "Metric",
+    "Mse",
+    "Precision",
+    "Recall",
+    "Rmse",
+    "Top5",
+]

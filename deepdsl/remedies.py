@@ -1,0 +1,68 @@
+"""What would mend a model whose signal fades or grows: predictions of changed models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from deepdsl.analysis.initializer_choice import choose_initializers
+from deepdsl.analysis.model import Call, Model
+from deepdsl.ops.activations import Activation
+from deepdsl.ops.layer import Layer
+from deepdsl.record import changed
+from deepdsl.registry import lookup
+from deepdsl.signals import predict
+
+# A ratio within this many powers of ten is what an initializer can be asked for.
+FAIR = 1.5
+
+
+def with_fitting_initializers(model: Model) -> Model:
+    """The model with every kernel's start chosen by the activation it flows into."""
+    return choose_initializers(_each(model, _without_init))
+
+
+def with_relu(model: Model) -> Model:
+    """The model with relu in place of each hidden activation that saturates, started fittingly."""
+    last = set(model.outputs.values())
+
+    def swap(call: Call) -> Call:
+        layer = call.layer
+        if call.output in last or not (isinstance(layer, Activation) and layer.bounds):
+            return call
+        relu: Layer = lookup("layer")["relu"]()
+        return changed(call, layer=relu)
+
+    return with_fitting_initializers(_each(model, swap))
+
+
+def remedy(model: Model) -> tuple[Callable[[Model], Model], float] | None:
+    """The least change that brings the gradient through, with log10 of the ratio that it gives."""
+    for change in (with_fitting_initializers, with_relu):
+        ratio = predict(change(model)).gradient_ratio(model)
+        if ratio is not None and abs(ratio) < FAIR:
+            return change, ratio
+    return None
+
+
+def changed_kernels(model: Model, other: Model) -> Iterable[tuple[Call, Call]]:
+    """The calls whose kernel starts with another variance in the other model, with its own call."""
+    for here, there in zip(model.calls, other.calls, strict=True):
+        for mine, theirs in zip(here.params, there.params, strict=True):
+            fans = mine.fans or (1, 1)
+            if (
+                mine.role == "weight"
+                and mine.init is not None
+                and mine.init.variance(fans) != theirs.init.variance(fans)
+            ):
+                yield here, there
+
+
+def _each(model: Model, change: Callable[[Call], Call]) -> Model:
+    return changed(model, calls=tuple(change(call) for call in model.calls))
+
+
+def _without_init(call: Call) -> Call:
+    if not any(p.role == "weight" for p in call.params) or not hasattr(call.layer, "init"):
+        return call
+    params = tuple(changed(p, init=None) if p.role == "weight" else p for p in call.params)
+    return changed(call, layer=changed(call.layer, init=None), params=params)

@@ -1,0 +1,1 @@
+"""Tests of the lints: where they speak, and what their fixes leave."""
