@@ -14,7 +14,9 @@ from typing import Any, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
 
-_TABLE = "__record_fields__"
+# Of each class: its fields, the names of those given by place, and of those that make it equal to
+# another.
+_TABLE, _PLACES, _COMPARED = "__record_fields__", "__record_places__", "__record_compared__"
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
@@ -52,7 +54,10 @@ def _record(cls: type[T], kw_only: bool, eq: bool, repr: bool) -> type[T]:
     inherited: dict[str, Field[Any]] = {}
     for base in reversed(cls.__mro__[1:]):
         inherited.update(base.__dict__.get(_TABLE, {}))
-    setattr(cls, _TABLE, {**inherited, **own})
+    table = {**inherited, **own}
+    setattr(cls, _TABLE, table)
+    setattr(cls, _PLACES, tuple(name for name, f in table.items() if not f.kw_only))
+    setattr(cls, _COMPARED, tuple(name for name, f in table.items() if f.compare))
     methods: dict[str, Any] = {"__init__": _init, "__setattr__": _frozen, "__delattr__": _frozen}
     if eq:
         methods.update({"__eq__": _eq, "__hash__": _hash})
@@ -77,8 +82,8 @@ def changed(record: T, **values: Any) -> T:
 
 def _init(self: Any, *args: Any, **kwargs: Any) -> None:
     table: Mapping[str, Field[Any]] = getattr(self, _TABLE)
+    places: tuple[str, ...] = getattr(self, _PLACES)
     values = self.__dict__
-    places = [name for name, f in table.items() if not f.kw_only]
     if len(args) > len(places):
         raise TypeError(f"{type(self).__name__} takes {len(places)} values, not {len(args)}")
     values.update(zip(places, args, strict=False))
@@ -86,6 +91,8 @@ def _init(self: Any, *args: Any, **kwargs: Any) -> None:
         if name not in table or name in values:
             raise TypeError(f"{type(self).__name__} cannot take `{name}`")
         values[name] = value
+    if len(values) == len(table):
+        return
     for name, f in table.items():
         if name in values:
             continue
@@ -102,8 +109,8 @@ def _frozen(self: Any, name: str, value: Any = None) -> None:
 
 
 def _key(self: Any) -> tuple[Any, ...]:
-    table: Mapping[str, Field[Any]] = getattr(self, _TABLE)
-    return tuple(self.__dict__[name] for name, f in table.items() if f.compare)
+    names: tuple[str, ...] = getattr(self, _COMPARED)
+    return tuple(map(self.__dict__.__getitem__, names))
 
 
 def _eq(self: Any, other: object) -> Any:

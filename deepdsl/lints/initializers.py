@@ -18,6 +18,7 @@ from deepdsl.lints.walk import (
     below,
     kernel,
     readers_of,
+    uses_by_path,
 )
 from deepdsl.ops.activations import Sigmoid, Softmax
 from deepdsl.ops.rectifiers import Selu
@@ -94,9 +95,12 @@ class InitializerMisfit(Lint):
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
         for model in program.models.values():
-            readers = readers_of(model)
+            readers, uses = readers_of(model), uses_by_path(model)
             for span, calls in at_one_place(model.calls).items():
-                found = _misfit(model, calls, readers)
+                if kernel(calls[0]) is None:
+                    continue
+                everywhere = [c for path in {c.path for c in calls} for c in uses[path]]
+                found = _misfit(model, calls, everywhere, readers)
                 if found is None:
                     continue
                 has, reader, wanted, variance = found
@@ -126,11 +130,11 @@ def _power(factor: float, count: int) -> str:
 
 
 def _misfit(
-    model: Model, calls: Sequence[Call], readers: Readers
+    model: Model, calls: Sequence[Call], uses: Sequence[Call], readers: Readers
 ) -> tuple[Kernel, Call, str, float] | None:
-    """What the weights at a place have, the activation, and the name and variance that it needs."""
-    paths = {c.path for c in calls}
-    uses = [c for c in model.calls if c.path in paths]
+    """What the weights at a place have, the activation, and the name and variance that it needs;
+    `uses` are all the calls that these weights have.
+    """
     found = [a for call in uses for a in activations_after(call.output, readers)]
     # Weights that several activations, or a normalization, are behind have no one right variance.
     names = {c.layer.activation for c, _ in found}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from deepdsl.analysis.model import Call, Model, Program, Training
 from deepdsl.diagnostics import Edit, Label
 from deepdsl.lints.base import Lint, before, each_call
-from deepdsl.lints.walk import NORMS, at_one_place, kernel, readers_of
+from deepdsl.lints.walk import NORMS, at_one_place, kernel, readers_of, uses_by_path
 from deepdsl.losses import CrossEntropy
 from deepdsl.ops.activations import Softmax
 from deepdsl.ops.dropout import Dropout
@@ -55,15 +55,17 @@ class UselessBias(Lint):
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
         for model in program.models.values():
-            readers = readers_of(model)
+            readers, everywhere = readers_of(model), uses_by_path(model)
             for span, calls in at_one_place(model.calls).items():
                 layer, path = calls[0].layer, calls[0].path
+                if getattr(layer, "bias", False) is False:
+                    continue
                 # The bias of shared weights is of use where one of their uses meets no batch norm.
-                uses = [c for c in model.calls if c.path == path] + calls
+                uses = [*everywhere[path], *calls]
                 next_ones = [r for call in uses for r in readers.get(call.output, ())]
                 normed = next_ones and all(isinstance(r.layer, BatchNorm) for r in next_ones)
                 bare = any(c.output in model.outputs.values() for c in uses)
-                if getattr(layer, "bias", False) is False or not normed or bare:
+                if not normed or bare:
                     continue
                 units = next((p.type.count or 0 for p in calls[0].params if p.role == "bias"), 0)
                 norm = Label(next_ones[-1].span, "batch norm takes it away")

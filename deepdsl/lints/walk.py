@@ -52,6 +52,14 @@ def after(value: int, readers: Readers) -> Iterator[tuple[Call, bool]]:
                 todo.append((call.output, normalized or call.layer.name in NORMS))
 
 
+def uses_by_path(model: Model) -> Mapping[str, Sequence[Call]]:
+    """The calls of each layer by its path: weights that are shared have several."""
+    found: dict[str, list[Call]] = defaultdict(list)
+    for call in model.calls:
+        found[call.path].append(call)
+    return found
+
+
 def activations_after(value: int, readers: Readers) -> list[tuple[Call, bool]]:
     """The activations that a value flows into, through transparent layers, and whether a
     normalization stands between.
