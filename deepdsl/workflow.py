@@ -95,7 +95,7 @@ class Session:
     def _observer(self, every: int | None) -> Observer | None:
         if every is None:
             return None
-        from deepdsl.probe_log import ProbeLog
+        from deepdsl.probe.log import ProbeLog
 
         return ProbeLog(self.job.task, self.backend, every, self.run.path / "probe.jsonl")
 

@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    from deepdsl.probe_page import bars, render, summary, table_rows
+    from deepdsl.probe.page import bars, render, summary, table_rows
 
     made = _of_run(options) if Path(options.file).is_dir() else _of_file(options, output)
     rows = table_rows(made)

@@ -11,8 +11,8 @@ from deepdsl.lints.base import Lint
 from deepdsl.ops.activations import Activation
 from deepdsl.ops.signal import Moments, share_beyond
 from deepdsl.record import record
-from deepdsl.remedies import changed_kernels, remedy, with_fitting_initializers
 from deepdsl.signals import LARGEST, Prediction, kernels, predict
+from deepdsl.signals.remedies import changed_kernels, remedy, with_fitting_initializers
 from deepdsl.source import Span
 from deepdsl.syntax.edits import keyword, set_option
 

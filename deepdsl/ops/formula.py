@@ -26,6 +26,7 @@ from deepdsl.ops.arithmetic import (
     Where,
     add,
 )
+from deepdsl.registry import lookup
 
 
 class Term:
@@ -37,6 +38,10 @@ class Term:
     def apply(self, op: Op, *operands: Any) -> Term:
         """An operation on terms and numbers; numbers become constants of this term's type."""
         return Term(self.b, self.b.add(op, *(self._value(o) for o in operands)))
+
+    def layer(self, name: str) -> Term:
+        """The activation of this name, with its defaults."""
+        return self.apply(lookup("layer")[name](), self)
 
     def _value(self, other: Any) -> Value:
         return other.value if isinstance(other, Term) else self.b.like(float(other), self.value)
@@ -122,59 +127,42 @@ def where_above(x: Any, limit: float, then: Any, otherwise: Any) -> Any:
     return then if x > limit else otherwise
 
 
-# Activations that other formulas are written with.  They are operations by themselves, defined
-# above this module.
+# Activations that other formulas are written with.  On terms they are operations by themselves, and
+# asked of the registry, since they are defined above this module.
 
 
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent."""
-    if isinstance(x, Term):
-        from deepdsl.ops.activations import Tanh
-
-        return x.apply(Tanh(), x)
-    return math.tanh(x)
+    return x.layer("tanh") if isinstance(x, Term) else math.tanh(x)
 
 
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), without overflow."""
     if isinstance(x, Term):
-        from deepdsl.ops.activations import Sigmoid
-
-        return x.apply(Sigmoid(), x)
-    return 1 / (1 + math.exp(-x)) if x >= 0 else (e := math.exp(x)) / (1 + e)
+        return x.layer("sigmoid")
+    small = math.exp(-abs(x))
+    return 1 / (1 + small) if x >= 0 else small / (1 + small)
 
 
 def hard_sigmoid(x: Any) -> Any:
     """relu6(x + 3) / 6."""
-    if isinstance(x, Term):
-        from deepdsl.ops.activations import HardSigmoid
-
-        return x.apply(HardSigmoid(), x)
-    return min(max(x + 3, 0.0), 6.0) / 6
+    return x.layer("hard_sigmoid") if isinstance(x, Term) else min(max(x + 3, 0.0), 6.0) / 6
 
 
 def relu(x: Any) -> Any:
     """max(x, 0)."""
-    if isinstance(x, Term):
-        from deepdsl.ops.rectifiers import Relu
-
-        return x.apply(Relu(), x)
-    return max(x, 0.0)
+    return x.layer("relu") if isinstance(x, Term) else max(x, 0.0)
 
 
 def elu(x: Any) -> Any:
     """x where x > 0, exp(x) - 1 elsewhere."""
     if isinstance(x, Term):
-        from deepdsl.ops.rectifiers import Elu
-
-        return x.apply(Elu(), x)
+        return x.layer("elu")
     return x if x > 0 else math.expm1(x)
 
 
 def softplus(x: Any) -> Any:
     """log(1 + exp(x)), without overflow."""
     if isinstance(x, Term):
-        from deepdsl.ops.rectifiers import Softplus
-
-        return x.apply(Softplus(), x)
+        return x.layer("softplus")
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))

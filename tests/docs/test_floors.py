@@ -20,12 +20,12 @@ FLOORS = {
     2: "ops initializers losses metrics optimizers regularizers schedules rows syntax settings"
     " data data.request data.rows data.sources data.transforms",
     3: "analysis",
-    4: "signals flow remedies lower autodiff step passes fold lints fixes frontend inspection",
+    4: "signals probe.graphs lower autodiff step passes fold lints fixes frontend inspection",
     5: "emit backend checkpoint judge tally watch"
     " data.arrays data.csv_file data.csv_lines data.feeds data.files data.memory data.open_arrays"
     " data.open_csv data.order data.splits data.statistics data.table data.values",
     6: "compiler trainer workflow predictor uncertainty export runs diagnose pages api backends"
-    " charts listeners lr_find probe probe_log probe_page report tensorboard",
+    " charts listeners lr_find probe report tensorboard",
     7: "cli __init__ __main__",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}

@@ -16,12 +16,12 @@ from deepdsl.compiler import initial_values
 from deepdsl.data.order import epoch_order
 from deepdsl.data.table import View
 from deepdsl.emit import NUMPY, emit
-from deepdsl.flow import Names, activity_graph, loss_flow, normal_flow
 from deepdsl.initializers import stream
 from deepdsl.ir import Graph
 from deepdsl.judge import batches
 from deepdsl.ops.activations import Activation
 from deepdsl.ops.signal import Moments
+from deepdsl.probe.graphs import Names, activity_graph, loss_flow, normal_flow
 from deepdsl.signals import Prediction, predict
 from deepdsl.step import Task, step_graph
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepdsl.backend import Backend
-from deepdsl.flow import loss_flow
 from deepdsl.ops.activations import Activation
-from deepdsl.probe import Layer, Meter, spreads, with_update_ratios
-from deepdsl.probe import report as measured
+from deepdsl.probe.graphs import loss_flow
+from deepdsl.probe.measure import Layer, Meter, spreads, with_update_ratios
+from deepdsl.probe.measure import report as measured
 from deepdsl.step import Task
 
 Arrays = Mapping[str, NDArray[Any]]
