@@ -168,7 +168,7 @@ def _explained(
             f"{init.show()} gives these weights a variance of {init.variance(fans):.2g}; "
             f"{wanted.name} gives {wanted.variance(fans):.2g}"
         )
-        way_out = f"init={wanted.name}: the gradient would be {_times(then)} what it was"
+        way_out = f"init={wanted.name}: {_times(then)} it would arrive"
         fixes = _fixes(program, {c.span: t.params[0].init.name for c, t in changes})
         return cls(here.span, layers, ratio, cause, way_out, fixes=fixes)
     call = next(c for c in model.calls if isinstance(c.layer, Activation) and c.layer.bounds)
@@ -181,7 +181,7 @@ def _explained(
         else f"the derivative of {call.layer.name} is {slope:.2g} here (root mean square)"
     )
     way_out = (
-        f"relu, with he_normal: the gradient would be {_times(then)} what it was; "
+        f"relu, with he_normal: {_times(then)} it would arrive; "
         "or batch_norm before each activation"
     )
     return cls(call.span, layers, ratio, cause, way_out)
