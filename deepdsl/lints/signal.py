@@ -159,8 +159,8 @@ def _explained(
         return cls(call.span, layers, ratio, cause, way_out)
     change, then = found
     changes = list(changed_kernels(model, change(model)))
-    if change is with_fitting_initializers:
-        here, there = changes[0]
+    if change is with_fitting_initializers and changes:
+        here, there, _ = max(changes, key=lambda each: abs(each[2]))
         init = here.params[0].init
         fans = here.params[0].fans or (1, 1)
         wanted = there.params[0].init
@@ -169,7 +169,7 @@ def _explained(
             f"{wanted.name} gives {wanted.variance(fans):.2g}"
         )
         way_out = f"init={wanted.name}: {_times(then)} it would arrive"
-        fixes = _fixes(program, {c.span: t.params[0].init.name for c, t in changes})
+        fixes = _fixes(program, {c.span: t.params[0].init.name for c, t, _ in changes})
         return cls(here.span, layers, ratio, cause, way_out, fixes=fixes)
     call = next(c for c in model.calls if isinstance(c.layer, Activation) and c.layer.bounds)
     transfer = prediction.transfers[call.output - len(model.inputs)]

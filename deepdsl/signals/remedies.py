@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from deepdsl.analysis.initializer_choice import choose_initializers
@@ -10,15 +11,21 @@ from deepdsl.ops.activations import Activation
 from deepdsl.ops.layer import Layer
 from deepdsl.record import changed
 from deepdsl.registry import lookup
-from deepdsl.signals import predict
+from deepdsl.signals.prediction import predict, tops
 
 # A ratio within this many powers of ten is what an initializer can be asked for.
 FAIR = 1.5
 
 
 def with_fitting_initializers(model: Model) -> Model:
-    """The model with every kernel's start chosen by the activation it flows into."""
-    return choose_initializers(_each(model, _without_init))
+    """The model with each hidden kernel's start chosen by the activation it flows into.
+
+    The kernels of the outputs stay: a small or zero start is a choice of its own there.
+    """
+    last = {*tops(model), *model.outputs.values()}
+    return choose_initializers(
+        _each(model, lambda call: call if call.output in last else _without_init(call))
+    )
 
 
 def with_relu(model: Model) -> Model:
@@ -44,17 +51,18 @@ def remedy(model: Model) -> tuple[Callable[[Model], Model], float] | None:
     return None
 
 
-def changed_kernels(model: Model, other: Model) -> Iterable[tuple[Call, Call]]:
-    """The calls whose kernel starts with another variance in the other model, with its own call."""
+def changed_kernels(model: Model, other: Model) -> Iterable[tuple[Call, Call, float]]:
+    """The calls whose kernel starts with another variance in the other model, with its own call and
+    log10 of how many times the variance is the other's.
+    """
     for here, there in zip(model.calls, other.calls, strict=True):
         for mine, theirs in zip(here.params, there.params, strict=True):
+            if mine.role != "weight" or mine.init is None or theirs.init is None:
+                continue
             fans = mine.fans or (1, 1)
-            if (
-                mine.role == "weight"
-                and mine.init is not None
-                and mine.init.variance(fans) != theirs.init.variance(fans)
-            ):
-                yield here, there
+            has, wants = mine.init.variance(fans), theirs.init.variance(fans)
+            if has and wants and has != wants:
+                yield here, there, math.log10(has / wants)
 
 
 def _each(model: Model, change: Callable[[Call], Call]) -> Model:
