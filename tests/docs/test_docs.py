@@ -282,7 +282,7 @@ def test_an_example_trains(file: Path, folder: Path) -> None:
     keeper = Memory()
     Trainer(job, build(job), open_backend("cpu", 1), keeper).run()
     (record,) = keeper.records
-    assert all(np.isfinite(v) for v in (*record.train.values(), *record.valid.values()))
+    assert all(np.isfinite(v).all() for v in (*record.train.values(), *record.valid.values()))
 
 
 # The step in another host -------------------------------------------------------------------------
