@@ -148,7 +148,7 @@ def _saturation(layers: Sequence[Layer]) -> list[Section]:
         )
         out.append(Section("Saturated units", figures([chart])))
     counted = [layer for layer in layers if layer.units]
-    if counted:
+    if any(layer.dead for layer in counted):
         chart = bar_chart(
             "Units that are 0 on every row",
             [layer.path for layer in counted],
