@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deepdsl.compiler import check, load_program, read_source, training_of
 from deepdsl.diagnostics import Diagnostic, DnnError, Severity
+from deepdsl.diagnostics.runtime import NoSuchSplit
 from deepdsl.record import changed
 from deepdsl.settings import apply_settings
 from deepdsl.source import Source
@@ -157,6 +158,26 @@ def _table(task: Task, x: Arrays, y: Arrays | None) -> tuple[Table, Task]:
     return table, task
 
 
+def _checked(predictor: Predictor, x: Arrays) -> dict[str, NDArray[Any]]:
+    """The arrays that a model takes, with the checks that a file's rows get."""
+    import numpy as np
+
+    from deepdsl.data import from_arrays
+
+    ports = predictor.interface.inputs
+    by_name: Mapping[str, Any] = x if isinstance(x, Mapping) else {ports[0].name: x}
+    shapes = {p.name: getattr(by_name.get(p.name), "shape", None) for p in ports}
+    if all(shapes[p.name] == (0, *(p.row_shape or ())) for p in ports):
+        # No rows are no data to learn from, but may well be asked about.
+        return {p.name: np.zeros((0, *(p.row_shape or ())), p.dtype) for p in ports}
+    table = from_arrays(x, inputs={p.name: p.row_shape for p in ports}, targets={})
+    given: dict[str, NDArray[Any]] = {}
+    for port in ports:
+        given[port.name] = np.empty((table.rows, *(port.row_shape or ())), port.dtype)
+        table.inputs[port.name].read(np.arange(table.rows), given[port.name])
+    return given
+
+
 class Run:
     """A trained model in its run directory."""
 
@@ -198,20 +219,16 @@ class Run:
 
         `x` is an array of shape (rows, …) for a model with one input, or a mapping from input to
         array.  With `samples` a pair: the mean over so many passes with dropout at work, and the
-        deviation (Monte-Carlo dropout).  Raises DnnError where there is nothing random in the
-        model.
+        deviation (Monte-Carlo dropout).  Raises DnnError where rows or shapes do not fit, or where
+        there is nothing random in the model to sample.
         """
-        import numpy as np
-
         from deepdsl.predictor import open_predictor
         from deepdsl.step import DEVIATION
 
         predictor = self._predictor
         if samples is not None:
             predictor = open_predictor(self.path, samples=samples)
-        names = [port.name for port in predictor.interface.inputs]
-        given = x if isinstance(x, Mapping) else {names[0]: x}
-        made = predictor.predict({k: np.asarray(v) for k, v in given.items()})
+        made = predictor.predict(_checked(predictor, x))
         if samples is None:
             return next(iter(made.values())) if len(made) == 1 else made
         means = dict(list(made.items())[: len(made) // 2])
@@ -233,6 +250,9 @@ class Run:
 
         run = self._trained
         if x is None:
+            if all(part is None for part in (run.data.train, run.data.valid, run.data.test)):
+                reason, advice = "it names no rows", "give arrays: `run.evaluate(x, y)`"
+                raise DnnError([NoSuchSplit(None, f"data {run.data.name}", reason, advice)])
             return measure(self._predictor, run.training, run.data, run.folder, split)[0]
         task = Task(run.model, run.training, run.data, run.data.one_hot is not None)
         table, task = _table(task, x, y)

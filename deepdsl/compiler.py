@@ -98,7 +98,7 @@ def target_spec(target: Target) -> TargetSpec:
         return TargetSpec("index", target.classes, row)
     if target.kind in ("binary", "margin"):
         return TargetSpec("binary", None, row)
-    return TargetSpec("value", None, row)
+    return TargetSpec("value", target.classes, row)
 
 
 def open_job(
@@ -328,7 +328,7 @@ def _interface(file: str, graph: Graph, training: Training) -> dict[str, Any]:
     finish = {"loss": "mean"}
     for metric in training.metrics:
         sums = "sum over the rows of the batch"
-        holds[metric.name] = "a score for each row" if metric.collects else sums
+        holds[metric.name] = "scores for each row" if metric.collects else sums
         finish[metric.name] = metric.finish
 
     def told(name: str, value: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from deepdsl.passes import prune
 from deepdsl.record import changed
 from deepdsl.runs import Trained
 from deepdsl.step import Task, evaluation_graph, inference_graph
-from deepdsl.uncertainty import draws_graph, sampled_graph, statistics
+from deepdsl.uncertainty import draws_graph, sampled_graph, sampling_state, statistics
 from deepdsl.version import VERSION
 
 Array = NDArray[Any]
@@ -75,7 +75,7 @@ def export(
     fold = fold if fold is not None else (wanted.fold_batch_norm if wanted else True)
     tolerance = tolerance if tolerance is not None else (wanted.verify if wanted else 1e-5)
     graph = inference_graph(run.model, run.data) if samples is None else sampled_graph(run, samples)
-    state = run.checkpoint.state
+    state = sampling_state(run)
     weights: Mapping[str, Array] = {p.name: state[p.name] for p in graph.params}
     folded = 0
     if fold:
@@ -146,7 +146,8 @@ def _evaluated(run: Trained, backend: Backend) -> Judge:
 def _sampled(run: Trained, backend: Backend, samples: int) -> Judge:
     """Mean and deviation by NumPy, of all passes' outputs; no batch norm is folded."""
     graph = draws_graph(run, samples)
-    weights = {p.name: run.checkpoint.state[p.name] for p in graph.params}
+    state = sampling_state(run)
+    weights = {p.name: state[p.name] for p in graph.params}
     runner = backend.runner(emit(graph, "reference", weights).serialize())
     return lambda inputs: statistics(runner.run(inputs))
 

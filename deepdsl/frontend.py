@@ -12,9 +12,9 @@ from pathlib import Path
 from deepdsl.analysis import Model, Program, Training, analyse
 from deepdsl.analysis.gaps import beside_gaps
 from deepdsl.diagnostics import Diagnostic, DnnError, Report
-from deepdsl.diagnostics.files import CannotRead, NoModel, NoTraining
+from deepdsl.diagnostics.files import CannotRead, NoModel, NothingInFile, NoTraining
 from deepdsl.lints import allowed, lint
-from deepdsl.source import Source
+from deepdsl.source import Source, Span
 from deepdsl.syntax.parser import parse_partial
 
 
@@ -33,6 +33,8 @@ def check(
     if file is not None:
         own = Report()
         program = analyse(file, own, data_given)
+        if not file.items and not problems:
+            own.add(NothingInFile(Span(source, 0, 0)))
         if not own.has_errors:
             own.extend(lint(program))
         report.extend(beside_gaps(file, own, problems))

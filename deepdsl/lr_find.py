@@ -192,6 +192,8 @@ def read_curve(rates: Sequence[float], losses: Sequence[float], diverged: bool =
     finite = np.isfinite(losses)
     if not finite.any():
         return nothing("the loss was not finite in the first step, whatever the rate")
+    if finite.sum() < FEWEST_POINTS and not diverged:
+        return nothing(f"{len(rates)} steps cannot show a curve: take at least {FEWEST_POINTS}")
     if finite.sum() < FEWEST_POINTS:
         return nothing(
             f"the loss diverged after {finite.sum()} steps: begin with a smaller rate (--from)"

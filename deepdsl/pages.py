@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 from deepdsl import diagnostics
 from deepdsl.diagnostics import Diagnostic, did_you_mean
+from deepdsl.ops.activations import Activation
 from deepdsl.registry import Registered
+from deepdsl.vocabulary import called_here, plain, planned, unlike_all
 
 # The registries in the order of the reference, with what they are called in the plural.
 KINDS = {
@@ -26,6 +28,26 @@ KINDS = {
     "transform": "transforms of the data",
     "train_row": "rows of a train section",
     "export_row": "rows of an export section",
+}
+
+
+# The words of the language: the form, and what it is for.
+WORDS = {
+    "let": "`let NAME = value`: a constant, for what stands below it",
+    "default": "`default LAYER name=value …`: options of one kind of layer, where none are given",
+    "model": "`model NAME { input x[28 28]; flatten | dense 10 | softmax }`: a network",
+    "data": '`data NAME { train csv "a.csv" target=y; valid split=10% }`: where rows come from',
+    "train": "`train MODEL on DATA { loss cross_entropy; epochs 10 }`: how a model is trained",
+    "export": '`export MODEL { onnx "net.onnx" }`: what is deployed',
+    "input": "`input NAME[28 28]`: what the model takes, with the shape of one row",
+    "output": "`output NAME`: a value that the model gives; the last line where none is named",
+    "part": "`part NAME { dense 8 | relu }`: layers with a name, which a line then uses by it",
+    "repeat": "`repeat 3 { dense 8 | relu }`: the same layers, several times, each with weights",
+    "reuse": "`reuse NAME`: a part once more, with the same weights; not compiled yet",
+    "phase": "`phase NAME { epochs 5 }`: a part of a training; not compiled yet",
+    "block": "`block NAME(n=8) { dense n | relu }`: a part with parameters; not compiled yet",
+    "use": '`use "file.dnn" as NAME`: the items of another file; not compiled yet',
+    "if": "`if n == 1 then in else in | dense 8`: a choice between flows; not compiled yet",
 }
 
 
@@ -63,12 +85,48 @@ def find(name: str) -> list[str]:
     for kind, plural in KINDS.items():
         if name in (kind, plural, plural.split(" of ")[0], f"{kind}s"):
             return [f"{plural}: " + ", ".join(entries()[kind])]
-    found = [
+    if pages := _list_of(name):
+        return pages
+    word = [f"{WORDS[name]}\n\nSee docs/language.md."] if name in WORDS else []
+    found = word + [
         f"{kind.replace('_', ' ')} `{name}`\n\n{cls.page()}"
         for kind, known in entries().items()
         if (cls := known.get(name)) is not None
     ]
-    return found or _option_pages(name)
+    return found or _option_pages(name) or _called_elsewhere(name)
+
+
+def _list_of(name: str) -> list[str]:
+    """What belongs together and is no registry of its own."""
+    if name in ("activation", "activations"):
+        known = entries()["layer"].values()
+        lines = [f"{cls.name}: {cls.formula()}" for cls in known if issubclass(cls, Activation)]
+        return ["activations, which are layers:\n\n" + "\n".join(f"    {each}" for each in lines)]
+    if name in ("lint", "lints", "warning", "warnings"):
+        found = [(code, cls) for code, cls in codes().items() if code.startswith("W")]
+        return ["\n".join(f"{code}  {cls.page().splitlines()[0]}" for code, cls in found)]
+    return []
+
+
+def _called_elsewhere(name: str) -> list[str]:
+    """The page of what another tool calls by this name: `nn.Linear`, `xavier`, `Conv2d`."""
+    word = name.rpartition(".")[2]
+    if plain(word) == "xavier":
+        return [diagnostic_page(codes()["E111"])]
+    for kind, known in entries().items():
+        here = called_here(word, known) or next((n for n in known if plain(n) == plain(word)), None)
+        if here is not None:
+            return [f"`{name}` is `{here}` here.", *find_in(kind, here)]
+        awaited = planned(kind)
+        later = word if word in awaited else called_here(word, awaited)
+        if later is not None:
+            return [f"the {kind.replace('_', ' ')} `{later}` is known and not built yet"]
+    return []
+
+
+def find_in(kind: str, name: str) -> list[str]:
+    """The page of an entry of one registry."""
+    return [f"{kind.replace('_', ' ')} `{name}`\n\n{entries()[kind][name].page()}"]
 
 
 def _option_pages(name: str) -> list[str]:
@@ -100,7 +158,7 @@ def _fenced(heading: str) -> Callable[[re.Match[str]], str]:
 
 
 def nearest(name: str) -> str:
-    near = did_you_mean(name, names())
+    near = "" if unlike_all(name) else did_you_mean(name, names())
     return f"; {near}" if near.startswith("did") else "; `dnnc explain` lists them"
 
 

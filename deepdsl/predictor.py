@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from deepdsl.losses import threshold
 from deepdsl.lower import TARGET
 from deepdsl.metrics import Figure
 from deepdsl.ops.arithmetic import Log, Maximum, div, sub
+from deepdsl.ops.random import STEP_PATH
 from deepdsl.passes import optimize
 from deepdsl.runs import Trained, open_run
 from deepdsl.step import Task, evaluation_graph, inference_graph
@@ -33,6 +34,8 @@ from deepdsl.uncertainty import sampled_graph
 Array = NDArray[Any]
 
 BATCH = 1024
+# With several passes a row, all of them together.
+SAMPLED = 16_384
 # Probabilities are kept from 0 before their logarithm is taken.
 SMALLEST = 1e-30
 
@@ -88,6 +91,8 @@ class Predictor:
                 )
                 for port in self.interface.inputs
             }
+            # What noise is drawn from, where any is: each piece has draws of its own.
+            part[STEP_PATH] = np.array(len(pieces), np.int64)
             pieces.append(self.runner.run(part))
         return {
             port.name: np.concatenate([piece[port.name] for piece in pieces])
@@ -113,10 +118,14 @@ def open_predictor(
         graph = (
             inference_graph(run.model, run.data) if samples is None else sampled_graph(run, samples)
         )
-        weights = {p.name: run.checkpoint.state[p.name] for p in graph.params}
+        state = run.checkpoint.state
+        weights = {p.name: state[p.name] for p in graph.params if p.name != STEP_PATH}
         data = emit(graph, run.model.name, weights).serialize()
-        rows = max(1, BATCH // (samples or 1))
-        return Predictor(read_interface(data), backend.runner(data), backend, run, rows)
+        interface = read_interface(data)
+        raw = tuple(port for port in interface.inputs if port.name != STEP_PATH)
+        rows = max(1, SAMPLED // samples) if samples else BATCH
+        runner = backend.runner(data)
+        return Predictor(replace(interface, inputs=raw), runner, backend, run, rows)
     try:
         data = path.read_bytes()
         interface = read_interface(data)

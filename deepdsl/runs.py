@@ -6,19 +6,23 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from deepdsl import checkpoint
 from deepdsl.analysis import Model, Program, Training
+from deepdsl.analysis.model import Call, Input
 from deepdsl.checkpoint import Checkpoint
 from deepdsl.compiler import load_program, model_of, read_source, training_of
-from deepdsl.data.request import DataSpec
+from deepdsl.data.request import DataSpec, Placed
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.diagnostics.runtime import CannotResume, NoSuchRun, RunExists
 from deepdsl.files import write_atomically
+from deepdsl.initializers import Initializer
+from deepdsl.record import changed
 from deepdsl.source import Source
 from deepdsl.trainer import Epoch
 
@@ -41,24 +45,21 @@ class RunDirectory:
         return run
 
     @classmethod
-    def resume(cls, path: Path, source: Source, manifest: Mapping[str, Any]) -> RunDirectory:
-        """Take up a run again, with the file as it is now.  CannotResume where its tensors are
-        others.
+    def resume(
+        cls,
+        path: Path,
+        program: Program,
+        training: Training,
+        manifest: Mapping[str, Any],
+        data_given: bool = False,
+    ) -> RunDirectory:
+        """Take up a run again, with the file as it is now; CannotResume where that means another
+        training.  With `data_given` the rows are arrays, and the file's sources are not compared.
         """
         before = read_manifest(path)
-        have = {t["name"]: (t["shape"], t["dtype"]) for t in before["state"]}
-        want = {t["name"]: (t["shape"], t["dtype"]) for t in manifest["state"]}
-        for name in sorted({*have, *want}):
-            if have.get(name) != want.get(name):
-                was, now = (_told(side.get(name)) for side in (have, want))
-                reason = f"`{name}` was {was} and is now {now}"
-                raise DnnError([CannotResume(None, str(path), reason)])
-        for key in ("seed", "batch", "accumulate"):
-            was, now = before.get(key, 1), manifest.get(key, 1)
-            if was != now:
-                reason = f"its {key} was {was} and is now {now}"
-                raise DnnError([CannotResume(None, str(path), reason)])
-        write_atomically(path / "spec.dnn", source.text.encode())
+        if reason := _another_training(path, before, program, training, manifest, data_given):
+            raise DnnError([CannotResume(None, str(path), reason)])
+        write_atomically(path / "spec.dnn", program.source.text.encode())
         run = cls._of(path, manifest)
         run._write_manifest({**manifest, "final": before.get("final", "last")})
         return run
@@ -108,12 +109,98 @@ class RunDirectory:
             file.write(text.getvalue())
 
 
+# Resuming -----------------------------------------------------------------------------------------
+
+
+def _another_training(
+    path: Path,
+    before: Mapping[str, Any],
+    program: Program,
+    training: Training,
+    manifest: Mapping[str, Any],
+    data_given: bool,
+) -> str:
+    """What was and what is now, where it is not the same training; else nothing."""
+    try:
+        was = describe_run(path)
+    except DnnError:
+        # An earlier version's text may not be one of this version's: what is left are the tensors.
+        was = None
+    pairs: list[tuple[str, str, str]] = []
+    if was is not None:
+        now = (program.models[training.model], program.datasets[training.data], training)
+        pairs += _compared((was.model, was.data, was.training), now, data_given)
+    for key in ("seed", "batch", "accumulate"):
+        pairs.append((f"its {key}", str(before.get(key, 1)), str(manifest.get(key, 1))))
+    for what, old, new in pairs:
+        if old != new:
+            return f"{what} was {old} and is now {new}"
+    have = {t["name"]: (t["shape"], t["dtype"]) for t in before["state"]}
+    want = {t["name"]: (t["shape"], t["dtype"]) for t in manifest["state"]}
+    for name in sorted({*have, *want}):
+        if have.get(name) != want.get(name):
+            if was is not None and (row := name.partition(".")[0]) in ("optimizer", "schedule"):
+                old, new = (f"`{getattr(t, row).show()}`" for t in (was.training, training))
+                return f"its {row} was {old} and is now {new}, which keeps other tensors"
+            old, new = (_told(side.get(name)) for side in (have, want))
+            return f"`{name}` was {old} and is now {new}"
+    return ""
+
+
+def _compared(
+    was: tuple[Model, DataSpec, Training], now: tuple[Model, DataSpec, Training], data_given: bool
+) -> Iterator[tuple[str, str, str]]:
+    """What a training must have in common with the run that it goes on with, in pairs of words.
+
+    Test rows take no part in a training.  Its epochs, stop, metrics, schedule, clip, and the
+    optimizer's options are the user's to change.
+    """
+    (old_model, old_data, old_training), (model, data, training) = was, now
+    for one, other in zip_longest(old_model.inputs, model.inputs):
+        yield "an input of its model", _input(one), _input(other)
+    for number, (a, b) in enumerate(zip_longest(old_model.calls, model.calls), 1):
+        yield f"layer {number} of its model", _call(a), _call(b)
+        if a and b:
+            yield f"what layer {number} of its model is given", str(a.inputs), str(b.inputs)
+    yield "its loss", f"`{old_training.loss.show()}`", f"`{training.loss.show()}`"
+    for name in ("train", "valid", "take", "one_hot", "target"):
+        if not (data_given and name == "train"):
+            old, new = (_row(getattr(side, name)) for side in (old_data, data))
+            yield f"the row `{name}` of its data", old, new
+    for number, (row, other_row) in enumerate(zip_longest(old_data.transforms, data.transforms), 1):
+        yield f"transform {number} of its data", _row(row), _row(other_row)
+    yield "its optimizer", old_training.optimizer.name, training.optimizer.name
+
+
+def _input(given: Input | None) -> str:
+    return f"`{given.name}{list(given.row_shape)}`" if given else "absent"
+
+
+def _call(call: Call | None) -> str:
+    """A layer without its initializers: they have done their work, and follow the layer behind."""
+    if call is None:
+        return "absent"
+    layer = call.layer
+    starts = {
+        s.name: s.default
+        for s in layer.signature()
+        if isinstance(getattr(layer, s.name), Initializer) and not s.required
+    }
+    return f"`{changed(layer, **starts).show()}`"
+
+
+def _row(placed: Placed[Any] | None) -> str:
+    return f"`{placed.row.show()}`" if placed else "absent"
+
+
 def _told(tensor: tuple[list[int], str] | None) -> str:
     if tensor is None:
         return "absent"
     shape, dtype = tensor
     return f"{dtype}[{','.join(map(str, shape))}]"
 
+
+# Reading ------------------------------------------------------------------------------------------
 
 # What is read of a manifest when a run is used or resumed.
 _NEEDED = {"model", "classes", "state", "seed", "batch", "spec_sha256"}

@@ -25,9 +25,9 @@ from deepdsl.emit import NUMPY
 from deepdsl.judge import evaluate
 from deepdsl.lower import TARGET
 from deepdsl.metrics import Figure
-from deepdsl.schedules import FACTOR_PATH, Plateau
+from deepdsl.schedules import FACTOR_PATH
 from deepdsl.tally import Figures, Tally
-from deepdsl.watch import PlateauWatch, Watch, need_valid, watched
+from deepdsl.watch import Watch, epoch_watch, need_valid, plateau_watch, watched
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -168,7 +168,7 @@ class Trainer:
         assert self.job.splits.train is not None
         self.training = training
         need_valid(training, self.job.splits.valid is not None)
-        self.plateau = self._plateau()
+        self.plateau = plateau_watch(training, self.start)
         self.view: View = self.job.splits.train
         state = self.start.state if self.start else self.artifacts.state
         names = {p.name for p in self.artifacts.step_graph.params}
@@ -181,7 +181,9 @@ class Trainer:
         self.lr = training.optimizer.lr
         self.best: Checkpoint | None = None
         self.best_unwritten = False
-        self.best_record: Epoch | None = None
+        # Of the best epoch, which a run that goes on did not see itself.
+        self.best_train: Figures = self.start.watched.get("best_train", {}) if self.start else {}
+        self.best_valid: Figures | None = None
         self.written_at = time.monotonic()
         self.unwritten = False  # whether the last epoch is in no checkpoint yet
         self.epoch_seconds = 0.0
@@ -195,7 +197,8 @@ class Trainer:
     def run(self) -> Outcome:
         begin = time.perf_counter()
         training, start = self.training, self.start
-        watch = self.watch = self._watch()
+        validated = self.job.splits.valid is not None
+        watch = self.watch = epoch_watch(training, validated, start)
         epoch = start.epoch if start else 0
         record: Epoch | None = None
         stopped = ""
@@ -204,6 +207,7 @@ class Trainer:
                 done = start.steps_done if start and epoch == start.epoch else 0
                 if not self._epoch(epoch, done, start.sums if start and done else {}):
                     break
+                self._check(epoch)
                 record = self._judge(epoch, watch)
                 epoch += 1
                 self._lower(record)
@@ -218,16 +222,12 @@ class Trainer:
                 self._write(epoch, 0, watch)
         steps = int(self.stepper.state()["step"])
         restored = self._restore(watch)
-        # The figures are those of the weights that the run ends with.
-        told = (self.best_record or record) if restored is not None else record
-        valid = dict(told.valid) if told else {}
-        if restored is not None and self.best_record is None and self.job.splits.valid is not None:
-            valid = self.evaluate(self.job.splits.valid)
+        train, valid = self._told(record, restored is not None)
         return Outcome(
             {**self.aside, **{k: v.copy() for k, v in self.stepper.state().items()}},
             epoch,
             steps,
-            told.train if told else {},
+            train,
             valid,
             time.perf_counter() - begin,
             1e6 * self.training_seconds / max(1, self.trained_steps),
@@ -236,6 +236,16 @@ class Trainer:
             restored,
             self.interrupted,
         )
+
+    def _told(self, last: Epoch | None, restored: bool) -> tuple[Figures, Figures]:
+        """The figures of the epoch whose weights the run ends with; `train` are means over it."""
+        if not restored:
+            return (last.train, last.valid) if last else ({}, {})
+        valid = self.best_valid
+        if valid is None:
+            held = self.job.splits.valid
+            valid = self.evaluate(held) if held is not None else {}
+        return self.best_train, valid
 
     def _epoch(self, epoch: int, done: int, sums: Mapping[str, Any]) -> bool:
         """Train on all rows once, from batch `done` on.  False when it was interrupted: a
@@ -280,6 +290,12 @@ class Trainer:
 
     # Between epochs -------------------------------------------------------------------------------
 
+    def _check(self, epoch: int) -> None:
+        """The loss of a step is that of the weights before it: the last ones are looked at here."""
+        state = {**self.aside, **self.stepper.state()}
+        if not all(np.isfinite(v).all() for v in state.values() if v.dtype.kind == "f"):
+            raise NumbersWentWrong(state, {}, epoch + 1, int(state["step"]) + 1)
+
     def _judge(self, epoch: int, watch: Watch) -> Epoch:
         train = self.tally.figures(len(self.view))
         valid = self.evaluate(self.job.splits.valid) if self.job.splits.valid is not None else {}
@@ -316,9 +332,9 @@ class Trainer:
         """
         self.keeper.log(record)
         if record.best:
+            self.best_train, self.best_valid = record.train, record.valid
             self.best = replace(self._checkpoint(epoch, 0, watch), state=self._copy())
             self.best_unwritten = True
-            self.best_record = record
         self.unwritten = True
         if ends or time.monotonic() - self.written_at >= SECONDS_BETWEEN_CHECKPOINTS:
             self._write(epoch, 0, watch)
@@ -339,34 +355,17 @@ class Trainer:
         state = {**self.aside, **self.stepper.state()}
         best = (watch.best_epoch, watch.best) if watch.best is not None else None
         sums = self.tally.as_json() if steps_done else {}
-        counts = {"plateau": self.plateau.as_json()} if self.plateau else {}
-        return Checkpoint(state, epoch, steps_done, sums, best, counts)
-
-    def _watch(self) -> Watch:
-        stop = self.training.stop
-        fallback = "valid.loss" if self.job.splits.valid is not None else "train.loss"
-        on = stop.on if stop else fallback
-        watch = Watch(on, self.training.best_of(on) == "min", stop)
-        if self.start is not None and self.start.best is not None:
-            watch.best_epoch, watch.best = self.start.best
-        return watch
-
-    def _plateau(self) -> PlateauWatch | None:
-        schedule = self.training.schedule
-        if not isinstance(schedule, Plateau):
-            return None
-        lower = self.training.best_of(schedule.on) == "min"
-        watch = PlateauWatch(schedule, lower, self.training.optimizer.lr)
-        if self.start is not None:
-            watch.restore(self.start.watched.get("plateau", {}))
-        return watch
+        kept: dict[str, Any] = {"on": watch.on, "best_train": dict(self.best_train)}
+        if self.plateau is not None:
+            kept["plateau"] = self.plateau.as_json()
+        return Checkpoint(state, epoch, steps_done, sums, best, kept)
 
     def _restore(self, watch: Watch) -> int | None:
         """With restore=best, go back to the best epoch's weights; its number."""
         if watch.stop is None or watch.stop.restore != "best" or self.interrupted:
             return None
         best = self.best or self.keeper.load("best")
-        if best is None:
+        if best is None or watch.best is None:
             return None
         self.stepper.load({k: v for k, v in best.state.items() if k not in self.aside})
         return watch.best_epoch

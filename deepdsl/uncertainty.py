@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import CannotSample
 from deepdsl.ir import Graph
 from deepdsl.lower import forward
-from deepdsl.ops.random import UniformLike
+from deepdsl.ops.random import STEP_PATH, UniformLike
 from deepdsl.ops.sampling import draws
 from deepdsl.passes import optimize
 from deepdsl.runs import Trained
@@ -44,6 +45,11 @@ def sampled_graph(run: Trained, samples: int) -> Graph:
         reason = f"the name of its output `{min(taken)}` is that of another one's deviation"
         raise DnnError([CannotSample(None, run.model.name, reason, "give the output another name")])
     return graph
+
+
+def sampling_state(run: Trained) -> dict[str, Array]:
+    """The run's state with the counter that noise is drawn from at 0."""
+    return {**run.checkpoint.state, STEP_PATH: np.array(0, np.int64)}
 
 
 def draws_graph(run: Trained, samples: int) -> Graph:

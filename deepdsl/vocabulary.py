@@ -48,6 +48,7 @@ _ELSEWHERE = {
     "instancenorm instancenorm2d groupnormalization": "group_norm",
     "rmsnormalization rootmeansquarenorm": "rms_norm",
     "addnoise noise whitenoise": "gaussian_noise",
+    "gaussiandropout": "dropout gaussian_noise",
     "dropout1d mcdropout montecarlodropout": "dropout",
     "featurealphadropout seludropout": "alpha_dropout",
     "numgroups": "groups",
@@ -94,7 +95,7 @@ _ELSEWHERE = {
     "inversetimedecay powerscheduling": "power",
     "reducelronplateau reduceonplateau": "plateau",
     "1cycle onecyclelr onecyclescheduler superconvergence": "one_cycle",
-    "alpha": "rho",
+    "alpha": "rho slope",
     "initialaccumulatorvalue": "initial_accumulator",
     "maxlr maxlearningrate": "max",
     "minlr minimumlr": "min_lr end",
@@ -150,6 +151,11 @@ _ELSEWHERE = {
 }
 _HERE = {word: here.split() for words, here in _ELSEWHERE.items() for word in words.split()}
 
+_IN_STEPS = (
+    "write `schedule exponential factor={gamma|factor|1=0.1} every={step_size|every|0=10} "
+    "staircase=true`"
+)
+
 # What is not merely called otherwise, but done otherwise: `owner.word` -> what to do.
 _ADVICE = {
     "layer.activation": "an activation is a step of its own: `dense 300 | relu`",
@@ -158,13 +164,30 @@ _ADVICE = {
     "layer.input_shape": "leave it out: the shape stands in the `input` line",
     "layer.name": "leave it out: a layer is named by the `part` it stands in",
     "layer.kernel_regularizer": "write `l1=1e-5` or `l2=1e-4`",
-    "layer.kernel_constraint": "write `max_norm=1`",
+    "layer.dense.surplus": "how many numbers come in is known, so one number is enough: `dense 10`",
     "layer.bias_regularizer": "leave it out: biases are not penalized",
     "layer.trainable": "leave it out: all weights are trained",
+    "csv.sep": "write `delimiter={sep=semicolon}`",
+    "csv.separator": "write `delimiter={separator=semicolon}`",
+    "csv.delim": "write `delimiter={delim=semicolon}`",
+    "sgd.decay": (
+        "decay of the rate is a row: `schedule power every=(1 / {decay=1e-4}) per=step`; decay of "
+        "the weights is `weight_decay={decay=1e-4}`"
+    ),
+    "optimizer.decay": (
+        "decay of the rate is a row: `schedule power every=(1 / {decay=1e-4}) per=step`; decay of "
+        "the weights is `adamw weight_decay={decay=1e-4}`"
+    ),
+    "adam.weight_decay": (
+        "it is an optimizer of its own: `optimizer adamw weight_decay={weight_decay=1e-4}`"
+    ),
+    "optimizer.weight_decay": "`sgd`, `adamw` and `lion` have it, or a layer's `l2=1e-4`",
     "optimizer.betas": "write `beta_1=0.9 beta_2=0.999`",
     "optimizer.amsgrad": "it is an optimizer of its own: `optimizer amsgrad`",
     "optimizer.clipnorm": "clipping is a row of its own: `clip norm=1`",
     "optimizer.global_clipnorm": "clipping is a row of its own: `clip global_norm=1`",
+    "schedule.step": _IN_STEPS,
+    "schedule.steplr": _IN_STEPS,
     "schedule.warmup": "leave it out: one_cycle begins with a rise of its own",
     "train.learning_rate": "it is an option of the optimizer: `optimizer sgd lr=0.1`",
     "train.lr": "it is an option of the optimizer: `optimizer sgd lr=0.1`",
@@ -179,6 +202,15 @@ _ADVICE = {
     "data.test_split": "only `valid` is cut out of train; `test` has a source of its own",
     "train_row.restore_best_weights": "write `restore=best`",
 }
+
+
+# Near in spelling to what they have nothing to do with.
+_NOTHING_HERE = frozenset({"swiglu", "geglu", "reglu", "glu"})
+
+
+def unlike_all(word: str) -> bool:
+    """Whether a word of other tools has no counterpart here, however it is spelt."""
+    return plain(word) in _NOTHING_HERE
 
 
 def plain(word: str) -> str:

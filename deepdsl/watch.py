@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepdsl.analysis.model import Training
+from deepdsl.checkpoint import Checkpoint
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training import NothingToWatch
 from deepdsl.rows import Stop
@@ -85,6 +86,30 @@ class PlateauWatch:
         """Go on where a checkpoint was taken."""
         self.best = kept.get("best", self.best)
         self.waited, self.resting = int(kept.get("waited", 0)), int(kept.get("resting", 0))
+
+
+def epoch_watch(training: Training, validated: bool, start: Checkpoint | None) -> Watch:
+    """The watch of a training, as a checkpoint left it.
+
+    Where the checkpoint was watching another figure, what was best of that says nothing.
+    """
+    stop = training.stop
+    on = stop.on if stop else "valid.loss" if validated else "train.loss"
+    watch = Watch(on, training.best_of(on) == "min", stop)
+    if start is not None and start.best is not None and start.watched.get("on", on) == on:
+        watch.best_epoch, watch.best = start.best
+    return watch
+
+
+def plateau_watch(training: Training, start: Checkpoint | None) -> PlateauWatch | None:
+    """The watch of the schedule `plateau`, as a checkpoint left it; None for other schedules."""
+    schedule = training.schedule
+    if not isinstance(schedule, Plateau):
+        return None
+    watch = PlateauWatch(schedule, training.best_of(schedule.on) == "min", training.optimizer.lr)
+    if start is not None:
+        watch.restore(start.watched.get("plateau", {}))
+    return watch
 
 
 def watched(on: str, train: Figures, valid: Figures) -> float:

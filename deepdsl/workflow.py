@@ -150,6 +150,7 @@ def prepare(
     """Open data and device, compile, and make or take up the run directory."""
     # The device first: a missing GPU should be said before minutes of reading data.
     backend = open_backend(device, threads)
+    data_given = job is not None
     job = job or open_job(program, training, folder)
     assert job.splits.train is not None
     if found := known_with_data(program, training, len(job.splits.train)):
@@ -161,7 +162,7 @@ def prepare(
     origin = os.path.relpath(folder.absolute(), out.absolute()).replace(os.sep, "/")
     artifacts = replace(artifacts, manifest={**artifacts.manifest, "folder": origin})
     if resume:
-        run = RunDirectory.resume(out, program.source, artifacts.manifest)
+        run = RunDirectory.resume(out, program, training, artifacts.manifest, data_given)
         return Session(job, artifacts, backend, run, run.load("last"), folder, program, warnings)
     run = RunDirectory.begin(out, program.source, artifacts.manifest)
     return Session(job, artifacts, backend, run, None, folder, program, warnings)

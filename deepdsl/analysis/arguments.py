@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deepdsl.diagnostics import Diagnostic, Report, closest
+from deepdsl.analysis import instead
+from deepdsl.diagnostics import Diagnostic, Report
 from deepdsl.diagnostics.arguments import (
     AmbiguousXavier,
     BadArithmetic,
@@ -19,16 +20,10 @@ from deepdsl.diagnostics.arguments import (
 )
 from deepdsl.diagnostics.names import NotBuiltYet
 from deepdsl.registry import (
-    Choice,
-    Either,
-    Entry,
     Kind,
-    ListOf,
     Mismatch,
-    Number,
     Registered,
     Signature,
-    Text,
     Word,
     lookup,
     show,
@@ -138,7 +133,7 @@ def bind(
     FAILED after errors.
     """
     signature = cls.signature()
-    written = _Written(cls, signature, env)
+    written = _Written(cls, signature, env, args)
     for arg in args:
         written.take(arg)
     for keyword in defaults:
@@ -152,9 +147,13 @@ class _Written:
     """Sorts arguments into fields."""
 
     def __init__(
-        self, cls: type[Registered], signature: Sequence[Signature], env: Environment
+        self,
+        cls: type[Registered],
+        signature: Sequence[Signature],
+        env: Environment,
+        args: Sequence[ast.Argument],
     ) -> None:
-        self.cls, self.env = cls, env
+        self.cls, self.env, self.args = cls, env, args
         self.signature = {s.name: s for s in signature}
         self.places = [s for s in signature if s.positional]
         self.values: dict[str, Any] = {}
@@ -163,14 +162,14 @@ class _Written:
         self.failed = False
         self.strange = False  # something stands here that no field takes
         self.next = 0
+        self.told = False  # the value behind a bare option was named with it
 
     def take(self, arg: ast.Argument) -> None:
         if isinstance(arg, ast.Keyword):
             self._keyword(arg)
             return
         if self.next >= len(self.places):
-            self._fail(TooManyArguments(arg.span, self.cls.name, self._takes(), self._instead(arg)))
-            self.strange = True
+            self._surplus(arg)
             return
         place = self.places[self.next]
         if place.many:
@@ -186,6 +185,20 @@ class _Written:
             return
         self._store(place, arg.span, self._value(arg, place))
 
+    def _surplus(self, arg: ast.Value | ast.Pair) -> None:
+        """A value that no field takes; what stands behind a bare option is told with that."""
+        self.strange = True
+        if self.told:
+            self.told = False
+            return
+        hint = instead.for_surplus(
+            self.cls, self.args, arg, self.spans, lambda value: evaluate(value, self.env)
+        )
+        following = instead.following_of(self.args, arg)
+        free = [s.name for s in self.signature.values() if not s.positional]
+        self.told = instead.option_word(arg, following, free) is not None
+        self._fail(TooManyArguments(arg.span, self.cls.name, self._takes(), hint))
+
     def _keyword(self, arg: ast.Keyword) -> None:
         name = arg.name.text
         extra: Kind | None = getattr(self.cls, "extra_keywords", None)
@@ -195,7 +208,7 @@ class _Written:
             self._fail(GivenTwice(arg.span, self.cls.name, name, first))
         elif place is not None:
             self._store(place, arg.span, self._value(arg.value, place))
-        elif extra is not None:
+        elif extra is not None and not advice(self.cls.name, name):
             kept = Signature(name, extra, "", False, False, None)
             value = self._value(arg.value, kept)
             self.spans[name] = arg.span
@@ -205,7 +218,7 @@ class _Written:
             self._fail(NotBuiltYet(arg.span, f"`{name}` of `{self.cls.name}`"))
         else:
             self.strange = True
-            hint = advice(self.cls.kind, name)
+            hint = instead.for_option(self.cls, arg)
             self._fail(
                 UnknownOption(arg.name.span, self.cls.name, name, tuple(self.signature), hint)
             )
@@ -244,27 +257,8 @@ class _Written:
             return self._wrong(place, arg.span, f"`{arg.span.text}`")
         return made
 
-    def _instead(self, arg: ast.Value | ast.Pair) -> str:
-        """What may have been meant by a value that no field takes."""
-        if self.cls.kind == "layer" and isinstance(arg, ast.Path):
-            name = closest(arg.text, lookup("layer"))
-            return f"each layer is a step of its own: `… | {name}`" if name else ""
-        if isinstance(arg, ast.Pair):
-            return ""
-        for place in self.signature.values():
-            if place.positional or place.name in self.spans:
-                continue
-            if _entry(place.kind) is not None and not isinstance(arg, ast.Number):
-                continue
-            try:
-                place.kind.convert(evaluate(arg, self.env))
-            except Mismatch:
-                continue
-            return f"options have names: `{place.name}={arg.span.text}`"
-        return ""
-
     def _value(self, syntax: ast.Value, place: Signature) -> Any:
-        entry = _entry(place.kind)
+        entry = instead.entry_of(place.kind)
         if isinstance(syntax, ast.Call):
             if entry is None:
                 return self._wrong(place, syntax.span, found(syntax, syntax))
@@ -283,7 +277,7 @@ class _Written:
         try:
             return place.kind.convert(value)
         except Mismatch:
-            hint = _hint(place, value, self.env)
+            hint = instead.for_value(place, value, self.env.constants)
             return self._wrong(place, syntax.span, found(syntax, value), hint)
 
     def _takes(self) -> str:
@@ -305,7 +299,7 @@ class _Written:
                     self._wrong(place, self.spans[place.name], f"`{self.spans[place.name].text}`")
                     self.failed = True
             elif place.required and place.name not in self.spans and not self.strange:
-                example = f"{self.cls.name} {_example(place)}"
+                example = f"{self.cls.name} {instead.example(place)}"
                 missing = MissingArgument(
                     span, self.cls.name, place.name, place.doc, place.kind.expected, example
                 )
@@ -337,55 +331,7 @@ def bind_entry(
     if registry == "initializer" and ambiguous:
         return env.say(AmbiguousXavier(name.span, name.text))
     if name.text in planned(registry):
-        instead = "this version has: " + ", ".join(sorted(known))
-        return env.say(NotBuiltYet(name.span, f"the {kind} `{name.text}`", instead))
-    return env.say(UnknownEntry(name.span, kind, name.text, (*words, *sorted(known))))
-
-
-def _entry(kind: Kind) -> Entry | None:
-    if isinstance(kind, Entry):
-        return kind
-    if isinstance(kind, Either):
-        return next((e for k in kind.kinds if (e := _entry(k)) is not None), None)
-    return None
-
-
-def _hint(place: Signature, value: Any, env: Environment) -> str:
-    """One way out for a value of the wrong kind."""
-    entry = _entry(place.kind)
-    if isinstance(value, Word):
-        if isinstance(place.kind, Choice):
-            near = closest(value.text, place.kind.words)
-            return f"did you mean `{near}`?" if near else ""
-        if isinstance(place.kind, Number):
-            near = closest(value.text, env.constants)
-            define = f"to use a name here, define it: `let {value.text} = …`"
-            return f"did you mean `{near}`?" if near else define
-        if isinstance(place.kind, Text):
-            return f'write `"{value.text}"`'
-    if isinstance(value, str):
-        named = entry is not None and value in lookup(entry.registry)
-        chosen = isinstance(place.kind, Choice) and value in place.kind.words
-        number = isinstance(place.kind, Number) and value.strip().isdecimal()
-        return f"write `{value.strip()}`, without quotes" if named or chosen or number else ""
-    if isinstance(place.kind, Number) and _percentage(place.kind, value):
-        return f"a share is written `{value}%`"
-    return ""
-
-
-def _percentage(kind: Number, value: Any) -> bool:
-    """Whether a whole number up to 100 stands where a share of 1 is wanted: `dropout 20`."""
-    high = kind.below if kind.below is not None else kind.maximum
-    return high == 1 and isinstance(value, int) and 5 <= value < 100
-
-
-def _example(place: Signature) -> str:
-    if isinstance(place.kind, ListOf):
-        text = "[28 28]" if getattr(place.kind.item, "whole", False) else "[0.5]"
-    elif isinstance(place.kind, Entry):
-        text = next(iter(sorted(lookup(place.kind.registry))), "…")
-    else:
-        text = {"a text in quotes": '"file"', "a name": "name"}.get(place.kind.expected, "")
-        if not text:
-            text = "20%" if getattr(place.kind, "below", None) == 1 else "10"
-    return text if place.positional else f"{place.name}={text}"
+        others = "this version has: " + ", ".join(sorted(known))
+        return env.say(NotBuiltYet(name.span, f"the {kind} `{name.text}`", others))
+    hint = instead.for_name(registry, name.text, args)
+    return env.say(UnknownEntry(name.span, kind, name.text, (*words, *sorted(known)), hint))

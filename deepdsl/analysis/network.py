@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from deepdsl.analysis.arguments import FAILED, Environment, bind, evaluate, found
@@ -100,7 +100,9 @@ class Elaborator:
         name = statement.name.text
         for arg in statement.args:
             self.say(TooManyArguments(arg.span, "input", "a name and a shape"))
-        if self._taken(statement.name, self.frame):
+        # An input is a tensor of the graphs by its own name, beside the figures that they give.
+        reserved = RESERVED | set(lookup("metric"))
+        if self._taken(statement.name, self.frame) or self._reserved(statement.name, reserved):
             self.frame.values.setdefault(name, Flowing(None, statement.span))
             return
         shape = evaluate(statement.shape, self.env)
@@ -175,6 +177,9 @@ class Elaborator:
         used = names_used(body)
         for statement in body.statements:
             if isinstance(statement, ast.Part) and not self._taken(statement.name, frame):
+                # A part's name begins the paths of its tensors, as those of the step's state do.
+                if not frame.prefix:
+                    self._reserved(statement.name, RESERVED)
                 frame.parts[statement.name.text] = statement
         flows = False
         for statement in body.statements:
@@ -199,9 +204,10 @@ class Elaborator:
                 case ast.Bind():
                     taken = self._taken(statement.name, frame)
                     made = self.flow(statement.flow, frame)
+                    self._line(frame, made, self._starts_afresh(statement.flow))
                     if not taken:
                         frame.values[statement.name.text] = changed(made, span=statement.name.span)
-                    frame.current, flows = made, True
+                    flows = True
                 case ast.Chain() | ast.Choose():
                     if not self._output(statement, frame):
                         self._line(
@@ -246,7 +252,11 @@ class Elaborator:
         if name.text in lookup("layer") or name.text in planned("layer"):
             self.say(NameOfLayer(name.span, name.text))
             return True
-        if not frame.prefix and name.text in (RESERVED | set(lookup("metric"))):
+        return False
+
+    def _reserved(self, name: ast.Name, names: Collection[str]) -> bool:
+        """Whether the compiled graphs have the name for themselves."""
+        if name.text in names:
             self.say(ReservedName(name.span, name.text))
             return True
         return False

@@ -265,7 +265,9 @@ def _check(
         return False
     if not loss.goes_with(ending):
         where = _last_layer(model.call_of(value))
-        env.say(LossDoesNotFit(spans["loss"], loss.name, loss.endings, ending, where))
+        early = _before_reshaping(model, value)
+        early = early if early in loss.endings else ""
+        env.say(LossDoesNotFit(spans["loss"], loss.name, loss.endings, ending, where, early))
         return False
     one_hot = spec is not None and spec.one_hot is not None
     target = loss.after(ending).target(model.type_of(value), one_hot)
@@ -283,6 +285,14 @@ def _ending(model: Model) -> str:
     (value,) = model.outputs.values()
     last = model.call_of(value)
     return last.layer.name if last else "an input"
+
+
+def _before_reshaping(model: Model, value: int) -> str:
+    """The last layer that does more than give its input another shape."""
+    call = model.call_of(value)
+    while call is not None and call.layer.name in ("flatten", "reshape") and call.inputs:
+        call = model.call_of(call.inputs[0])
+    return call.layer.name if call is not None else ""
 
 
 def _last_layer(last: Call | None) -> tuple[Label, ...]:

@@ -83,12 +83,18 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace | int:
             _module(name).arguments(sub)
     try:
         options = parser.parse_args(arguments)
+    except _WrongUsage as wrong:
+        return Output("--json" in arguments, False, False).usage(*wrong.args)
     except SystemExit as stop:
         return int(stop.code or 0)
     if options.command is None:
         parser.print_help(sys.stderr)
         return USAGE
     return options
+
+
+class _WrongUsage(Exception):
+    """What is wrong with the command line, and where help is."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -103,5 +109,4 @@ class _Parser(argparse.ArgumentParser):
             message = f"there is no command `{word}`" + (
                 f"; {near}" if near.startswith("did") else ""
             )
-        print(f"dnnc: {message}\n`{self.prog} --help` says what there is", file=sys.stderr)
-        raise SystemExit(USAGE)
+        raise _WrongUsage(message, f"`{self.prog} --help` says what there is")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from deepdsl import pages
 from deepdsl.cli.output import SPEC, Output, exit_status
 from deepdsl.cli.sources import read
 from deepdsl.diagnostics import Diagnostic, Severity
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         found += report
         empty = program is not None and not program.models and not list(report)
         clean.append(f"{name}: {'there is no model in it' if empty else 'no mistakes found'}")
-    output.warnings(found)
+    output.warnings(found, options.strict)
     output.result(
         "" if output.quiet or found else "\n".join(clean),
         {"diagnostics": [d.as_json() for d in found]},
@@ -71,6 +72,12 @@ def _codes(text: str) -> list[str]:
         if not re.fullmatch(r"W\d{3}", code):
             why = "; errors cannot be allowed" if re.fullmatch(r"E\d{3}", code) else ""
             raise argparse.ArgumentTypeError(f"`{code}` is no code of a warning, as W403 is{why}")
+        known = [each for each in pages.codes() if each.startswith("W")]
+        if code not in known:
+            nearest = min(known, key=lambda each: abs(int(each[1:]) - int(code[1:])))
+            raise argparse.ArgumentTypeError(
+                f"there is no warning {code}; the nearest is {nearest}, `dnnc explain` lists them"
+            )
     return codes
 
 
@@ -102,7 +109,7 @@ def _fix(options: argparse.Namespace, output: Output, allow: frozenset[str]) -> 
     if options.diff:
         output.result("".join(diffs.values()).rstrip("\n"), {**told, "diff": diffs})
         return 0
-    output.warnings(left)
+    output.warnings(left, options.strict)
     if "-" in options.files and not output.as_json:
         for line in lines:  # stdout holds the fixed text
             output.note(line)

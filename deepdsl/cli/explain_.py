@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from deepdsl import pages
+from deepdsl.cli import COMMANDS
 from deepdsl.cli.output import USAGE_ERROR, Output
 
 
@@ -19,6 +20,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.result(pages.overview(), {"pages": pages.names()})
         return 0
     found = pages.find(options.name)
+    if not found and options.name in COMMANDS:
+        found = [
+            f"`dnnc {options.name}`: {COMMANDS[options.name]}; see `dnnc {options.name} --help`"
+        ]
     if not found:
         why = f"there is no page for `{options.name}`{pages.nearest(options.name)}"
         output.note(f"dnnc: {why}")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from deepdsl.cli.output import Output, table
 from deepdsl.cli.sources import add_training_arguments, changed_source, folder_of, positive
 
-USAGE = 2
 PICTURE = "lr-find.html"
 
 
@@ -23,9 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--steps",
-        type=positive,
+        type=_steps,
         metavar="N",
-        help="updates; one epoch's by default, but at least 100 and at most 1,000",
+        help="updates, 10 or more; one epoch's by default, but at least 100 and at most 1,000",
     )
     parser.add_argument(
         "-o",
@@ -35,6 +33,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=Path(PICTURE),
         help=f"the picture; {PICTURE} by default, and written over",
     )
+
+
+def _steps(text: str) -> int:
+    from deepdsl.lr_find import FEWEST_POINTS
+
+    if (steps := positive(text)) < FEWEST_POINTS:
+        told = f"{steps} steps cannot show a curve: take at least {FEWEST_POINTS}"
+        raise argparse.ArgumentTypeError(told)
+    return steps
 
 
 def _rate(text: str) -> float:
@@ -56,8 +63,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
     if options.low >= options.high:
         told = f"`--from` ({options.low:g}) must be below `--to` ({options.high:g})"
-        print(f"dnnc: {told}", file=sys.stderr)
-        return USAGE
+        return output.usage(told)
     program, warnings = load_program(changed_source(options))
     training = training_of(program, options.model)
     output.warnings(warnings)

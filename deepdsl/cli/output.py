@@ -61,11 +61,23 @@ class Output:
         elif human:
             print(human)
 
-    def warnings(self, diagnostics: Iterable[Diagnostic]) -> None:
-        """Diagnostics beside a result."""
-        found = list(diagnostics)
-        if found and not self.quiet:
+    def warnings(self, diagnostics: Iterable[Diagnostic], strict: bool = False) -> None:
+        """Diagnostics beside a result; when quiet, the errors alone, which `strict` makes of
+        all.
+        """
+        errors_only = self.quiet and not strict
+        found = [d for d in diagnostics if not errors_only or d.severity is Severity.ERROR]
+        if found:
             print(render_all(found, self.color), file=sys.stderr, end="")
+
+    def usage(self, message: str, help: str = "") -> int:
+        """Say what is wrong with the command line; the exit status of that."""
+        told = {"code": "usage", "severity": "error", "message": message, "help": help}
+        place = {"fixable": False, "file": None, "line": None, "column": None}
+        if self.as_json:
+            self.result("", {"diagnostics": [{**told, **place}]})
+        print("\n".join(part for part in (f"dnnc: {message}", help) if part), file=sys.stderr)
+        return USAGE_ERROR
 
     def failure(self, error: Exception) -> Sequence[Diagnostic]:
         """Say why a command failed; what it said."""

@@ -19,6 +19,9 @@ ROWS = 1000
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     add_training_arguments(parser)
+    for action in parser._actions:
+        if action.dest == "file":
+            action.metavar, action.help = "FILE|RUN", "a .dnn file, - for stdin, or a run directory"
     parser.add_argument(
         "--batches", type=positive, default=8, metavar="N", help="batches to measure; 8 by default"
     )

@@ -80,11 +80,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
             told = (figures[split].get(name) for name in training.scalar_names)
             rows.append([split, *("" if v is None else f"{v:.4f}" for v in told)])
     summary = f"{table(rows, range(1, len(rows[0])))}\n" if len(rows) > 1 else ""
+    if finished.outcome.restored is not None and figures["train"]:
+        summary += (
+            f"train: means over epoch {finished.outcome.restored}, while the weights changed\n"
+        )
     if finished.outcome.stopped:
         output.note(f"stopped after epoch {figures['epochs']}: {finished.outcome.stopped}")
     if finished.outcome.restored is not None:
         output.note(f"restored the weights of epoch {finished.outcome.restored}")
-    output.result("" if output.quiet else f"{summary}run: {figures['run']}", dict(figures))
+    output.result(f"{summary}run: {figures['run']}", dict(figures))
     return INTERRUPTED if finished.outcome.interrupted else 0
 
 

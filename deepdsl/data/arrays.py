@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from deepdsl.data.files import IN_MEMORY, MOST_DEFLATE, DataFile, byte_count, fill
+from deepdsl.data.files import IN_MEMORY, MOST_DEFLATE, DataFile, byte_count, fill, looks_like
 from deepdsl.data.request import Shape
 from deepdsl.data.table import Array
 from deepdsl.diagnostics.base import DnnError
@@ -65,15 +65,6 @@ class Header:
     @property
     def rows(self) -> int:
         return self.shape[0] if self.shape else 0
-
-
-def looks_like(start: bytes) -> str:
-    """The source that would read a file with this beginning, or nothing."""
-    if start.startswith(_NPY_MAGIC):
-        return "npy"
-    if start.startswith(b"PK"):
-        return "npz"
-    return "idx" if start[:2] in (b"\x1f\x8b", b"\0\0") else ""
 
 
 def idx_header(file: DataFile) -> Header:
@@ -185,7 +176,8 @@ def npz_file(file: DataFile) -> Iterator[NpzFile]:
                 yield NpzFile(file, archive)
         except _ZIP_ERRORS as reason:
             text = str(reason)[:100].lower() or type(reason).__name__
-            raise DnnError([BrokenZip(file.span, file.name, text)]) from None
+            other = looks_like(file.beginning()).replace("npz", "")
+            raise DnnError([BrokenZip(file.span, file.name, text, other)]) from None
 
 
 def _npy_header(stream: BinaryIO, file: DataFile, array: str) -> Header:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepdsl.data.csv_lines import Block, read_blocks, split_record
-from deepdsl.data.files import DataFile
+from deepdsl.data.files import DataFile, looks_like
 from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data_csv import (
     ColumnMissing,
@@ -17,6 +17,7 @@ from deepdsl.diagnostics.data_csv import (
     EmptyField,
     EmptyFile,
     NotANumber,
+    NotUtf8,
     RaggedLine,
 )
 from deepdsl.diagnostics.data_labels import NotFinite
@@ -38,6 +39,10 @@ class CsvFile:
     @staticmethod
     def open(file: DataFile, delimiter: str, header: bool) -> CsvFile:
         """Read the line of names, or count the columns of the first line where there is none."""
+        start = file.beginning()
+        other = "gzip" if start[:2] == b"\x1f\x8b" else looks_like(start).replace("csv", "")
+        if other:
+            raise DnnError([NotUtf8(file.span, file.name, 1, False, other)])
         with file.open() as stream:
             for block in read_blocks(stream, file):
                 fields = split_record(block.texts[0], int(block.lines[0]), delimiter, file)
@@ -56,7 +61,7 @@ class CsvFile:
         alone = self.columns[0] if len(self.columns) == 1 else ""
         other = next((word for word, mark in _MARKS if mark in alone), "")
         names = tuple(each for each in self.columns if each)
-        raise DnnError([ColumnMissing(span, name, column, names, other)])
+        raise DnnError([ColumnMissing(span, name, column, names, other, self.has_header)])
 
     def blocks(self) -> Iterator[Block]:
         """All rows, some MB at a time, each with as many fields as there are columns."""

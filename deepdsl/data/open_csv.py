@@ -200,4 +200,5 @@ def _shape(
 ) -> Shape:
     found = (len(columns),)
     origin = Origin(f'"{opened.file.name}"', opened.file.span)
-    return fit_shape(found, shape, name, origin, name in request.inputs, flat=True)
+    classes = request.targets[name].classes if name in request.targets else None
+    return fit_shape(found, shape, name, origin, name in request.inputs, True, classes)

@@ -25,8 +25,9 @@ class TargetSpec:
     """What the loss wants of a target.
 
     `index` is a class number below `classes`, `binary` is 0 or 1, `value` is numbers, and `any`
-    is class numbers where the data has whole numbers or texts, and numbers otherwise. `shape` is
-    that of one row; None takes whatever the data has.
+    is class numbers where the data has whole numbers or texts, and numbers otherwise; values that
+    are probabilities of classes say how many those are. `shape` is that of one row; None takes
+    whatever the data has.
     """
 
     kind: Literal["index", "binary", "value", "any"]

@@ -88,7 +88,9 @@ class OneHot(DataRow):
 class Target(DataRow):
     """`target input`: what is to be learned is the input itself, as for an autoencoder.
 
-    The name of an input serves where there are several.
+    The name of an input serves where there are several.  The target is the input as the network
+    gets it, behind scale, standardize and normalize: what the exported model gives is in that
+    scale, though it takes raw rows.
     """
 
     what: str = argument(Names(), "`input`, or the name of an input")

@@ -159,7 +159,9 @@ class Csv(DataSource):
     columns: tuple[str, ...] | None = option(
         ListOf(Column()), "the columns that feed the input; all others where left out", default=None
     )
-    header: bool = option(Boolean(), "the first line names the columns", default=True)
+    header: bool = option(
+        Boolean(), "the first line names the columns; without, they are 1, 2, 3 …", default=True
+    )
     delimiter: str = option(Choice(tuple(DELIMITERS)), "what parts the fields", default="comma")
     feeds: tuple[tuple[str, Any], ...] = ()
 

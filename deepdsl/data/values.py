@@ -34,12 +34,13 @@ def input_field(
     origin: Origin,
     on_disk: bool = False,
     is_input: bool = True,
+    classes: int | None = None,
 ) -> Field:
     """An array of numbers as a field of rows of this shape."""
     if array.dtype.kind not in "buif" or array.ndim == 0:
         found = "a single number" if array.ndim == 0 else _KINDS.get(array.dtype.kind, "no numbers")
         raise DnnError([ArrayType(origin.span, origin.name, found, name)])
-    shape = fit_shape(array.shape[1:], shape, name, origin, is_input)
+    shape = fit_shape(array.shape[1:], shape, name, origin, is_input, classes=classes)
     floats = array.dtype.kind == "f"
     if on_disk:
         return ArrayField(array, shape, origin, check=floats)
@@ -59,17 +60,21 @@ def fit_shape(
     origin: Origin,
     is_input: bool = True,
     flat: bool = False,
+    classes: int | None = None,
 ) -> Shape:
     """The shape that is wanted, if the data has it.
 
-    Dimensions of size 1 may come or go; `flat` rows fit every shape of as many numbers.
+    Dimensions of size 1 may come or go; `flat` rows fit every shape of as many numbers. `classes`
+    says that the target is the probabilities of so many.
     """
     if wanted is None:
         return found
     same = [n for n in found if n != 1] == [n for n in wanted if n != 1]
     if same or (flat and found[0] == int(np.prod(wanted, dtype=object))):
         return wanted
-    raise DnnError([RowShape(origin.span, name, is_input, wanted, found, origin.name, flat)])
+    raise DnnError(
+        [RowShape(origin.span, name, is_input, wanted, found, origin.name, flat, classes)]
+    )
 
 
 def target_field(
@@ -87,7 +92,8 @@ def target_field(
         return text_field(codes.reshape(array.shape), texts, name, spec, origin, classes)
     whole = array.dtype.kind in "bui"
     if array.dtype.kind not in "buif" or spec.kind == "value" or (spec.kind == "any" and not whole):
-        return input_field(array, name, spec.shape, origin, on_disk, is_input=False), None
+        field = input_field(array, name, spec.shape, origin, on_disk, False, spec.classes)
+        return field, None
     if array.ndim == 0:
         raise DnnError([ArrayType(origin.span, origin.name, "a single number", name)])
     shape = fit_shape(array.shape[1:], spec.shape, name, origin, is_input=False)

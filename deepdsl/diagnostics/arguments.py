@@ -43,10 +43,10 @@ class WrongValue(Diagnostic):
     """An argument has a value of the wrong kind, or out of its range.
 
     ```wrong
-    model net { input x[4]; dense 3 | dropout 1.5 | softmax }
+    model net { input x[4]; dropout 1.5 | dense 3 | softmax }
     ```
     ```right
-    model net { input x[4]; dense 3 | dropout 50% | softmax }
+    model net { input x[4]; dropout 50% | dense 3 | softmax }
     ```
     """
 
@@ -237,7 +237,7 @@ class BadArithmetic(Diagnostic):
     ```
     ```right
     let half = (1 / 2)
-    model net { input x[4]; dense 3 | dropout half | softmax }
+    model net { input x[4]; dropout half | dense 3 | softmax }
     ```
     """
 
@@ -299,6 +299,7 @@ class UnknownEntry(Diagnostic):
     kind: str
     name: str
     candidates: tuple[str, ...]
+    hint: str = ""
 
     @property
     def message(self) -> str:
@@ -306,4 +307,6 @@ class UnknownEntry(Diagnostic):
 
     @property
     def help(self) -> str:
+        if self.hint:
+            return self.hint
         return did_you_mean(self.name, self.candidates) or "one of: " + ", ".join(self.candidates)

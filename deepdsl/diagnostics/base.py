@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from deepdsl.record import record
 from deepdsl.source import Span
-from deepdsl.vocabulary import called_here
+from deepdsl.vocabulary import called_here, unlike_all
 
 
 class Severity(Enum):
@@ -177,6 +177,8 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
         return plain[key.replace("_", "")]
     if (here := called_here(word, names)) is not None:
         return here
+    if unlike_all(word):
+        return None
     near = get_close_matches(key, folded, n=1, cutoff=0.6)
     return folded[near[0]] if near else None
 

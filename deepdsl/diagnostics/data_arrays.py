@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepdsl.diagnostics.base import did_you_mean
-from deepdsl.diagnostics.data_text import FileDiagnostic
+from deepdsl.diagnostics.data_text import FileDiagnostic, it_looks_like
 from deepdsl.record import record
 
 
@@ -40,7 +40,7 @@ class NotIdx(FileDiagnostic):
     @property
     def help(self) -> str:
         if self.looks_like:
-            return f'it looks like {self.looks_like}: `{self.looks_like} "{self.file}"`'
+            return it_looks_like(self.looks_like, self.file)
         return "an idx file begins with 00 00, a type (08 is a byte) and the number of dimensions"
 
 
@@ -113,7 +113,7 @@ class NotNpy(FileDiagnostic):
     @property
     def help(self) -> str:
         if self.looks_like:
-            return f'it looks like {self.looks_like}: `{self.looks_like} "{self.file}"`'
+            return it_looks_like(self.looks_like, self.file)
         return "write it with numpy.save or numpy.savez"
 
 
@@ -205,6 +205,7 @@ class BrokenZip(FileDiagnostic):
 
     code = "E413"
     problem: str
+    looks_like: str = ""
 
     @property
     def message(self) -> str:
@@ -216,6 +217,8 @@ class BrokenZip(FileDiagnostic):
 
     @property
     def help(self) -> str:
+        if self.looks_like:
+            return it_looks_like(self.looks_like, self.file)
         return "fetch it again, or write it with numpy.savez"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepdsl.diagnostics.base import did_you_mean
-from deepdsl.diagnostics.data_text import FileDiagnostic
+from deepdsl.diagnostics.data_text import FileDiagnostic, it_looks_like
 from deepdsl.record import record
 
 
@@ -30,6 +30,7 @@ class ColumnMissing(FileDiagnostic):
     column: str
     names: tuple[str, ...]
     delimiter: str = ""
+    header: bool = True  # the first line is read as names
 
     code = "E420"
 
@@ -39,13 +40,30 @@ class ColumnMissing(FileDiagnostic):
 
     @property
     def label(self) -> str:
-        return f"its first line names {len(self.names)} column{'s' * (len(self.names) != 1)}"
+        count = f"{len(self.names)} column{'s' * (len(self.names) != 1)}"
+        return f"its first line names {count}" if self.header else f"it has {count}"
 
     @property
     def help(self) -> str:
         if self.delimiter:
             return f"the columns seem to be parted otherwise: delimiter={self.delimiter}"
+        last = len(self.names)
+        if not self.header:
+            return f"with header=false the columns are called by their numbers, 1 to {last}"
+        if last and all(is_number(name) for name in self.names):
+            return (
+                "the first line is all numbers: with header=false it is a row, and the columns are "
+                f"called by their numbers, 1 to {last} (`target={last}` is the last)"
+            )
         return did_you_mean(self.column, self.names)
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 @record
@@ -322,6 +340,7 @@ class NotUtf8(FileDiagnostic):
 
     line: int
     wide: bool = False
+    looks_like: str = ""  # the source that would read it, or `gzip`
 
     code = "E428"
 
@@ -331,10 +350,16 @@ class NotUtf8(FileDiagnostic):
 
     @property
     def label(self) -> str:
+        if self.looks_like:
+            return "it is not text"
         return "it looks like UTF-16" if self.wide else f"line {self.line} holds other bytes"
 
     @property
     def help(self) -> str:
+        if self.looks_like == "gzip":
+            return f'it is compressed: `gunzip "{self.file}"` unpacks it, csv reads plain text'
+        if self.looks_like:
+            return it_looks_like(self.looks_like, self.file)
         return "save it as UTF-8 (Excel: “CSV UTF-8”)"
 
 

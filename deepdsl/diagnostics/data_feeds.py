@@ -146,6 +146,9 @@ class NoTarget(Diagnostic):
     def help(self) -> str:
         if len(self.targets) > 1:
             return f"name it: `{self.targets[0]}={self.example}`"
+        if self.span is None:
+            # No row of a file stands behind it: the rows are arrays of a program.
+            return "give the targets as `y`, or write the row `target input` for an autoencoder"
         return f"add `target={self.example}`, or the row `target input` for an autoencoder"
 
 
@@ -176,6 +179,7 @@ class RowShape(Diagnostic):
     found: tuple[int, ...]
     origin: str
     flat: bool = False  # a row of columns, which fits every shape of as many numbers
+    classes: int | None = None  # of a target that is probabilities of so many
 
     code = "E436"
 
@@ -189,6 +193,11 @@ class RowShape(Diagnostic):
         if not self.is_input:
             if self.expected == () and len(self.found) == 1:
                 return "the loss wants the number of the class: store argmax over the last axis"
+            if self.classes and _size(self.found) == 1:
+                return (
+                    "the loss compares probabilities; for class numbers add the row `one_hot` to "
+                    "the data section, or write `loss cross_entropy`"
+                )
             return "give the model's output the shape of the target"
         if self.span is None:
             # No row of a file stands behind it: the rows are given to a model that is trained.
@@ -219,7 +228,7 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def _per_row(shape: tuple[int, ...]) -> str:
-    if not shape:
+    if not shape or shape == (1,):
         return "one number a row"
     return f"{shape[0]} numbers a row" if len(shape) == 1 else f"{shape_text(shape)} a row"
 

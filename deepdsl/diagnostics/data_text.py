@@ -28,6 +28,12 @@ def size_text(count: int) -> str:
     return f"{size / 1000:.3g} PB"
 
 
+def it_looks_like(source: str, file: str) -> str:
+    """What a file given to the wrong source seems to be, and the source that reads it."""
+    what = {"csv": "text", "npz": "npz, a zip of arrays"}.get(source, source)
+    return f'it looks like {what}: `{source} "{file}"`'
+
+
 @record
 class FileDiagnostic(Diagnostic):
     """Base of the messages about one file, called by the name that the program gives it."""

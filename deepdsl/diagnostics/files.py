@@ -20,6 +20,32 @@ class CannotRead(Diagnostic):
 
 
 @record
+class NothingInFile(Diagnostic):
+    """A `.dnn` file holds no item: it is empty, or has comments alone.
+
+    Most often it was not saved, or another file was meant.
+
+    ```wrong
+    # the model will stand here
+    ```
+
+    ```right
+    model net { input x[4]; dense 3 | softmax }
+    ```
+    """
+
+    code = "W437"
+
+    @property
+    def message(self) -> str:
+        return "there is nothing in this file"
+
+    @property
+    def help(self) -> str:
+        return "write a `model NAME { … }` into it; `dnnc new` makes a file to begin with"
+
+
+@record
 class FileTrouble(Diagnostic):
     """A file or folder cannot be written, made or opened: the system refuses.
 

@@ -354,7 +354,8 @@ class ReservedName(Diagnostic):
     """An input or part has a name that the compiled graphs use themselves.
 
     `target`, `loss`, `lr`, `all_finite` and `output` are inputs and outputs of the step; `step`,
-    `optimizer` and `data` begin the paths of its state.
+    `optimizer` and `data` begin the paths of its state. An input cannot have the name of a metric
+    either, which is an output of the step; a value can.
 
     ```wrong
     model net { input target[4]; dense 3 | softmax }

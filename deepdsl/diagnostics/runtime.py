@@ -109,8 +109,10 @@ class DamagedCheckpoint(Diagnostic):
 class CannotResume(Diagnostic):
     """A run cannot be resumed with another network or another training.
 
-    The checkpoint's tensors must be those of the file.  `epochs` may be raised; a new network needs
-    a new run.
+    The model, the loss, the rows that are learned from and held out, the transforms, the kind of
+    optimizer, `batch`, `accumulate` and `seed` must be those of the run, as its `spec.dnn` has
+    them.  `epochs`, `stop`, `metric`, `clip`, `schedule` (but for `plateau`, which keeps a tensor),
+    the optimizer's rates and the test rows may change.  A new network needs a new run.
     """
 
     code = "E605"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deepdsl.diagnostics.base import Diagnostic, Label
 from deepdsl.record import record
 from deepdsl.source import Span
+from deepdsl.vocabulary import planned
 
 
 @record
@@ -183,6 +184,7 @@ class CalledLayer(Diagnostic):
 
     name: str
     mended: str
+    here: str = ""  # the name that the layer has in this language
 
     code = "E021"
 
@@ -192,7 +194,9 @@ class CalledLayer(Diagnostic):
 
     @property
     def help(self) -> str:
-        return f"write `{self.mended}`" if self.mended else f"write `{self.name} …`"
+        if self.here in planned("layer"):
+            return f"`{self.here}` is known, and this version cannot compile it yet"
+        return f"write `{self.mended or f'{self.here or self.name} …'}`"
 
 
 @record
@@ -227,6 +231,51 @@ class ComputedBare(Diagnostic):
     @property
     def help(self) -> str:
         return f"write `{self.mended}`" if self.mended else ""
+
+
+@record
+class ValuesComputed(Diagnostic):
+    """Two values of a flow with an operator between them that is not `+`.
+
+    `+` adds values of one shape, `concat` joins them. Products, differences and quotients of
+    values cannot be compiled by this version. Numbers are computed in parentheses: `dense (n * 2)`.
+
+    ```wrong
+    model tiny {
+      input x[4]
+      gate = dense 4 | sigmoid
+      gate * x
+      dense 3 | softmax
+    }
+    ```
+
+    ```right
+    model tiny {
+      input x[4]
+      gate = dense 4 | sigmoid
+      gate + x
+      dense 3 | softmax
+    }
+    ```
+    """
+
+    operator: str
+
+    code = "E026"
+
+    @property
+    def message(self) -> str:
+        doing = {"*": "multiplied", "-": "subtracted", "/": "divided"}
+        return f"values are not {doing.get(self.operator, 'computed with')} yet"
+
+    @property
+    def label(self) -> str:
+        return "this version adds them, with `+`, and joins them, with `concat`"
+
+    @property
+    def help(self) -> str:
+        adds = "`a + b` adds two values of one shape"
+        return f"`multiply` is known and not built yet; {adds}" if self.operator == "*" else adds
 
 
 @record

@@ -159,11 +159,14 @@ class CommaBetween(Diagnostic):
     """
 
     mended: str
+    layers: bool = False  # some of them stand between layers
 
     code = "E007"
 
     @property
     def message(self) -> str:
+        if self.layers:
+            return "layers are joined by `|`, not by commas"
         return "arguments are separated by blanks, not by commas"
 
     @property

@@ -61,6 +61,7 @@ class LossDoesNotFit(Diagnostic):
     wanted: tuple[str, ...]
     found: str
     where: tuple[Label, ...] = ()
+    early: str = ""  # a fitting last layer, behind which only the shape is changed
 
     @property
     def message(self) -> str:
@@ -78,6 +79,8 @@ class LossDoesNotFit(Diagnostic):
     @property
     def help(self) -> str:
         other = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}.get(self.found)
+        if self.early:
+            return f"move `{self.early}` to the end, behind `{self.found}`"
         if other is not None:
             return f"with `{self.found}` the loss is `{other}`"
         return f"end the model with `| {self.wanted[0]}`"

@@ -123,8 +123,8 @@ class _Writer:
 def emit(graph: Graph, name: str, weights: Weights | None = None) -> OnnxModel:
     """The graph as an ONNX model.
 
-    Without `weights` the parameters are inputs, and their next values outputs named `next:PATH`;
-    with them, the parameters are initializers and the model is closed.
+    A parameter with a weight is an initializer; one without is an input, and its next value an
+    output named `next:PATH`.
     """
     writer = _Writer()
     updates = {p.name: f"next:{p.name}" for p in graph.updates}
@@ -141,10 +141,11 @@ def emit(graph: Graph, name: str, weights: Weights | None = None) -> OnnxModel:
             writer.written.append(helper.make_node("Identity", [names[value]], [key], key))
     inputs = [_info(v, v.name) for v in graph.inputs]
     stored = list(writer.constants.values())
-    if weights is None:
-        inputs += [_info(p, p.name) for p in graph.params]
-    else:
-        stored += [_tensor(p.name, weights[p.name], p.type.dtype) for p in graph.params]
+    given = weights or {}
+    inputs += [_info(p, p.name) for p in graph.params if p.name not in given]
+    stored += [
+        _tensor(p.name, given[p.name], p.type.dtype) for p in graph.params if p.name in given
+    ]
     inner = [
         v
         for node in graph.nodes

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deepdsl.analysis.model import Model, Program
-from deepdsl.data.request import DataSpec
+from deepdsl.data.request import DataSpec, Placed
 from deepdsl.data.sources import Builtin, Idx
-from deepdsl.data.transforms import Normalize, Scale, Standardize
+from deepdsl.data.transforms import Normalize, Scale, Standardize, Transform
 from deepdsl.diagnostics import Edit
 from deepdsl.lints.base import Lint
 from deepdsl.lints.walk import NORMS, Readers, after, kernel, readers_of
@@ -20,19 +20,26 @@ from deepdsl.syntax.edits import add_row
 _LARGE = 8.0
 
 
-def known_range(spec: DataSpec, name: str) -> float | None:
-    """The largest value of an input after scaling, where the source has it in its nature: values
-    from 0 to this.
-    """
+def _range_in_file(spec: DataSpec) -> float | None:
+    """The largest value that a source has by its nature: values from 0 to this."""
     if spec.train is None:
         return None
     match spec.train.row:
         case Builtin(dataset="digits"):
-            high = 16.0
+            return 16.0
         case Idx():
-            high = 255.0
+            return 255.0
         case _:
             return None
+
+
+def known_range(spec: DataSpec, name: str) -> float | None:
+    """The largest value of an input after scaling, where the source has it in its nature: values
+    from 0 to this.
+    """
+    high = _range_in_file(spec)
+    if high is None:
+        return None
     for placed in spec.transforms:
         if placed.row.concerns(name):
             if not isinstance(placed.row, Scale):
@@ -74,15 +81,17 @@ class UnscaledInput(Lint):
     code = "W419"
     input: str
     high: float
+    in_file: float = 0.0  # the largest value before the rows of the section
+    scaled: str = ""  # the row that scales already, as it is written
 
     @property
     def message(self) -> str:
-        return f"`{self.input}` is fed with values from 0 to {self.high:.4g}"
+        return f"`{self.input}` is fed with values from 0 to {_plain(self.high)}"
 
     @property
     def label(self) -> str:
         return (
-            f"the variance before the first activation is up to {self.high:.4g}² = "
+            f"the variance before the first activation is up to {_plain(self.high)}² = "
             f"{self.high**2:,.0f} times what the initial weights are made for"
         )
 
@@ -92,7 +101,10 @@ class UnscaledInput(Lint):
 
     @property
     def fix(self) -> str:
-        return f"add the row `scale (1 / {self.high:.4g})`"
+        wanted = f"`scale (1 / {_plain(self.in_file or self.high)})`"
+        if self.scaled:
+            return f"write {wanted} in place of `{self.scaled}`"
+        return f"add the row {wanted}"
 
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
@@ -104,7 +116,10 @@ class UnscaledInput(Lint):
                 if high is None or high <= _LARGE or not _matters(model, number, readers):
                     continue
                 assert spec.train is not None
-                yield cls(spec.train.span, each.name, high, fixes=_scaled(program, spec, high))
+                raw, rows = _range_in_file(spec) or high, _scales(spec, each.name)
+                written = "; ".join(p.span.text for p in rows if p.span is not None)
+                fixes = _scaled(program, spec, raw)
+                yield cls(spec.train.span, each.name, high, raw, written, fixes=fixes)
 
 
 def _matters(model: Model, value: int, readers: Readers) -> bool:
@@ -123,9 +138,23 @@ def _matters(model: Model, value: int, readers: Readers) -> bool:
     return False
 
 
+def _scales(spec: DataSpec, name: str) -> list[Placed[Transform]]:
+    """The rows that change an input; where its range is known, they only scale."""
+    return [placed for placed in spec.transforms if placed.row.concerns(name)]
+
+
+def _plain(value: float) -> str:
+    """A number for a reader, and for a program: without an exponent where that can be."""
+    return f"{value:.0f}" if 1000 <= value < 1e9 else f"{value:.4g}"
+
+
 def _scaled(program: Program, spec: DataSpec, high: float) -> tuple[Edit, ...]:
     section = program.places.section(spec.span)
-    if spec.transforms or not isinstance(section, ast.Data):
+    if not isinstance(section, ast.Data):
         return ()
-    row = add_row(section, "scale", f"(1 / {high:.4g})")
+    factor = f"(1 / {_plain(high)})"
+    if len(spec.transforms) == 1 and isinstance(spec.transforms[0].row, Scale):
+        only, of = spec.transforms[0].span, spec.transforms[0].row.of
+        return (Edit(only, f"scale {factor}"),) if only is not None and of is None else ()
+    row = add_row(section, "scale", factor) if not spec.transforms else None
     return () if row is None else (row,)

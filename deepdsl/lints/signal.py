@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from deepdsl.analysis.model import Call, Model, Program
 from deepdsl.diagnostics import Label
 from deepdsl.diagnostics.base import Edit
 from deepdsl.lints.base import Lint
+from deepdsl.lints.walk import predicted
 from deepdsl.ops.activations import Activation
-from deepdsl.ops.signal import Moments, share_beyond
+from deepdsl.ops.signal import STANDARD, Moments, share_beyond, width
 from deepdsl.record import record
 from deepdsl.signals import LARGEST, Prediction, kernels, predict
 from deepdsl.signals.remedies import changed_kernels, remedy, with_fitting_initializers
@@ -21,19 +23,6 @@ FAR = 3.0
 # What `probe` calls saturated: within this share of the range from a bound.
 NEAR_BOUND = 0.01
 MOSTLY = 0.5
-
-
-_MEMORY: dict[int, tuple[Model, Prediction]] = {}
-
-
-def _predicted(model: Model) -> Prediction:
-    """The prediction, made once for all lints; the model is kept, so that its place is its own."""
-    known = _MEMORY.get(id(model))
-    if known is None:
-        if len(_MEMORY) > 16:
-            _MEMORY.clear()
-        known = _MEMORY[id(model)] = (model, predict(model))
-    return known[1]
 
 
 def _times(log: float) -> str:
@@ -86,9 +75,9 @@ class _Flow(Lint):
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
         for model in program.models.values():
-            prediction = _predicted(model)
+            prediction = predicted(model)
             ratio = prediction.gradient_ratio(model)
-            if ratio is not None and cls.wrong(ratio):
+            if ratio is not None and cls.wrong(ratio) and _certain(cls, model):
                 yield _explained(cls, program, model, prediction, ratio)
 
 
@@ -139,6 +128,27 @@ class ExplodingGradient(_Flow):
         return ratio > FAR
 
 
+# Over a layer of n units the mean square of a signal strays by a factor of about e^±sqrt(5 / n),
+# and over so many layers by the root of their sum, however the weights are drawn.
+STRAY = 5.0
+
+
+def _certain(cls: type[_Flow], model: Model) -> bool:
+    """Whether the ratio is bad too for signals that luck has made larger, or smaller.
+
+    For relu their size does not count; gelu and swish pass large ones and quench small ones, so
+    that a network of few units may fare far better than the mean of all.
+    """
+    widths = [width(model.type_of(n)) for n in kernels(model)]
+    spread = math.sqrt(sum(STRAY / units for units in widths))
+    for factor in (math.exp(spread), math.exp(-spread)):
+        inputs = {i.name: STANDARD.grown(0.0, factor) for i in model.inputs}
+        ratio = predict(model, inputs).gradient_ratio(model)
+        if ratio is None or not cls.wrong(ratio):
+            return False
+    return True
+
+
 def _fixes(program: Program, inits: dict[Span, str]) -> tuple[Edit, ...]:
     """`init=` set to another name wherever it is written, or nothing where a default gives it."""
     units = {span: program.places.unit(span) for span in inits}
@@ -172,14 +182,15 @@ def _explained(
         fixes = _fixes(program, {c.span: t.params[0].init.name for c, t, _ in changes})
         return cls(here.span, layers, ratio, cause, way_out, fixes=fixes)
     call = next(c for c in model.calls if isinstance(c.layer, Activation) and c.layer.bounds)
-    transfer = prediction.transfers[call.output - len(model.inputs)]
-    slope = transfer.gains[0].tt ** 0.5 if transfer is not None else 0.0
-    many = sum(1 for c in model.calls if type(c.layer) is type(call.layer))
-    cause = (
-        f"the derivative of {call.layer.name} is {slope:.2g} here (root mean square), {many} times"
-        if many > 1
-        else f"the derivative of {call.layer.name} is {slope:.2g} here (root mean square)"
-    )
+    slopes = [
+        t.gains[0].tt
+        for c, t in zip(model.calls, prediction.transfers, strict=True)
+        if type(c.layer) is type(call.layer) and t is not None and t.gains[0].tt > 0
+    ]
+    # Their geometric mean, so that so many of them multiply to the whole.
+    slope = math.exp(sum(map(math.log, slopes)) / (2 * len(slopes))) if slopes else 0.0
+    cause = f"the derivative of {call.layer.name} is {slope:.2g} on average"
+    cause += f", {len(slopes)} times" if len(slopes) > 1 else ""
     way_out = (
         f"relu, with he_normal: {_times(then)} it would arrive; "
         "or batch_norm before each activation"
@@ -239,7 +250,7 @@ class SaturatedAtStart(Lint):
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
         for model in program.models.values():
-            prediction = _predicted(model)
+            prediction = predicted(model)
             for call in model.calls:
                 layer = call.layer
                 before = _moments(model, prediction, call.inputs[0])
@@ -296,7 +307,7 @@ class SignalLeavesRange(Lint):
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
         for model in program.models.values():
-            prediction = _predicted(model)
+            prediction = predicted(model)
             for n, (call, transfer) in enumerate(
                 zip(model.calls, prediction.transfers, strict=True)
             ):

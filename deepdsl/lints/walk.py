@@ -8,6 +8,7 @@ from typing import Any
 
 from deepdsl.analysis.model import Call, Model, Program
 from deepdsl.record import record
+from deepdsl.signals import Prediction, predict
 from deepdsl.source import Span
 
 NORMS = frozenset({"batch_norm", "layer_norm", "group_norm", "rms_norm"})
@@ -116,3 +117,16 @@ def output_calls(model: Model) -> list[Call]:
         if call is not None:
             found.append(call)
     return found
+
+
+_MEMORY: dict[int, tuple[Model, Prediction]] = {}
+
+
+def predicted(model: Model) -> Prediction:
+    """The prediction, made once for all lints; the model is kept, so that its place is its own."""
+    known = _MEMORY.get(id(model))
+    if known is None:
+        if len(_MEMORY) > 16:
+            _MEMORY.clear()
+        known = _MEMORY[id(model)] = (model, predict(model))
+    return known[1]

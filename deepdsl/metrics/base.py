@@ -24,8 +24,8 @@ class Metric(Registered, kind="metric"):
     """Base of metrics.
 
     A metric gives totals, sums over rows of any fixed shape, so that batches of any size add up
-    right; `value` makes the figure of the totals of all rows.  A `collects` metric gives a score
-    for each row instead, and `value_of_scores` works on all of them.  `targets` are the kinds of
+    right; `value` makes the figure of the totals of all rows.  A `collects` metric gives scores for
+    each row instead, and `value_of_scores` works on all of them.  `targets` are the kinds of
     target it is defined for.  `best` says which way is better; a metric that is not `scalar` has no
     better.
     """
@@ -36,7 +36,7 @@ class Metric(Registered, kind="metric"):
     scalar: ClassVar[bool] = True
 
     def expand(self, b: Builder, output: Value, target: Value, kind: Target) -> Value:
-        """The totals of a batch's rows, or for a collecting metric the scores, one a row."""
+        """The totals of a batch's rows, or for a collecting metric each row's scores."""
         raise NotImplementedError(f"{type(self).__name__} has no expand")
 
     def value(self, totals: NDArray[np.float64], rows: int) -> Figure:

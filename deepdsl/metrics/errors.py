@@ -59,7 +59,7 @@ class Rmse(Mse):
 
 
 # Below this share of the targets' squares, their spread is rounding: float64 leaves 1e-16 a term.
-_ROUNDING = 1e-13
+_ROUNDING = 2e-15
 
 
 @record

@@ -109,6 +109,7 @@ class AddLayer(Layer, name="add"):
     """`add a b`, or `a + b`: the sum of named values of the same shape."""
 
     operands = True
+    independent = True
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         total = inputs[0]

@@ -18,9 +18,10 @@ from deepdsl.regularizers import regularizer
 class Dense(Layer):
     """`dense 300`: x W + b, with W of shape (inputs, units) and b of shape (units).
 
-    Without `init=` the initializer follows the activation that the layer flows into, through batch
-    norm and dropout: he_normal for relu, leaky_relu and elu, lecun_normal for selu, glorot_uniform
-    for the rest.  Biases are zeros.
+    Without `init=` the initializer follows the activation that the layer flows into, through norms
+    and dropout: he_normal for relu and its variants, elu, gelu, swish, mish and softplus,
+    lecun_normal for selu, glorot_uniform for tanh, sigmoid, softmax and the rest.  Biases are
+    zeros.
 
     l1 adds l1 * sum |W| and l2 adds l2 * sum W^2 to what is made small, without a factor 1/2, as in
     Keras; the bias is left alone.  Their gradients, l1 * sign(W) and 2 * l2 * W, are added before
@@ -65,17 +66,24 @@ class Dense(Layer):
     def signal(
         self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
     ) -> Transfer | None:
-        """A sum of independent products: its mean is 0, its variance fan_in Var[w] E[x^2]."""
+        """A sum of independent products, with mean 0 and variance fan_in Var[w] E[x^2], and the
+        bias.
+        """
         weight = params[0]
         fan_in, units = weight.fans or (1, 1)
         spread = weight.init.variance((fan_in, units)) if weight.init is not None else None
         if not spread or weight.init.center:
             # Weights that are all equal, or lean to one side: their sums are no random sums.
             return None
-        bias = params[1].init.second_moment(weight.fans) if len(params) > 1 else 0.0
+        start = params[1].init if len(params) > 1 else Zeros()
+        bias = start.second_moment((fan_in, units))
         if bias is None:
             return None
+        (x,) = inputs
+        out = x.grown(start.center, fan_in * spread, bias)
+        # Kernels are drawn without regard to the signal, but for its own direction; so much of the
+        # output's direction is the input's, and the rest the bias's.
+        own = fan_in * spread * x.square / out.square if out.square else 1.0
         factor = units * spread
-        # Kernels are drawn without regard to the signal, but for its own direction.
-        gain = Gain(factor * (1 - 1 / fan_in), factor / fan_in, 0.0, factor)
-        return Transfer(inputs[0].grown(0.0, fan_in * spread, bias), (gain,))
+        gain = Gain(factor * (1 - 1 / fan_in), factor / fan_in, factor * (1 - own), factor * own)
+        return Transfer(out, (gain,))

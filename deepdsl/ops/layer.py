@@ -50,13 +50,15 @@ class Layer(Registered, kind="layer"):
 
     `activation` marks a nonlinearity and names the initializer of the layer that flows into it;
     `transparent` layers are looked through when that activation is sought; `operands` layers take
-    named values as arguments; `parts_rows` layers divide by how much rows differ (batch norm).
+    named values as arguments; `parts_rows` layers divide by how much rows differ (batch norm);
+    what `independent` layers predict of signals holds for operands that have no weights in common.
     """
 
     activation: ClassVar[str | None] = None
     transparent: ClassVar[bool] = False
     operands: ClassVar[bool] = False
     parts_rows: ClassVar[bool] = False
+    independent: ClassVar[bool] = False
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         """Add the layer's operations; its output.  Shapes that do not fit raise ShapeError."""

@@ -112,14 +112,13 @@ class _Words:
 def step_counter(scope: Scope) -> Value:
     """The number of steps done, as a u32 scalar: the state `step`, which the step graph counts up.
 
-    Outside training it is 0, so that what is drawn is a pure function of the graph's inputs.
+    Outside training whoever runs the graph gives it: 0 in a file that is exported, so that it is a
+    pure function of its inputs, and the number of the call where rows are drawn for in pieces.
     """
     from deepdsl.initializers import Zeros
     from deepdsl.ops.arithmetic import cast
 
     b = scope.builder
-    if not scope.training:
-        return b.constant(0, "u32")
     step = b.param(STEP_PATH, Type((), "i64"), Zeros(), "counter")
     return cast(b, step, "u32")
 

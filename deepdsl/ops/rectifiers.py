@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from deepdsl.initializers import Constant, Initializer, Start
-from deepdsl.ir import Builder, Emitter, Node, Op, ShapeError, Type, Value
+from deepdsl.ir import Builder, Emitter, Node, Op, Param, ShapeError, Type, Value
 from deepdsl.ops.activations import Activation, ActivationOp, Sigmoid
 from deepdsl.ops.arithmetic import (
     Greater,
@@ -21,6 +22,7 @@ from deepdsl.ops.arithmetic import (
 from deepdsl.ops.formula import elu, expm1, maximum, minimum, relu, softplus, where_above
 from deepdsl.ops.layer import Scope
 from deepdsl.ops.random import uniform
+from deepdsl.ops.signal import Moments, Transfer, mixed, through, width
 from deepdsl.record import record
 from deepdsl.registry import Number, argument, option
 
@@ -112,6 +114,31 @@ class Prelu(Activation):
         b = scope.builder
         return b.add(SlopedRelu(), x, along_features(b, slope, x))
 
+    def signal(
+        self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
+    ) -> Transfer | None:
+        """Each unit has the slope that it drew, for all rows."""
+        spread = self.init.variance((1, 1))
+        if spread is None:
+            return None
+        parts = _sloped(self.init.center, math.sqrt(spread), inputs[0], width(types[0]))
+        shared = [p.out.shared for p in parts if p.out.shared is not None]
+        return mixed(parts, sum(shared) / len(parts) if shared else None)
+
+
+def _sloped(center: float, spread: float, x: Moments, units: float) -> list[Transfer]:
+    """A rectifier with the mean slope plus and minus a standard deviation: the two points have the
+    mean and the mean square of all slopes.
+    """
+
+    def with_slope(slope: float) -> Transfer:
+        def function(z: float) -> float:
+            return z if z > 0 else slope * z
+
+        return through(function, ("slope", slope), x, units)
+
+    return [with_slope(s) for s in {center - spread, center + spread}]
+
 
 @record
 class SlopedRelu(Op):
@@ -165,6 +192,17 @@ class Rrelu(Activation):
         slope = plus(b, scaled(b, self.upper - self.lower, uniform(scope, x)), self.lower)
         # One factor a unit serves the forward and the backward product alike.
         return mul(b, x, b.add(Where(), _positive(b, x), b.like(1.0, x), slope))
+
+    def signal(
+        self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
+    ) -> Transfer | None:
+        """In training; rows draw slopes of their own, so that they share what the mean slope
+        gives.
+        """
+        spread = (self.upper - self.lower) / math.sqrt(12)
+        parts = _sloped((self.lower + self.upper) / 2, spread, inputs[0], width(types[0]))
+        mean = through(self.function, self, inputs[0], width(types[0]))
+        return mixed(parts, mean.out.shared)
 
 
 @record

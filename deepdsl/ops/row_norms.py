@@ -14,7 +14,7 @@ from deepdsl.ops.arithmetic import add, along_features, mul, sub
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.reductions import ReduceMean
 from deepdsl.ops.shaping import Reshape
-from deepdsl.ops.signal import Gain, Moments, Transfer
+from deepdsl.ops.signal import Gain, Moments, Transfer, width
 from deepdsl.record import record
 from deepdsl.registry import Integer, Number, argument, option
 
@@ -80,6 +80,12 @@ def _size(x: Value, axis: int) -> int:
     return size
 
 
+def _last(type_: Type) -> int:
+    size = type_.shape[-1]
+    assert isinstance(size, int)
+    return size
+
+
 @record
 class RowNorm(Layer, abstract=True):
     """Base: what signals and gradients become, for wide layers."""
@@ -87,9 +93,18 @@ class RowNorm(Layer, abstract=True):
     transparent = True
 
     def moments(
-        self, x: Moments, epsilon: float, gamma: Initializer, beta: Initializer | None
+        self, x: Moments, size: int, epsilon: float, gamma: Initializer, beta: Initializer | None
     ) -> Transfer | None:
-        """A row's elements have the moments of all; `beta` is None where nothing is centered."""
+        """A row's elements, so many together, have the moments of all; `beta` is None where nothing
+        is centered.
+
+        Over few Gaussian numbers the mean of 1 / variance is more than one over its mean, and over
+        three or fewer it is not finite.
+        """
+        free = size - (2 if beta is not None else 1)
+        if free < 2:
+            return None
+        few = free / (free - 1)
         scale, start = gamma.second_moment((1, 1)), beta or Zeros()
         shift = start.second_moment((1, 1))
         if scale is None or shift is None:
@@ -103,7 +118,7 @@ class RowNorm(Layer, abstract=True):
         center = gamma.center * mean * inverse**0.5 + start.center
         out = Moments(center, scale * square * inverse + shift, shared)
         # Along the row's own direction nothing changes the output: no gradient comes back.
-        return Transfer(out, (Gain(scale * inverse, 0.0, 0.0, 0.0),))
+        return Transfer(out, (Gain(few * scale * inverse, 0.0, 0.0, 0.0),))
 
 
 @record
@@ -138,7 +153,7 @@ class LayerNorm(RowNorm):
     def signal(
         self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
     ) -> Transfer | None:
-        return self.moments(inputs[0], self.epsilon, self.gamma, self.beta)
+        return self.moments(inputs[0], _last(types[0]), self.epsilon, self.gamma, self.beta)
 
 
 @record
@@ -165,7 +180,7 @@ class RmsNorm(RowNorm):
     def signal(
         self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
     ) -> Transfer | None:
-        return self.moments(inputs[0], self.epsilon, self.gamma, None)
+        return self.moments(inputs[0], _last(types[0]), self.epsilon, self.gamma, None)
 
 
 @record
@@ -211,4 +226,5 @@ class GroupNorm(RowNorm):
     def signal(
         self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
     ) -> Transfer | None:
-        return self.moments(inputs[0], self.epsilon, self.gamma, self.beta)
+        size = int(width(types[0])) // self.groups
+        return self.moments(inputs[0], size, self.epsilon, self.gamma, self.beta)

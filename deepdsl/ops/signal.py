@@ -10,7 +10,7 @@ arXiv:1611.01232).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from deepdsl.ir import Type
@@ -22,6 +22,8 @@ Function = Callable[[float], float]
 # any power of the width for smooth functions, and a kink costs about width^2.
 REACH = 8.0
 NODES = 320
+# For a share, and from which share on.
+FINE_NODES, OF_INTEREST = 8000, 0.3
 # Of each of the two nested integrals.
 INNER, OUTER = 64, 48
 # A step of the numerical derivative, in standard deviations.
@@ -135,7 +137,8 @@ def _through(keyed: _Keyed, x: Moments, units: float) -> Transfer:
     mean = square = slopes = away = along = both = 0.0
     for u, weight in _nodes(NODES) if spread else ((0.0, 1.0),):
         z = x.mean + spread * u
-        y, slope = f(z), _slope(f, z, step)
+        y = f(z)
+        slope = _slope(f, z, y, step)
         mean += weight * y
         square += weight * y * y
         slopes += weight * slope * slope
@@ -152,8 +155,23 @@ def _through(keyed: _Keyed, x: Moments, units: float) -> Transfer:
     return Transfer(out, (Gain(slopes - more, more, random - own, own),))
 
 
-def _slope(f: Function, z: float, step: float) -> float:
-    return (f(z + step) - f(z - step)) / (2 * step)
+def _slope(f: Function, z: float, y: float, step: float) -> float:
+    """The slope of the side that is flatter: where f jumps, the other side's is none."""
+    up, down = (f(z + step) - y) / step, (y - f(z - step)) / step
+    return up if abs(up) < abs(down) else down
+
+
+def mixed(parts: Sequence[Transfer], shared: float | None) -> Transfer:
+    """What comes out on the average where each of several functions is drawn as often."""
+    count = len(parts)
+
+    def mean(numbers: Iterable[float]) -> float:
+        return sum(numbers) / count
+
+    gains = [part.gains[0] for part in parts]
+    gain = Gain(*(mean(getattr(g, name) for g in gains) for name in ("tt", "tc", "ct", "cc")))
+    out = Moments(mean(p.out.mean for p in parts), mean(p.out.square for p in parts), shared)
+    return Transfer(out, (gain,))
 
 
 def _shared(f: Function, x: Moments) -> float | None:
@@ -185,7 +203,15 @@ def _nodes(count: int) -> tuple[tuple[float, float], ...]:
 
 
 def share_beyond(function: Function, x: Moments, low: float, high: float) -> float:
-    """The share of values whose function is below `low` or above `high`."""
+    """The share of values whose function is below `low` or above `high`.
+
+    A step function is integrated only as finely as the points lie: where the share is of interest,
+    with many more.
+    """
     spread = math.sqrt(x.variance)
-    told = ((w, function(x.mean + spread * u)) for u, w in _nodes(NODES))
-    return sum(w for w, y in told if y < low or y > high)
+    for count in (NODES, FINE_NODES):
+        told = ((w, function(x.mean + spread * u)) for u, w in _nodes(count))
+        share = sum(w for w, y in told if y < low or y > high)
+        if share < OF_INTEREST:
+            break
+    return share

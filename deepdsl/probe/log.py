@@ -24,7 +24,8 @@ Arrays = Mapping[str, NDArray[Any]]
 @dataclass
 class ProbeLog:
     """Implements trainer.Observer: probes the batch of every so many steps, before the step, with
-    the state that the step began from.
+    the state that the step began from.  Where several batches make one update, the step is the next
+    one that completes an update.
 
     A line has `step` and `epoch` (from 1) and the layers' figures; `dead` counts the units that
     were 0 on all rows of that batch.
@@ -37,8 +38,13 @@ class ProbeLog:
     meter: Meter | None = field(default=None, init=False)
 
     def due(self, step: int) -> bool:
-        """Whether the step with this number, from 1, is observed: the first, and every Nth."""
-        return step == 1 or step % self.every == 0
+        """Whether the step with this number, from 1, is observed: the first update's, and that of
+        the first update at or after every Nth step.
+        """
+        count = self.task.training.accumulate
+        if step % count:
+            return False
+        return step == count or step // self.every > (step - count) // self.every
 
     def observe(self, epoch: int, step: int, before: Arrays, after: Arrays, batch: Arrays) -> None:
         """Measure a step that was taken, and write its line."""

@@ -20,6 +20,7 @@ from deepdsl.initializers import stream
 from deepdsl.ir import Graph
 from deepdsl.judge import batches
 from deepdsl.ops.activations import Activation
+from deepdsl.ops.random import STEP_PATH
 from deepdsl.ops.signal import Moments
 from deepdsl.probe.graphs import Names, activity_graph, loss_flow, normal_flow
 from deepdsl.signals import Prediction, predict
@@ -38,8 +39,8 @@ class Layer:
     """One layer's figures.
 
     `saturated` is the share of its outputs near a bound; `dead` how many of its `units` were 0 on
-    every row; `update_ratio` the spread of the last step's updates over that of its weights.  What
-    does not apply is None.
+    every row; `update_ratio` the spread of an update's changes over that of its weights.  What does
+    not apply is None.
     """
 
     path: str
@@ -218,10 +219,9 @@ def probe_task(
     for dead units all rows.
     """
     meter = Meter(task.model, *loss_flow(task), backend)
-    ratios: dict[str, float] = {}
     for batch in training_batches(task, view, meter.graph, limit):
         meter.add(state, batch)
-        ratios = ratios or update_ratios(task, len(view), state, batch, backend)
+    ratios = update_ratios(task, view, state, backend)
     measured = with_update_ratios(report(meter), task.model, ratios)
     return replace(with_dead(measured, task, view, state, backend, train), trained=not train)
 
@@ -263,14 +263,24 @@ def training_batches(
         yield buffers
 
 
-def update_ratios(
-    task: Task, rows: int, state: Arrays, batch: Arrays, backend: Backend
-) -> dict[str, float]:
-    """For each kernel the spread of what one step adds to it over its own spread."""
-    model = emit(step_graph(task, -(-rows // task.training.batch)), "step")
-    made = backend.runner(model.serialize()).run({**state, **batch})
-    after = {path: made[output] for path, output in model.updates.items()}
-    return spreads(state, after, task.model)
+def update_ratios(task: Task, view: View, state: Arrays, backend: Backend) -> dict[str, float]:
+    """For each kernel the spread of what the next update adds to it over its own spread.
+
+    Where several batches make one update (`accumulate`), as many are run as it still takes.
+    """
+    count = task.training.accumulate
+    graph = step_graph(task, -(-len(view) // task.training.batch))
+    model = emit(graph, "step")
+    runner = backend.runner(model.serialize())
+    left = count - int(state[STEP_PATH]) % count
+    after = dict(state)
+    while left:
+        # An update may take more batches than an epoch has.
+        for batch in training_batches(task, view, graph, left):
+            made = runner.run({**after, **batch})
+            after.update((path, made[output]) for path, output in model.updates.items())
+            left -= 1
+    return spreads(state, {path: after[path] for path in model.updates}, task.model)
 
 
 def spreads(before: Arrays, after: Arrays, model: Model) -> dict[str, float]:

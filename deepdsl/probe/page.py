@@ -88,7 +88,7 @@ def render(probe: Probe, title: str) -> str:
     updates = [layer for layer in probe.layers if layer.update_ratio is not None]
     if updates:
         chart = bar_chart(
-            "Spread of the first step's updates over that of the weights",
+            "Spread of the next update over that of the weights",
             [layer.path for layer in updates],
             [_or_nan(layer.update_ratio) for layer in updates],
             log=True,

@@ -82,11 +82,14 @@ def _cards(subject: Described, history: History, result: Any, best: int | None) 
     told = {"epochs": f"{done} of {subject.training.epochs}"}
     if best is not None:
         told["best epoch"] = str(best)
+    epoch = _final_epoch(result)
     for split in ("test", "valid", "train"):
         if figures := figures_of(result, split):
+            # The best epoch beside figures of another one would pass for theirs.
+            of = f", epoch {epoch}" if epoch not in (None, best) else ""
             for name, value in figures.items():
                 if not isinstance(value, list):
-                    told[f"{split} {name}"] = shown(number(value), 4)
+                    told[f"{split} {name}{of}"] = shown(number(value), 4)
             break
     seconds = number(result.get("wall_s")) if isinstance(result, dict) else float("nan")
     if seconds == seconds:
@@ -105,6 +108,11 @@ def _duration(seconds: float) -> str:
 def _whole(result: Any, key: str) -> int | None:
     value = result.get(key) if isinstance(result, dict) else None
     return value if type(value) is int else None
+
+
+def _final_epoch(result: Any) -> int | None:
+    """The epoch after which the weights were as the run ends with them."""
+    return _whole(result, "restored_epoch") or _whole(result, "epochs")
 
 
 def _notes(history: History, result: Any) -> Iterator[str]:
@@ -153,10 +161,11 @@ def _figures(result: Any, training: Training, history: History) -> Section | Non
     names = [n for n in training.metric_names if any(n in f for f in splits.values())]
     names = [n for n in names if not any(isinstance(f.get(n), list) for f in splits.values())]
     rows = [[s, *(shown(number(f.get(n)), 5) for n in names)] for s, f in splits.items()]
-    epoch = _whole(result, "restored_epoch") or _whole(result, "epochs")
+    epoch = _final_epoch(result)
     told = f"Of the weights after epoch {epoch}. " if epoch else ""
     if "train" in splits:
-        told += "The training figures are means over an epoch, while the weights changed."
+        over = f"epoch {epoch}" if epoch else "an epoch"
+        told += f"The training figures are means over {over}, while the weights changed."
     note = paragraph(told, "note") if told else ""
     return Section(heading, table(["", *names], rows, range(1, len(names) + 1)) + note)
 
@@ -187,7 +196,7 @@ def _layers(subject: Described) -> Section:
     total = sum(p.type.count or 0 for p in model.params)
     trained = sum(p.type.count or 0 for p in model.params if p.trainable)
     counted = f"{total:,} parameters, {trained:,} of them trained, {total - trained:,} not."
-    body = f'<div class="figures"><figure>{draw_model(model)}</figure><div>'
+    body = f'<div class="figures model"><figure>{draw_model(model)}</figure><div>'
     body += f"{table(head, rows, (3,))}{paragraph(counted)}</div></div>"
     return Section("Model", body, folded=len(rows) > MANY_LAYERS)
 

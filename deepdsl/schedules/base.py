@@ -9,6 +9,10 @@ from deepdsl.ops.arithmetic import Maximum, Minimum, div, mul, plus
 from deepdsl.record import record
 from deepdsl.registry import Choice, Number, Registered, option
 
+# How far a time may be off by rounding: 3.3 epochs over 1.1 epochs come out as 2.9999999999999996,
+# and a jump would fall a step late.
+ROUNDING = 1e-9
+
 
 def per() -> Any:
     return option(Choice(("epoch", "step")), "what the time counts", "epoch")

@@ -8,7 +8,7 @@ from deepdsl.ir import Builder, Value
 from deepdsl.ops.arithmetic import Cos, Floor, Log, Pow, div, plus, scaled, sub
 from deepdsl.record import record
 from deepdsl.registry import Boolean, Number, option
-from deepdsl.schedules.base import Clock, Schedule, end, over, per, share_done, warmup
+from deepdsl.schedules.base import ROUNDING, Clock, Schedule, end, over, per, share_done, warmup
 
 
 @record
@@ -45,7 +45,7 @@ class Exponential(Schedule):
     def rate(self, b: Builder, lr: float, clock: Clock) -> Value:
         exponent = div(b, clock.time, b.like(self.every, clock.time))
         if self.staircase:
-            exponent = b.add(Floor(), exponent)
+            exponent = b.add(Floor(), plus(b, exponent, ROUNDING))
         return scaled(b, lr, b.add(Pow(), b.like(self.factor, clock.time), exponent))
 
 
@@ -108,10 +108,6 @@ class Linear(Schedule):
         return plus(b, scaled(b, self.end - lr, share_done(b, clock, self.over)), lr)
 
 
-# How far the logarithm of a restart's time may be off by rounding.
-ROUNDING = 1e-9
-
-
 @record
 class Cosine(Schedule):
     """`cosine`: end + (lr - end) * (1 + cos(pi t / over)) / 2: slow, fast, slow.
@@ -142,7 +138,7 @@ class Cosine(Schedule):
         cycles = div(b, clock.time, b.constant(first, "f64"))
         more = self.multiplier
         if more == 1:
-            return sub(b, cycles, b.add(Floor(), cycles))
+            return sub(b, cycles, b.add(Floor(), plus(b, cycles, ROUNDING)))
         # After n cycles (more^n - 1) / (more - 1) of the first one's length have passed.
         grown = b.add(Log(), plus(b, scaled(b, more - 1, cycles), 1.0))
         number = b.add(Floor(), plus(b, scaled(b, 1 / log(more), grown), ROUNDING))

@@ -6,7 +6,7 @@ from deepdsl.ir import Builder, Value
 from deepdsl.ops.arithmetic import Less, Where
 from deepdsl.record import record
 from deepdsl.registry import Number, Pairs, argument
-from deepdsl.schedules.base import Clock, Schedule, per, warmup
+from deepdsl.schedules.base import ROUNDING, Clock, Schedule, per, warmup
 
 
 @record
@@ -26,6 +26,6 @@ class Piecewise(Schedule):
     def rate(self, b: Builder, lr: float, clock: Clock) -> Value:
         out = b.constant(lr, "f64")
         for start, rate in sorted(self.steps):
-            before = b.add(Less(), clock.time, b.constant(start, "f64"))
+            before = b.add(Less(), clock.time, b.constant(start - ROUNDING, "f64"))
             out = b.add(Where(), before, out, b.constant(rate, "f64"))
         return out

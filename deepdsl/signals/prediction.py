@@ -81,10 +81,30 @@ def predict(model: Model, inputs: Mapping[str, Moments] | None = None) -> Predic
 
 def _transfer(model: Model, call: Call, operands: list[Moments | None]) -> Transfer | None:
     known = tuple(x for x in operands if x is not None)
-    if len(known) < len(operands):
+    if len(known) < len(operands) or (call.layer.independent and _alike(model, call)):
         return None
     types = tuple(model.type_of(n) for n in call.inputs)
     return call.layer.signal(known, types, call.params)
+
+
+def _alike(model: Model, call: Call) -> bool:
+    """Whether two operands are the same numbers, or functions of the same numbers: nothing but
+    layers without kernels, or with the same ones, lies between.
+    """
+    roots = [_root(model, n) for n in call.inputs]
+    return len(set(roots)) < len(roots)
+
+
+def _root(model: Model, number: int) -> tuple[object, ...]:
+    """What a value is a function of: an input, or kernels by their path over such a value."""
+    paths: list[str] = []
+    call = model.call_of(number)
+    while call is not None and len(call.inputs) == 1:
+        if any(p.role == "weight" for p in call.params):
+            paths.append(call.path)
+        number = call.inputs[0]
+        call = model.call_of(number)
+    return (number, *paths)
 
 
 def tops(model: Model) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from deepdsl.diagnostics.structure import (
     MissingOpeningBrace,
     MissingSeparator,
     NothingToContinue,
+    ValuesComputed,
 )
 from deepdsl.diagnostics.syntax import (
     ColonAfterName,
@@ -29,12 +30,13 @@ from deepdsl.diagnostics.syntax import (
     UnexpectedText,
 )
 from deepdsl.source import Span
+from deepdsl.syntax.calls import layer_called
 from deepdsl.syntax.expected import ITEMS, expected, found_words
 from deepdsl.syntax.failure import Failure, locate
 from deepdsl.syntax.repair import Edit, Finding, blank, blank_statement, short
 from deepdsl.syntax.scan import Layout, Statement
 from deepdsl.syntax.tree import RESERVED
-from deepdsl.syntax.words import wrapped
+from deepdsl.syntax.words import flowing, in_section, wrapped
 
 _BODY_WORDS = ("input", "default", "let", "part")
 
@@ -56,16 +58,50 @@ def comma(failure: Failure) -> Finding | None:
         return None
     if failure.previous.kind == "mark" and failure.previous.text not in (")", "]"):
         return None
-    tokens = [layout.tokens[i] for i in statement.tokens if layout.tokens[i].text == ","]
+    tokens = [i for i in statement.tokens if layout.tokens[i].text == ","]
+    edits = tuple(blank(layout, layout.tokens[i].start, layout.tokens[i].end) for i in tokens)
     line = failure.span.line
     end = failure.found.start - failure.span.column + 1 + len(layout.source.line(line))
-    changes = [
-        (token.start, token.end, "" if layout.text[token.end : token.end + 1] == " " else " ")
-        for token in tokens
-        if failure.found.start <= token.start < end
-    ]
-    edits = tuple(blank(layout, token.start, token.end) for token in tokens)
-    return Finding(CommaBetween(failure.span, failure.mended(*changes)), edits)
+    here = [i for i in tokens if failure.found.start <= layout.tokens[i].start < end]
+    joins = [i for i in here if _layer_behind(layout, i)]
+    listed = [] if joins else _list_around(failure)
+    changes: list[tuple[int, int, str]] = []
+    for i in here:
+        token = layout.tokens[i]
+        gap = "" if layout.text[token.end : token.end + 1] == " " else " "
+        changes.append((token.start, token.end, (" |" if i in joins else "") + gap))
+    if listed:
+        first, last = layout.tokens[listed[0]].start, layout.tokens[listed[-1]].end
+        changes += [(first, first, "["), (last, last, "]")]
+    return Finding(CommaBetween(failure.span, failure.mended(*changes), bool(joins)), edits)
+
+
+def _layer_behind(layout: Layout, comma: int) -> bool:
+    """Whether a step of its own stands behind a comma: `dense 8, relu`."""
+    following = layout.after(comma)
+    if following is None or in_section(layout, comma):
+        return False
+    behind = layout.tokens[following + 1].text if following + 1 < len(layout.tokens) else ""
+    token = layout.tokens[following]
+    return token.kind == "name" and behind != "=" and layer_called(token.text) is not None
+
+
+def _list_around(failure: Failure) -> list[int]:
+    """The tokens of a list that lacks its brackets: `columns=a,b,c`."""
+    layout, statement = failure.layout, failure.statement
+    assert statement is not None
+    tokens = statement.tokens
+    place = failure.place
+    if place < 3 or layout.tokens[tokens[place - 2]].text != "=":
+        return []
+    last = place - 1
+    while last + 2 < len(tokens) and layout.tokens[tokens[last + 1]].text == ",":
+        item = layout.tokens[tokens[last + 2]]
+        named = last + 3 < len(tokens) and layout.tokens[tokens[last + 3]].text == "="
+        if item.kind not in ("name", "number", "string") or named:
+            break
+        last += 2
+    return tokens[place - 1 : last + 1] if last >= place else []
 
 
 def colon(failure: Failure) -> Finding | None:
@@ -226,6 +262,9 @@ def computed(failure: Failure) -> Finding | None:
     if operator < 0 or layout.computing(failure.statement)[operator]:
         return None
     index = failure.statement.tokens[operator]
+    if flowing(layout, failure.statement, operator):
+        values = ValuesComputed(layout.span(index), layout.tokens[index].text)
+        return Finding(values, (blank_statement(layout, failure.statement),))
     mended = wrapped(layout, failure.statement, operator)
     diagnostic = ComputedBare(layout.span(index), layout.tokens[index].text, mended)
     return Finding(diagnostic, (blank_statement(layout, failure.statement),))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from deepdsl.diagnostics.structure import CalledLayer, ComputedBare
-from deepdsl.diagnostics.syntax import ElseWithoutIf
+from deepdsl.diagnostics.structure import CalledLayer, ComputedBare, ValuesComputed
+from deepdsl.diagnostics.syntax import ElseWithoutIf, UnexpectedText
 from deepdsl.diagnostics.text import (
     Arrow,
     ForeignComment,
@@ -18,8 +18,10 @@ from deepdsl.diagnostics.text import (
     UnexpectedCharacter,
 )
 from deepdsl.source import Source, Span
+from deepdsl.syntax.calls import layer_called, rewritten
 from deepdsl.syntax.repair import Edit, Finding, blank, blank_statement, mended_line, short
 from deepdsl.syntax.scan import Layout, Statement
+from deepdsl.vocabulary import planned
 
 DEEPEST = 40
 _LONGEST_NUMBER = 40
@@ -88,6 +90,39 @@ def _around(layout: Layout, index: int) -> Edit:
     statement = layout.statement_of[index]
     assert statement is not None
     return blank_statement(layout, statement)
+
+
+_COUNTS: tuple[tuple[str, Callable[[re.Match[str]], int]], ...] = (
+    (r"range\(\s*(\d{1,6})\s*\)", lambda m: int(m[1])),
+    (r"range\(\s*(\d{1,6})\s*,\s*(\d{1,6})\s*\)", lambda m: int(m[2]) - int(m[1])),
+    (r"\bin\s+0\s*\.\.\s*(\d{1,6})", lambda m: int(m[1])),
+    (r"\bin\s+(\d{1,6})\s*\.\.\s*(\d{1,6})", lambda m: int(m[2]) - int(m[1]) + 1),
+    (r"\bin\s+(\d{1,6})\b", lambda m: int(m[1])),
+    (r"<\s*(\d{1,6})\b", lambda m: int(m[1])),
+)
+
+
+def loops(layout: Layout) -> Iterator[Finding]:
+    """`for i in 1..3 {`, as other languages say `repeat 3 {`."""
+    for statement in layout.statements():
+        first = statement.tokens[0]
+        words = layout.words(statement)
+        if words[0] not in ("for", "while") or statement.frame is layout.file:
+            continue
+        head = layout.source.line(layout.span(first).line)
+        if words[1:2] == ["="] or not re.search(r"[{:]", head):
+            continue
+        found = ((re.search(pattern, head), count) for pattern, count in _COUNTS)
+        times = next((count(match) for match, count in found if match), 0)
+        advice = f"say how often: `repeat {times if times > 0 else 5} {{ … }}`"
+        loop = UnexpectedText(layout.span(first), f"`{words[0]}`", "a layer or `repeat`", advice)
+        start, end = layout.extent(statement)
+        last = statement
+        if "(" in words and ")" not in words:  # `for (i = 0; i < 3; i++) {`: three statements
+            same = [s for s in statement.frame.statements if s.tokens[0] >= first]
+            last = next((s for s in same if "{" in layout.words(s)), statement)
+            end = max(end, layout.extent(last)[1])
+        yield Finding(loop, (blank(layout, start, end),))
 
 
 def open_strings(layout: Layout) -> Iterator[Finding]:
@@ -225,7 +260,10 @@ def called_layers(layout: Layout) -> Iterator[Finding]:
             continue
         for index in layout.heads(statement):
             if called := _called(layout, index):
-                diagnostic = CalledLayer(layout.span(index, called[0] - 1), *called[1:])
+                here = layer_called(called[1]) if not in_section(layout, index) else None
+                diagnostic = CalledLayer(
+                    layout.span(index, called[0] - 1), *called[1:], here or called[1]
+                )
                 yield Finding(diagnostic, (blank_statement(layout, statement),))
                 break
 
@@ -245,10 +283,23 @@ def _called(layout: Layout, head: int) -> tuple[int, str, str] | None:
     if closing is None:
         return last, name, ""
     inner = layout.text[tokens[last].end : tokens[closing].start]
+    written = None if in_section(layout, head) else rewritten(name, inner)
+    if written is not None:
+        return last, name, short(written.text(), 80)
+    if layer_called(name) in planned("layer") and not in_section(layout, head):
+        return last, name, ""
     if any(tokens[i].text in ("+", "-", "*", "/") for i in range(last, closing)):
         inner = f"({inner})"
     plain = f"{name} {' '.join(inner.replace(',', ' ').split())}".strip()
     return last, name, short(plain, 80) if len(plain) <= 80 else ""
+
+
+def in_section(layout: Layout, index: int) -> bool:
+    """Whether a token stands in a row of a section, where no layer can."""
+    statement = layout.statement_of[index]
+    while statement is not None and statement.frame.parent is not None:
+        statement = statement.frame.parent
+    return statement is not None and layout.words(statement)[0] in ("data", "train", "export")
 
 
 def glued_minuses(layout: Layout) -> Iterator[Finding]:
@@ -263,12 +314,36 @@ def glued_minuses(layout: Layout) -> Iterator[Finding]:
             number = place + 1 < len(statement.tokens) and _signed(layout, index)
             apart = not layout.glued(index) and number
             if operand and not apart and not computing[place]:
+                if flowing(layout, statement, place):
+                    yield Finding(
+                        ValuesComputed(layout.span(index), "-"),
+                        (blank_statement(layout, statement),),
+                    )
+                    break
                 mended = wrapped(layout, statement, place)
                 yield Finding(
                     ComputedBare(layout.span(index), "-", mended),
                     (blank_statement(layout, statement),),
                 )
                 break
+
+
+def flowing(layout: Layout, statement: Statement, operator: int) -> bool:
+    """Whether an operator stands between two values of a flow, as in `h * x`, not between
+    arguments.
+    """
+    tokens = [layout.tokens[index] for index in statement.tokens]
+    if not 0 < operator < len(tokens) - 1 or in_section(layout, statement.tokens[operator]):
+        return False
+    left, right = tokens[operator - 1], tokens[operator + 1]
+    if statement.frame is layout.file or right.kind not in ("name", "number"):
+        return False
+    first = statement.tokens[operator - 1] in set(layout.heads(statement))
+    named = left.kind == "name" and left.text not in _WORDS
+    return first and named and layer_called(left.text) is None
+
+
+_WORDS = frozenset({"repeat", "if", "then", "else", "let", "input", "default", "part", "reuse"})
 
 
 def _signed(layout: Layout, minus: int) -> bool:
@@ -308,6 +383,7 @@ def _operand(layout: Layout, statement: Statement, place: int, step: int) -> int
 
 
 CHECKS: tuple[Callable[[Layout], Iterator[Finding]], ...] = (
+    loops,
     odd_characters,
     open_strings,
     malformed_numbers,

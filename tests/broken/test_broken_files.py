@@ -37,11 +37,34 @@ CASES: dict[str, str] = {
         E110 5:10
     """,
     "braces": "E003 3:13",
+    "called_layers": """
+        E021 3:7 `x | dense 8`
+        E021 4:3 `dense 8`
+        E021 5:3 `relu`
+        E021 6:3 `relu`
+        E021 7:3 `dense 8 | relu`
+        E021 8:3 `dense 8 | relu`
+        E021 9:3 `dense 8`
+        E021 10:3 `dropout 0.5`
+        E021 11:3 `leaky_relu slope=0.2`
+        E021 12:3 `conv`
+        E021 13:7 `h | relu`
+        E021 14:3 `dense 10`
+        E021 15:3 `batch_norm`
+        E021 16:3 `dense (8 * 2)`
+        E021 17:3 `dense 8 | relu`
+        E021 18:3 `dense 8`
+        E021 19:3 `dense 3`
+    """,
     "commas_and_colons": """
         E007 2:12 input x[4 4];
-        E007 3:10 flatten dense 10 relu
+        E007 3:10 flatten | dense 10 | relu
         E007 4:10 dense 3 bias: false | softmax
         E008 4:16 dense 3, bias=false | softmax
+    """,
+    "commas_of_layers": """
+        E007 3:10 `dense 8 | relu | dense 3 | softmax`
+        E007 5:37 columns=[a b c e]
     """,
     "concat_clash": "E201 4:3",
     "concat_operands": """
@@ -81,7 +104,7 @@ CASES: dict[str, str] = {
         E105 4:41
     """,
     "dense_of_image": "E201 3:3 flatten | dense 300",
-    "empty": "",
+    "empty": "W437 1:1 `model NAME { … }`",
     "empty_bodies": """
         E202 1:7 input image[28 28]
         E203 2:7 dense 10 | softmax
@@ -97,7 +120,7 @@ CASES: dict[str, str] = {
     "gaps": """
         E001 1:16
         E006 3:10 ]
-        E007 4:27 part body { dense hidden relu }
+        E007 4:27 part body { dense hidden | relu }
         E101 9:18 relu
     """,
     "hidden_word": """
@@ -140,9 +163,9 @@ CASES: dict[str, str] = {
         E001 8:9
     """,
     "keras_dense_call": """
-        E021 3:3 Flatten
-        E021 4:3 Dense 300 activation="relu"
-        E021 5:3 Dense 10 activation="softmax"
+        E021 3:3 `flatten`
+        E021 4:3 `dense 300 | relu`
+        E021 5:3 `dense 10 | softmax`
     """,
     "keras_dropout_rate": "E101 3:21 dropout",
     "keras_names": """
@@ -212,6 +235,12 @@ CASES: dict[str, str] = {
         W417 16:3 batch 41
         W430 18:3 restore=best
     """,
+    "loops": """
+        E001 3:3 repeat 3 { … }
+        E001 4:3 repeat 2 { … }
+        E001 5:3 repeat 4 { … }
+        E001 6:3 repeat 5 { … }
+    """,
     "loss_aliases": """
         E112 3:28 mean_squared_error
         E112 4:28 binary_cross_entropy
@@ -224,6 +253,7 @@ CASES: dict[str, str] = {
         E302 8:21 softmax
         E302 9:21 | softmax
     """,
+    "loss_before_shape": "E302 3:18 move `sigmoid` to the end, behind `reshape`",
     "lost_values": """
         W401 3:3
         W401 4:3
@@ -267,8 +297,8 @@ CASES: dict[str, str] = {
         E016 6:9 1e-3
         E002 7:9
     """,
-    "only_blanks": "",
-    "only_comments": "",
+    "only_blanks": "W437 1:1 `model NAME { … }`",
+    "only_comments": "W437 1:1 `model NAME { … }`",
     "optimizer_options": """
         E102 5:26 beta_1=0.9 beta_2=0.999
         E102 5:44 epsilon
@@ -278,6 +308,21 @@ CASES: dict[str, str] = {
         E102 3:11 init
         E102 3:33 alpha
         E102 4:23 std
+    """,
+    "options_meant": """
+        E105 1:33 `max_norm=3`
+        E105 1:60 `dense 10`
+        E105 1:77 `normal(std=0.01)`
+        E102 1:107 `max_norm=3`
+        E102 1:137 `l2=0.01`
+        E105 1:191 `truncated_normal(std=0.02 mean=0.5)`
+        E102 3:52 weight_decay=1e-4
+        E105 3:69 `global_norm=1.0`
+        E112 3:91 `schedule exponential factor=0.5 every=10 staircase=true`
+        E102 4:53 `optimizer adamw weight_decay=1e-3`
+        E102 4:71 adamw
+        E105 4:88 `global_norm=1.0`
+        E112 4:110 every=30 staircase=true
     """,
     "outer_value": "E121 4:15 in",
     "outputs": """
@@ -322,7 +367,6 @@ CASES: dict[str, str] = {
     """,
     "reserved_names": """
         E122 2:9
-        E122 3:3
         E122 4:8
     """,
     "reshape_clash": "E201 4:3",
@@ -334,6 +378,7 @@ CASES: dict[str, str] = {
         E113 9:3 epochs
         E113 10:3 batch
     """,
+    "scale_the_wrong_way": "W419 2:10 `scale (1 / 255)` in place of `scale 255`",
     "schedules": """
         E112 3:52 exponential
         E112 4:52 cosine
@@ -378,7 +423,7 @@ CASES: dict[str, str] = {
         E105 3:32
         E105 4:21
     """,
-    "torch_linear": "E021 3:25 Linear 64 10",
+    "torch_linear": "E021 3:25 `dense 10`",
     "torch_loss": """
         E112 4:8 cross_entropy
         E112 5:13 sgd
@@ -435,6 +480,10 @@ CASES: dict[str, str] = {
         E103 3:51
         E103 4:27
         E103 4:53
+    """,
+    "values_computed": """
+        E026 4:9 `a + b`
+        E026 5:5 `a + b`
     """,
     "wrong_section": """
         E113 1:37 batch
@@ -518,3 +567,47 @@ def test_a_misspelt_word_is_met_with_the_right_one() -> None:
         ("train_row", "random_state", "seed"),
     ]:
         assert closest(word, entries()[registry]) == here, word
+
+
+def test_advice_on_calls_can_be_followed() -> None:
+    """What a message says to write is a right program: nothing is left to be found out."""
+    import re
+
+    for diagnostic in said("called_layers"):
+        advice = re.fullmatch(r"write `(.*)`", diagnostic.help)
+        if advice is None:
+            assert "cannot compile it yet" in diagnostic.help
+            continue
+        text = f"model net {{ input x[4]; h = x | dense 4; h | relu; {advice[1]}; dense 3 }}"
+        errors = [d for d in check(Source("a.dnn", text))[1] if d.code.startswith("E")]
+        assert not errors, (advice[1], errors)
+
+
+def test_advice_on_options_can_be_followed() -> None:
+    for form in (
+        "schedule exponential factor=0.5 every=10 staircase=true",
+        "schedule power every=(1 / 1e-4) per=step; optimizer sgd weight_decay=1e-4",
+        "optimizer adamw weight_decay=1e-3",
+        "clip global_norm=1.0",
+    ):
+        text = (
+            "model net { input x[8 8]; flatten | dense 10 max_norm=3 l2=0.01 init=normal(std=0.01) "
+            "| softmax }; data d { train builtin digits; scale (1 / 16) }; "
+            f"train net on d {{ loss cross_entropy; seed 1; {form} }}"
+        )
+        errors = [d for d in check(Source("a.dnn", text))[1] if d.code.startswith("E")]
+        assert not errors, (form, errors)
+
+
+def test_what_parts_the_fields_has_a_name() -> None:
+    text = 'data d { train csv "a.csv" sep=";" }'
+    (found,) = [d for d in check(Source("a.dnn", text))[1] if d.code == "E102"]
+    assert found.help == "write `delimiter=semicolon`"
+
+
+def test_a_word_without_a_counterpart_leads_nowhere() -> None:
+    from deepdsl.diagnostics import closest
+    from deepdsl.pages import entries
+
+    assert closest("swiglu", entries()["layer"]) is None
+    assert closest("gaussian_dropout", entries()["layer"]) == "dropout"

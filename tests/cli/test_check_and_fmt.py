@@ -107,10 +107,33 @@ def test_what_a_file_that_is_not_utf_8_looks_like(
 
 
 def test_a_file_without_a_model_says_so(dnnc: Dnnc, tmp_path: Path) -> None:
-    (tmp_path / "a.dnn").write_text("# nothing yet\n")
+    (tmp_path / "a.dnn").write_text("data d { train builtin digits; scale (1 / 16) }\n")
     answer = dnnc("check", "a.dnn")
     assert (answer.status, answer.out) == (0, "a.dnn: there is no model in it\n")
     assert dnnc("check", "a.dnn", "--json").json == {"diagnostics": []}
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing yet\n"])
+def test_a_file_with_nothing_in_it_is_warned_of(dnnc: Dnnc, tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.dnn").write_text(text)
+    answer = dnnc("check", "a.dnn")
+    assert answer.status == 0
+    assert "warning[W437]: there is nothing in this file" in answer.err
+    assert dnnc("check", "a.dnn", "--strict").status == 1
+    assert dnnc("check", "a.dnn", "--strict", "--allow", "W437").status == 0
+
+
+def test_quiet_leaves_out_warnings_and_says_errors(dnnc: Dnnc, tmp_path: Path) -> None:
+    (tmp_path / "bad.dnn").write_text(BROKEN)
+    (tmp_path / "warned.dnn").write_text(WARNED)
+    bad = dnnc("check", "-q", "bad.dnn")
+    assert (bad.status, bad.out) == (1, "")
+    assert "error[E101]" in bad.err
+    warned = dnnc("check", "-q", "warned.dnn")
+    assert (warned.status, warned.out, warned.err) == (0, "", "")
+    strict = dnnc("check", "-q", "--strict", "warned.dnn")
+    assert strict.status == 1
+    assert "warning[W401]" in strict.err
 
 
 class Terminal(io.StringIO):
@@ -171,7 +194,11 @@ def test_warnings_that_are_allowed_on_the_command_line(dnnc: Dnnc, tmp_path: Pat
     assert dnnc("check", "--json", place, "--allow", "W403,W401").codes == ["W402"]
     some = dnnc("check", "--strict", place, "--allow", "W403", "--allow", "W401,W402")
     assert (some.status, some.out) == (0, f"{place}: no mistakes found\n")
-    for wrong, why in [("W40", "no code of a warning"), ("E101", "errors cannot be allowed")]:
+    for wrong, why in [
+        ("W40", "no code of a warning"),
+        ("W402,W426", "there is no warning W426; the nearest is W42"),
+        ("E101", "errors cannot be allowed"),
+    ]:
         answer = dnnc("check", place, "--allow", wrong)
         assert answer.status == 2
         assert why in answer.err

@@ -127,6 +127,19 @@ def test_numbers_that_go_wrong(dnnc: Dnnc, tmp_path: Path) -> None:
     assert mended.json["train"]["loss"] > 0
 
 
+def test_a_last_step_that_ruins_the_weights_is_no_success(dnnc: Dnnc, tmp_path: Path) -> None:
+    """The loss of the only step is finite, what it makes of the weights is not."""
+    x = np.ones((8, 4), np.float32)
+    np.savez(tmp_path / "rows.npz", x=x, y=1e4 * x[:, :1])
+    text = DIVERGING.replace("lr=1e30", "lr=1e38").replace("epochs 5", "epochs 1")
+    (tmp_path / "net.dnn").write_text(text)
+    answer = dnnc("train", "net.dnn", *ONE, "--json")
+    assert (answer.status, answer.codes) == (5, ["E602"])
+    assert "weight" in answer.json["diagnostics"][0]["message"]
+    assert "step 1" in answer.json["diagnostics"][0]["message"]
+    assert not (tmp_path / "runs" / "net" / "checkpoints" / "last").exists()
+
+
 def test_the_first_bad_tensor_is_named(dnnc: Dnnc, tmp_path: Path) -> None:
     x = np.full((8, 4), 1e38, np.float32)
     np.savez(tmp_path / "rows.npz", x=x, y=np.ones((8, 1), np.float32))
@@ -174,19 +187,60 @@ def test_a_damaged_checkpoint(dnnc: Dnnc, run: Path, tmp_path: Path) -> None:
     assert dnnc("eval", "run", "--json").codes == ["E604"]
 
 
-def test_resuming_with_another_network(dnnc: Dnnc, run: Path, tmp_path: Path) -> None:
-    for old, new, words in [
-        ("dense 16", "dense 17", "was f32[16] and is now f32[17]"),
-        ("dense 10 |", "dense 10 bias=false |", "is now absent"),
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "dense 16",
+            "dense 17",
+            "layer 2 of its model was `dense(16 bias=false)` and is now `dense(17 bias=false)`",
+        ),
+        ("dense 10 |", "dense 10 bias=false |", "is now `dense(10 bias=false)`"),
+        ("relu", "tanh", "layer 4 of its model was `relu` and is now `tanh`"),
+        ("| dropout 20%", "", "layer 5 of its model was `dropout"),
+        ("image[8 8]", "picture[8 8]", "`image[8, 8]` and is now `picture[8, 8]`"),
+        ("cross_entropy", "cross_entropy smoothing=0.1", "its loss was `cross_entropy` and is now"),
+        ("split=10%", "split=30%", "the row `valid` of its data was `valid(split=0.1 "),
+        ("train builtin digits", "train builtin digits; take 500", "`take` of its data was absent"),
+        ("scale (1 / 16)", "scale 2", "transform 1 of its data was `scale(0.0625)` and is now"),
+        ("scale (1 / 16)", "scale (1 / 16); standardize", "transform 2 of its data was absent"),
         ("seed      7", "seed 8", "its seed was 7 and is now 8"),
         ("batch     64", "batch 32", "its batch was 64 and is now 32"),
-        ("adam lr=1e-2", "sgd lr=0.1", "absent"),
-    ]:
-        (tmp_path / "net.dnn").write_text(SPEC.replace(old, new))
-        answer = dnnc("train", "net.dnn", "--resume", "--out", "run", "--epochs", 3, "--json")
-        assert (answer.status, answer.codes) == (3, ["E605"]), new
-        assert words in answer.err
+        ("batch     64", "batch 64; accumulate 2", "its accumulate was 1 and is now 2"),
+        ("adam lr=1e-2", "sgd lr=0.1", "its optimizer was adam and is now sgd"),
+        (
+            "seed      7",
+            "seed 7; schedule plateau",
+            "its schedule was `constant` and is now `plateau`, which keeps other tensors",
+        ),
+    ],
+)
+def test_resuming_another_training(
+    dnnc: Dnnc, run: Path, tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    assert old in SPEC
+    (tmp_path / "net.dnn").write_text(SPEC.replace(old, new))
+    answer = dnnc("train", "net.dnn", "--resume", "--out", "run", "--epochs", 3, "--json")
+    assert (answer.status, answer.codes) == (3, ["E605"])
+    assert words in answer.err
     assert (run / "spec.dnn").read_text() == SPEC
+
+
+def test_what_may_change_when_a_run_is_resumed(dnnc: Dnnc, run: Path, tmp_path: Path) -> None:
+    text = SPEC.replace("adam lr=1e-2", "adam lr=1e-3 beta_1=0.8; clip global_norm=1")
+    text = text.replace("metric    accuracy", "metric top5; stop patience=9; schedule cosine")
+    text = text.replace("  test  builtin digits\n", "").replace("# ", "")
+    (tmp_path / "net.dnn").write_text(text)
+    options = ("--resume", "--out", "run", "--epochs", 3, "--json")
+    told = dnnc("train", "net.dnn", *options)
+    assert told.status == 0
+    assert list(told.json["valid"]) == ["loss", "top5"]
+    # A text that this version cannot read leaves the tensors to compare.
+    (run / "spec.dnn").write_text("of another version")
+    assert dnnc("train", "net.dnn", *options).status == 0
+    (run / "spec.dnn").write_text("of another version")
+    (tmp_path / "net.dnn").write_text(text.replace("dense 16", "dense 17"))
+    assert "was f32[16] and is now f32[17]" in dnnc("train", "net.dnn", *options).err
 
 
 def test_an_onnx_file_that_the_runtime_refuses(dnnc: Dnnc, run: Path, tmp_path: Path) -> None:
@@ -247,3 +301,28 @@ def test_a_run_whose_manifest_is_of_another_kind(dnnc: Dnnc, run: Path) -> None:
         answer = dnnc("eval", "run", "--json")
         assert answer.status in (1, 3), broken
         assert answer.codes[0] != "E699", broken
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("trian",), "there is no command `trian`; did you mean `train`?"),
+        (("train",), "FILE"),
+        (("train", "net.dnn", "--epoch-count", 3), "--epoch-count"),
+        (("train", "net.dnn", "--threads", "many"), "`many` is no whole number of at least 1"),
+        (("eval", "run", "--split", "tset"), "tset"),
+        (("lr-find", "net.dnn", "--from", 2, "--to", 1), "must be below"),
+    ],
+)
+def test_wrong_usage_is_one_json_object_too(
+    dnnc: Dnnc, arguments: tuple[object, ...], said: str
+) -> None:
+    human = dnnc(*arguments)
+    assert (human.status, human.out) == (2, "")
+    assert human.err.startswith("dnnc: ")
+    assert said in human.err
+    answer = dnnc(*arguments, "--json")
+    assert (answer.status, answer.err) == (2, human.err)
+    (told,) = answer.json["diagnostics"]
+    assert (told["code"], told["severity"]) == ("usage", "error")
+    assert said in told["message"]

@@ -83,14 +83,18 @@ def test_rates_that_break_everything(dnnc: Dnnc, spec: Path) -> None:
         (("--from", 0), "`0` is no learning rate above 0"),
         (("--to", "much"), "`much` is no learning rate above 0"),
         (("--steps", 0), "`0` is no whole number of at least 1"),
+        (("--steps", 9), "9 steps cannot show a curve: take at least 10"),
     ],
 )
 def test_arguments_that_cannot_be(
     dnnc: Dnnc, spec: Path, arguments: tuple[object, ...], said: str
 ) -> None:
     answer = dnnc("lr-find", "net.dnn", *arguments)
-    assert answer.status == 2
+    assert (answer.status, answer.out) == (2, "")
     assert said in answer.err
+    told = dnnc("lr-find", "net.dnn", *arguments, "--json")
+    assert (told.status, told.codes) == (2, ["usage"])
+    assert said in told.json["diagnostics"][0]["message"]
     assert not Path("lr-find.html").exists()
 
 

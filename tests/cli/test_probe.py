@@ -87,3 +87,23 @@ def test_every_n_steps_of_a_training(dnnc: Dnnc, spec: Path, tmp_path: Path) -> 
         for run in ("plain", "run")
     ]
     assert weights[0] == weights[1]
+
+
+def test_every_n_steps_with_accumulated_batches(dnnc: Dnnc, spec: Path, tmp_path: Path) -> None:
+    options = ("--set", "accumulate=4", "--every", "10", "--threads", "1", "-q")
+    assert dnnc("train", spec, "--out", "run", *options).status == 0
+    lines = [json.loads(x) for x in (tmp_path / "run" / "probe.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4, 12, 20, 32, 40]
+    for line in lines:
+        ratios = [x["update_ratio"] for x in line["layers"] if x["kind"] == "dense"]
+        assert len(ratios) == 2
+        assert all(ratio > 0 for ratio in ratios)
+    assert "Updates beside weights" in (tmp_path / "run" / "report.html").read_text()
+    told = dnnc("probe", spec, "--set", "accumulate=4", "--threads", "1", "--json").json
+    assert all(x["update_ratio"] > 0 for x in told["layers"] if x["kind"] == "dense")
+
+
+def test_help_names_runs_too(dnnc: Dnnc) -> None:
+    told = dnnc("probe", "--help").out
+    assert "FILE|RUN" in told
+    assert "a run directory" in told

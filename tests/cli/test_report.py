@@ -244,6 +244,22 @@ def test_stopped_and_restored_and_interrupted(dnnc: Dnnc, run: Path) -> None:
     assert "best: epoch 1" in text
 
 
+def test_figures_of_another_epoch_than_the_best_one_say_so(dnnc: Dnnc, run: Path) -> None:
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    lines[0]["best"], lines[1]["best"] = True, False
+    (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text, _ = page(dnnc("report", run, *ONE), run / "report.html")
+    assert "best epoch" in text
+    assert "test loss, epoch 2" in text
+    lines[1]["best"] = True
+    (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text, _ = page(dnnc("report", run, *ONE), run / "report.html")
+    assert "test loss" in text
+    assert "test loss, epoch" not in text
+    # The layers stand beside the drawing, in columns that may wrap.
+    assert '<div class="figures model">' in (run / "report.html").read_text()
+
+
 def test_no_run(dnnc: Dnnc, tmp_path: Path) -> None:
     answer = dnnc("report", tmp_path, "--json")
     assert (answer.status, answer.codes) == (3, ["E603"])

@@ -181,9 +181,13 @@ def test_a_dash_is_stdin(dnnc: Dnnc, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (tmp_path / "runs" / "stdin" / "manifest.json").exists()
 
 
-def test_quiet_says_nothing(dnnc: Dnnc, spec: Path) -> None:
+def test_quiet_gives_the_figures_alone(dnnc: Dnnc, spec: Path) -> None:
     answer = dnnc("train", "net.dnn", *ONE, "--epochs", 1, "-q")
-    assert (answer.status, answer.out, answer.err) == (0, "", "")
+    assert (answer.status, answer.err) == (0, "")
+    head, *rows, where = answer.out.splitlines()
+    assert head.split() == ["loss", "accuracy"]
+    assert [row.split()[0] for row in rows] == ["train", "valid", "test"]
+    assert where == "run: runs/net"
 
 
 def test_early_stopping_goes_back_to_the_best_epoch(dnnc: Dnnc, spec: Path, tmp_path: Path) -> None:
@@ -215,6 +219,30 @@ def test_early_stopping_goes_back_to_the_best_epoch(dnnc: Dnnc, spec: Path, tmp_
     # What the run is measured by is the best epoch, not the last.
     measured = dnnc("eval", "run", "--split", "valid", "--json").json
     assert measured["loss"] == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_a_resumed_run_tells_the_figures_of_the_epoch_it_restores(
+    dnnc: Dnnc, spec: Path, tmp_path: Path
+) -> None:
+    """Its best epoch may have been before the resume."""
+    rows = ("--set", "stop.restore=best", "--set", "optimizer.lr=0.3", "--out", "run")
+    stop = ("--set", "stop.on=valid.loss")
+    first = dnnc("train", "net.dnn", *ONE, *rows, *stop, "--epochs", 6, "--json").json
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    best = first["restored_epoch"]
+    assert first["train"] == log[best - 1]["train"]
+    assert first["valid"] == log[best - 1]["valid"]
+    again = (*ONE, *rows, *stop, "--epochs", 6, "--resume")
+    told = dnnc("train", "net.dnn", *again, "--json").json
+    assert (told["restored_epoch"], told["train"]) == (best, first["train"])
+    assert told["valid"]["loss"] == pytest.approx(first["valid"]["loss"], rel=1e-5)
+    human = dnnc("train", "net.dnn", *again).out
+    assert f"train: means over epoch {best}, while the weights changed\n" in human
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"The training figures are means over epoch {best}, while the weights changed." in page
+    # What was the best loss is no accuracy: the watch begins anew.
+    changed = (*ONE, *rows, "--set", "stop.on=valid.accuracy", "--epochs", 7, "--resume")
+    assert dnnc("train", "net.dnn", *changed, "--json").json["restored_epoch"] == 7
 
 
 def test_resuming_with_more_epochs_is_like_never_having_stopped(

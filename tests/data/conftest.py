@@ -50,6 +50,7 @@ def write_page_files(folder: Path) -> None:
         "text.csv": "name," + good.replace("\n", "\nx,").removesuffix("x,"),
         "empty-field.csv": good + "1,,3,4,0\n",
         "nothing.csv": "",
+        "numbers.csv": "0.5,1,0\n0.25,2,1\n",
         "header.csv": "a,b,c,d,label\n",
         "latin.csv": (good + "1,2,3,4,é\n").encode("latin-1"),
         "quote.csv": good + '1,2,3,4,"0\n',

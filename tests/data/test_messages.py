@@ -82,9 +82,12 @@ CASES: list[tuple[str, DataSource, str]] = [
     ("E411", Npz("objects.npz"), "run code"),
     ("E412", Npz("dates.npz"), "dates"),
     ("E413", Npz("labels.gz"), "not a zip"),
+    ("E413", Npz("good.csv"), 'it looks like text: `csv "good.csv"`'),
     ("E414", Npz("good.npz", feeds=(("x", "xx"),)), "did you mean `x`?"),
     ("E420", csv("names.csv", columns=("a", "bb")), "no column `bb`"),
     ("E420", csv("good.csv", delimiter="tab"), "delimiter=comma"),
+    ("E420", csv("numbers.csv"), "`target=3` is the last"),
+    ("E420", csv("numbers.csv", header=False), "called by their numbers, 1 to 3"),
     ("E421", csv("twice.csv"), "columns 2 and 3"),
     ("E422", csv("pandas.csv"), "columns=[a b c d]"),
     ("E423", csv("ragged.csv"), "line 10 of"),
@@ -93,6 +96,8 @@ CASES: list[tuple[str, DataSource, str]] = [
     ("E426", csv("nothing.csv"), "is empty"),
     ("E427", csv("header.csv"), "no rows"),
     ("E428", csv("latin.csv"), "line 10"),
+    ("E428", csv("good.npz"), 'it looks like npz, a zip of arrays: `npz "good.npz"`'),
+    ("E428", csv("rows.gz"), "gunzip"),
     ("E429", csv("quote.csv"), "never closed"),
     ("E432", Npz("good.npz", feeds=(("xx", "x"),)), "did you mean `x`?"),
     ("E433", Npy("good.npy", target="labels.npy", feeds=(("x", "good.npy"),)), "good.npy"),
@@ -113,6 +118,21 @@ def test_source(folder: Path, code: str, source: DataSource, words: str) -> None
     found = fails(folder, source)
     assert found.code == code
     assert words in f"{found.message} | {found.label} | {found.help}"
+
+
+def test_probabilities_wanted_of_class_numbers(folder: Path) -> None:
+    """kl_divergence on class numbers: the data is right, and needs a row."""
+    wants = {"target": TargetSpec("value", 2, (2,))}
+    found = fails(folder, GOOD, targets=wants)
+    assert found.code == "E436"
+    assert "the row `one_hot`" in found.help
+    values = fails(folder, GOOD, targets={"target": TargetSpec("value", None, (2,))})
+    assert values.help == "give the model's output the shape of the target"
+
+
+def test_one_number_is_one(folder: Path) -> None:
+    found = fails(folder, csv("good.csv", columns=("a",)))
+    assert "has one number a row" in found.message
 
 
 def test_text_column_says_which_columns_are_numbers(folder: Path) -> None:

@@ -299,6 +299,68 @@ CASES: dict[str, list[str]] = {
         trained("dense 10 | softmax", "loss cross_entropy; seed 1; optimizer sgd lr=1"),
         trained("dense 10 | softmax", "loss cross_entropy; seed 1; optimizer sgd lr=1e-4"),
     ],
+    "W432": [
+        *(
+            trained(
+                "dense 10 | softmax",
+                f"loss cross_entropy; seed 1; epochs 8; «{row}",
+                DIGITS[:-2] + "; valid split=10% }",
+            )
+            for row in (
+                "stop patience=8 restore=best",
+                "schedule plateau",
+                "schedule cosine warmup=9",
+                "schedule piecewise 10:1e-3 20:1e-4",
+                "schedule linear over=100",
+            )
+        ),
+        *(
+            trained(
+                "dense 10 | softmax",
+                f"loss cross_entropy; seed 1; epochs 8; {row}",
+                DIGITS[:-2] + "; valid split=10% }",
+            )
+            for row in (
+                "stop patience=7 restore=best",
+                "schedule plateau patience=2",
+                "schedule cosine warmup=1",
+                "schedule cosine over=10",
+                "schedule cosine over=100 restarts=true",
+                "schedule piecewise 4:1e-3 20:1e-4",
+                "schedule linear over=100 per=step",
+                "schedule exponential every=100",
+            )
+        ),
+    ],
+    "W433": [
+        trained("dense 10 | softmax", "loss cross_entropy; seed 1; «optimizer sgd nesterov=true"),
+        trained(
+            "dense 10 | softmax",
+            "loss cross_entropy; seed 1; optimizer sgd nesterov=true momentum=0.5",
+        ),
+    ],
+    "W434": [
+        net("  dense 64 | «dense 64 | relu | dense 3"),
+        net("  dense 200 | «dense 10 | softmax"),
+        net("  dense 8\n  «dense 8 | relu | dense 2", "8"),
+        # A bottleneck limits the rank; a value that is read elsewhere is wanted for itself.
+        net("  dense 4 | dense 64 | relu | dense 3"),
+        net("  h = x | dense 64\n  a = h | dense 64 | relu\n  a + h | relu | dense 3"),
+        net("  dense 64 | batch_norm | dense 64 | relu | dense 3"),
+    ],
+    "W435": [
+        net("  dense 16 | «softmax | dense 3"),
+        net("  dense 16 | «softmax | dropout 10% | dense 3 | softmax"),
+        net("  dense 16 | relu | dense 3 | softmax"),
+        net("  a = x | dense 64 | softmax\n  a + x | dense 3"),
+    ],
+    "W436": [
+        net("  dense 16 | relu | dense 3 | «dropout 50% | softmax"),
+        trained("dense 16 | relu | dense 2 | «dropout 10%", "loss mean_squared_error; seed 1"),
+        net("  dense 16 | relu | «dropout 50% | dense 3 | softmax").replace("«", ""),
+        net("  dense 16 | relu | dropout 50%"),
+        net("  dense 300 | dropout 20%"),
+    ],
 }
 ROWS = [
     pytest.param(code, text, id=f"{code}-{n}")

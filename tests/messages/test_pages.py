@@ -32,7 +32,7 @@ WITHOUT_PROGRAMS = {
     "E602": "cli/test_failures.py::test_numbers_that_go_wrong",
     "E603": "cli/test_failures.py::test_no_such_run",
     "E604": "cli/test_failures.py::test_a_damaged_checkpoint",
-    "E605": "cli/test_failures.py::test_resuming_with_another_network",
+    "E605": "cli/test_failures.py::test_resuming_another_training",
     "E606": "cli/test_export_eval_predict.py::test_an_export_that_differs_is_not_written",
     "E607": "cli/test_failures.py::test_an_onnx_file_that_the_runtime_refuses",
     "E608": "cli/test_failures.py::test_files_that_cannot_be_read",
@@ -193,3 +193,30 @@ def test_explain_of_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> Non
     told = json.loads(capsys.readouterr().out)
     assert told["pages"] == []
     assert "did you mean `dense`?" in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nn.Linear", "`nn.Linear` is `dense` here."),
+        ("Linear", "layer `dense`"),
+        ("ReLU", "layer `relu`"),
+        ("conv", "`conv` is known and not built yet"),
+        ("Conv2d", "`conv` is known and not built yet"),
+        ("xavier", "E111"),
+        ("activations", "leaky_relu: x where x > 0"),
+        ("lints", "W419  Raw pixels"),
+        ("gaussian_dropout", "layer `dropout`"),
+        ("probe", "`dnnc probe --help`"),
+        *((word, f"`{word} ") for word in ("let", "repeat", "default", "part", "block", "use")),
+        *((word, f"`{word} ") for word in ("data", "model", "train", "export", "input", "output")),
+    ],
+)
+def test_explain_leads_on(name: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", name]) == 0
+    assert words in capsys.readouterr().out
+
+
+def test_explain_guesses_nothing_unrelated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "swiglu"]) == 2
+    assert "selu" not in capsys.readouterr().err

@@ -112,6 +112,39 @@ def test_area_of_many_rows_loses_no_digits() -> None:
     assert found == pytest.approx(area(scores, positive), abs=1e-12)
 
 
+def test_area_of_several_outputs_is_the_mean_of_their_own() -> None:
+    """An output that knows all beside one that knows nothing, and one without positive rows."""
+    rng = np.random.default_rng(0)
+    targets = (rng.random((200, 3)) < 0.3).astype(np.float32)
+    scores = rng.standard_normal((200, 3)).astype(np.float32)
+    scores[:, 0] = 100 + targets[:, 0]
+    targets[:, 2] = 0
+    own = [area(scores[:, i], targets[:, i] > 0) for i in (0, 1)]
+    assert own[0] == 1.0
+    found = Auc().value_of_scores(scores, targets)
+    assert found == pytest.approx((own[0] + own[1]) / 2, abs=1e-12)
+    # As scikit-learn's roc_auc_score, on its page's scores for two labels.
+    truth = np.array([[0, 1], [0, 0], [1, 1], [1, 0]], np.float32)
+    told = np.array([[0.1, 0.9], [0.4, 0.2], [0.35, 0.8], [0.8, 0.3]], np.float32)
+    assert Auc().value_of_scores(told, truth) == pytest.approx((0.75 + 1.0) / 2)
+    assert np.isnan(Auc().value_of_scores(scores[:, 2:], targets[:, 2:]))
+
+
+def test_area_of_outputs_over_axes() -> None:
+    """An output of shape (rows, 2, 3) has six areas."""
+    b = Builder()
+    x = b.input("x", Type(("N", 2, 3)))
+    target = b.input("target", x.type)
+    made = b.graph({"auc": Auc().expand(b, x, target, Target("binary", x.type))})
+    assert made.outputs["auc"].type.shape == ("N", 6)
+    rng = np.random.default_rng(1)
+    scores = rng.standard_normal((30, 2, 3)).astype(np.float32)
+    targets = (rng.random((30, 2, 3)) < 0.5).astype(np.float32)
+    found = on_runtime(made, {"x": scores, "target": targets})["auc"]
+    own = [area(scores[:, i, j], targets[:, i, j] > 0) for i in (0, 1) for j in (0, 1, 2)]
+    assert Auc().value_of_scores(found, targets) == pytest.approx(np.mean(own), abs=1e-12)
+
+
 # Counts -------------------------------------------------------------------------------------------
 
 

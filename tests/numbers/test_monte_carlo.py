@@ -19,7 +19,7 @@ from deepdsl.ops.random import STEP_PATH, UniformLike
 from deepdsl.ops.sampling import RepeatRows
 from deepdsl.runs import open_run
 from deepdsl.step import inference_graph
-from deepdsl.uncertainty import draws_graph, sampled_graph, statistics
+from deepdsl.uncertainty import draws_graph, sampled_graph, sampling_state, statistics
 
 Array = np.ndarray[Any, Any]
 
@@ -99,7 +99,7 @@ def test_one_pass_is_the_network_with_a_mask(trained: Any) -> None:
     """The deviation of 2 passes is half of their difference, the mean half of their sum."""
     run, x = trained(), data()[0][:20]
     two = draws_graph(open_run(run.path), 2)
-    state = open_run(run.path).checkpoint.state
+    state = sampling_state(open_run(run.path))
     runner = open_backend("cpu", 1).runner(
         emit(two, "m", {p.name: state[p.name] for p in two.params}).serialize()
     )
@@ -111,10 +111,19 @@ def test_one_pass_is_the_network_with_a_mask(trained: Any) -> None:
 
 def test_a_row_does_not_depend_on_how_many_follow(trained: Any) -> None:
     run, (x, _) = trained(), data()
-    # 40 passes of 25 rows are run at a time.
     few, many = run.predict(x[:7], samples=SAMPLES), run.predict(x[:25], samples=SAMPLES)
     for short, long in zip(few, many, strict=True):
         near(short, long[:7], 1e-6)
+
+
+@pytest.mark.parametrize("samples", [50, 700, 6000])
+def test_rows_draw_masks_of_their_own_however_many_passes(trained: Any, samples: int) -> None:
+    """Forty rows that are equal: their means stray as independent ones do, std / sqrt(passes)."""
+    same = np.repeat(data()[0][:1], 40, 0)
+    mean, deviation = trained().predict(same, samples=samples)
+    assert len(np.unique(mean[:, 0])) > 35
+    wanted = float(deviation[:, 0].mean()) / np.sqrt(samples)
+    assert 0.65 * wanted < mean[:, 0].std() < 1.45 * wanted
 
 
 def test_more_rows_than_are_run_at_a_time_and_none(trained: Any) -> None:
@@ -131,11 +140,15 @@ def test_another_seed_draws_other_masks(trained: Any) -> None:
     assert keys[0] != keys[1]
 
 
-def test_the_graph_is_a_pure_function_of_its_inputs(trained: Any) -> None:
+def test_the_graph_is_a_pure_function_of_its_inputs(trained: Any, tmp_path: Path) -> None:
     run = open_run(trained().path)
     graph = sampled_graph(run, SAMPLES)
     assert [v.name for v in graph.inputs] == ["x"]
-    assert STEP_PATH not in [p.name for p in graph.params]
+    # The counter is given by who runs it: 0 in a file, the number of the piece in a prediction.
+    assert STEP_PATH in [p.name for p in graph.params]
+    file = tmp_path / "m.onnx"
+    trained().export(file, samples=SAMPLES)
+    assert [i.name for i in onnx.load(file).graph.input] == ["x"]
     # All passes are one pass of a batch, whatever their number.
     larger = sampled_graph(run, 10 * SAMPLES)
     assert len(graph.nodes) == len(larger.nodes)

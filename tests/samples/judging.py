@@ -111,10 +111,12 @@ class MetricSample:
 
 
 def _area(scores: Array, targets: Array) -> Any:
-    """Every positive row against every negative one."""
-    s, t = scores[:, 0], targets[:, 0] > 0.5
-    ahead = np.sign(s[t][:, None] - s[~t][None, :])
-    return ((ahead + 1) / 2).mean()
+    """Every positive row against every negative one, the mean over the outputs that have both."""
+    found = []
+    for s, t in zip(scores.T, targets.T > 0.5, strict=True):
+        ahead = np.sign(s[t][:, None] - s[~t][None, :])
+        found += [((ahead + 1) / 2).mean()] if ahead.size else []
+    return np.mean(found)
 
 
 def _counts(truth: Array, told: Array, classes: int) -> Array:
@@ -248,4 +250,6 @@ METRICS = (
     MetricSample(metrics.R2(), *VALUES, _explained),
     MetricSample(metrics.Auc(), *ANSWER, _area),
     MetricSample(metrics.Auc(), real("N", 1), bits("N", 1), "margin", _area),
+    MetricSample(metrics.Auc(), *ANSWERS, _area),
+    MetricSample(metrics.Auc(), *MARGINS, _area),
 )

@@ -94,8 +94,9 @@ def test_every_activation_against_draws(name: str, x: Moments) -> None:
 
 def test_share_beyond() -> None:
     """Half of a logistic unit's range is passed at |z| > 4.595."""
-    wide = share_beyond(Sigmoid().function, Moments(0.0, 100.0), 0.01, 0.99)
-    assert wide == near(2 * 0.5 * math.erfc(4.5951 / 10 / sqrt(2)), abs=0.02)
+    for std in (5.0, 8.0, 10.0, 16.0):
+        wide = share_beyond(Sigmoid().function, Moments(0.0, std**2), 0.01, 0.99)
+        assert wide == near(math.erfc(4.59512 / std / sqrt(2)), abs=2e-3)
     assert share_beyond(Sigmoid().function, STANDARD, 0.01, 0.99) < 1e-4
 
 
@@ -191,6 +192,37 @@ def test_a_softmax_at_the_end_is_the_loss_s() -> None:
     made = predict(m)
     assert made.unknown == ""
     assert made.layers[-2].gradient == 0.0
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "a = x | dense 8\na + a | dense 3",
+        "a = x | dense 8\nb = a | tanh\na + b | dense 3",
+        "part twin { dense 8 | relu }\na = x | twin\nb = x | twin\na + b | dense 3",
+    ],
+)
+def test_sums_of_the_same_numbers_are_not_predicted(lines: str) -> None:
+    made = predict(model(f"input x[8]\n{lines}"))
+    assert made.unknown == "add_1"
+    assert made.layers[0].moments is not None
+
+
+def test_a_norm_over_few_numbers_is_not_predicted() -> None:
+    assert predict(model("input x[8]\ndense 8 | group_norm 4 | tanh | dense 3")).unknown
+    assert not predict(model("input x[8]\ndense 8 | group_norm 2 | tanh | dense 3")).unknown
+
+
+def test_a_bias_shifts_what_flows() -> None:
+    made = predict(model("input x[64]\ndense 64 init=lecun_normal bias=constant(2) | relu"))
+    dense = made.layers[0].moments
+    assert dense is not None
+    assert (dense.mean, dense.square) == (near(2.0), near(5.0))
+    rng = np.random.default_rng(0)
+    z = np.maximum(2 + rng.standard_normal(400_000), 0)
+    relu = made.layers[1].moments
+    assert relu is not None
+    assert relu.mean == near(z.mean(), rel=5e-3)
 
 
 def test_what_is_not_known_is_said() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from workbench import Training, opened, program, training_file
+from workbench import Training, opened, program, task, training_file
 
 from deepdsl.backend import open_backend
 from deepdsl.compiler import initial_values
@@ -17,6 +17,7 @@ from deepdsl.emit import emit
 from deepdsl.lower import forward
 from deepdsl.passes import optimize
 from deepdsl.probe import Probe, probe_normal, probe_task
+from deepdsl.probe.log import ProbeLog
 
 # Twenty hidden layers of 256, a thousand standard normal rows and gradients: the ratio of the
 # gradient's spread at the first layer to that at the last.
@@ -65,6 +66,12 @@ CHAINS = [
     ("tanh | dropout 20%", "glorot_normal", 20, 256),
     ("layer_norm | relu", "he_normal", 20, 128),
     ("rms_norm | tanh", "normal(std=0.3)", 20, 128),
+    ("group_norm 16 | tanh", "he_normal", 20, 128),
+    ("threshold 0.125", "he_normal", 6, 128),
+    ("prelu init=normal(std=0.5)", "he_normal", 30, 256),
+    ("rrelu 0 1", "he_normal", 30, 256),
+    ("relu", "he_normal bias=constant(1)", 10, 256),
+    ("relu", "he_normal bias=normal(std=1)", 20, 256),
 ]
 
 
@@ -215,6 +222,43 @@ def test_update_ratio_is_that_of_the_next_step(tmp_path: Path) -> None:
     told = {layer.path: layer.update_ratio for layer in made.layers}
     assert told["dense_1"] == pytest.approx(change.std() / before.std(), rel=1e-3)
     assert told["relu_1"] is None
+
+
+def test_update_ratio_with_accumulated_batches(tmp_path: Path) -> None:
+    """Three batches of ten rows make the update of one of thirty, at the start and in a group."""
+    rows = "loss mean_squared_error; seed 1; optimizer sgd lr=0.1"
+    whole, _ = task_probe(training_file(MODEL, f"{rows}; batch 30"), 30, tmp_path)
+    text = training_file(MODEL, f"{rows}; batch 10; accumulate 3")
+    parts, artifacts = task_probe(text, 30, tmp_path)
+    for one, other in zip(whole.layers, parts.layers, strict=True):
+        assert (one.update_ratio is None) == (other.update_ratio is None)
+        if one.update_ratio is not None:
+            assert other.update_ratio == pytest.approx(one.update_ratio, rel=1e-4)
+            assert one.update_ratio > 0
+    begun = Training(text, state=artifacts.state, steps_per_epoch=3)
+    data = np.load(tmp_path / "d.npz")
+    begun.step(x=data["x"][:10], target=data["y"][:10])
+    job, _ = opened(text.replace("none.npz", "d.npz"), tmp_path)
+    assert job.splits.train is not None
+    told = probe_task(job.task, job.splits.train, begun.state, open_backend("cpu"))
+    assert all(x.update_ratio for x in told.layers if x.kind == "dense")
+
+
+@pytest.mark.parametrize(
+    ("every", "accumulate", "steps"),
+    [
+        (20, 1, [1, 20, 40]),
+        (1, 3, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39]),
+        (10, 4, [4, 12, 20, 32, 40]),
+        (5, 20, [20, 40]),
+    ],
+)
+def test_steps_that_are_observed_make_an_update(
+    every: int, accumulate: int, steps: list[int], tmp_path: Path
+) -> None:
+    made = task(training_file(MODEL, f"loss mean_squared_error; accumulate {accumulate}"))
+    log = ProbeLog(made, open_backend("cpu"), every, tmp_path / "probe.jsonl")
+    assert [step for step in range(1, 42) if log.due(step)] == steps
 
 
 def test_dead_units_are_counted_over_all_rows(tmp_path: Path) -> None:

@@ -133,6 +133,42 @@ def test_wrong_arrays_are_told(x: Any, y: Any, code: str) -> None:
     assert code in {d.code for d in error.value.diagnostics}
 
 
+@pytest.mark.parametrize(
+    ("x", "code", "help"),
+    [
+        (np.zeros((4, 7, 7)), "E436", "give it an array of shape (rows, 8, 8)"),
+        (np.zeros((8, 8)), "E436", "give it an array of shape (rows, 8, 8)"),
+        (np.full((4, 8, 8), np.nan), "E438", ""),
+        ({"picture": np.zeros((4, 8, 8))}, "E432", "image"),
+    ],
+)
+def test_wrong_rows_to_predict_are_told(
+    x: Any, code: str, help: str, digits: tuple[Any, Any]
+) -> None:
+    run = deepdsl.loads(ARRAYS).train(digits[0][:200] / 16, digits[1][:200], epochs=1)
+    with pytest.raises(deepdsl.DnnError) as error:
+        run.predict(x)
+    (found,) = error.value.diagnostics
+    assert found.code == code
+    assert help in found.help
+    assert run.predict(digits[0][:3]).shape == (3, 10)
+    assert run.predict({"image": digits[0][:3]}).shape == (3, 10)
+    assert run.predict(digits[0][:0]).shape == (0, 10)
+
+
+def test_what_is_missing_is_named_as_python_has_it(digits: tuple[Any, Any]) -> None:
+    x, y = digits[0][:200] / 16, digits[1][:200]
+    with pytest.raises(deepdsl.DnnError) as error:
+        deepdsl.loads(ARRAYS).train(x)
+    assert [d.code for d in error.value.diagnostics] == ["E435"]
+    assert "give the targets as `y`" in error.value.diagnostics[0].help
+    run = deepdsl.loads(ARRAYS).train(x, y, epochs=1)
+    with pytest.raises(deepdsl.DnnError) as error:
+        run.evaluate()
+    assert error.value.diagnostics[0].message == "data arrays: it names no rows"
+    assert error.value.diagnostics[0].help == "give arrays: `run.evaluate(x, y)`"
+
+
 def test_importing_the_package_is_light() -> None:
     import subprocess
     import sys
