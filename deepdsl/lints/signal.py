@@ -10,7 +10,7 @@ from deepdsl.diagnostics import Label
 from deepdsl.diagnostics.base import Edit
 from deepdsl.lints.base import Lint
 from deepdsl.lints.walk import predicted
-from deepdsl.ops.activations import Activation
+from deepdsl.ops.activations import Activation, edges
 from deepdsl.ops.signal import STANDARD, Moments, share_beyond, width
 from deepdsl.record import record
 from deepdsl.signals import LARGEST, Prediction, kernels, predict
@@ -20,8 +20,6 @@ from deepdsl.syntax.edits import keyword, set_option
 
 # Powers of ten: a gradient that arrives with a thousandth of its size, or a thousand times it.
 FAR = 3.0
-# What `probe` calls saturated: within this share of the range from a bound.
-NEAR_BOUND = 0.01
 MOSTLY = 0.5
 
 
@@ -167,8 +165,8 @@ def _explained(
         call, cause = _worst(model, prediction, ratio)
         way_out = "batch_norm between the layers, or sums round them: `h + (h | dense … )`"
         return cls(call.span, layers, ratio, cause, way_out)
-    change, then = found
-    changes = list(changed_kernels(model, change(model)))
+    change, other, then = found
+    changes = list(changed_kernels(model, other))
     if change is with_fitting_initializers and changes:
         here, there, _ = max(changes, key=lambda each: abs(each[2]))
         init = here.params[0].init
@@ -260,9 +258,7 @@ class SaturatedAtStart(Lint):
                     and call.output not in model.outputs.values()
                     and before is not None
                 ):
-                    low, high = layer.bounds
-                    margin = NEAR_BOUND * (high - low)
-                    share = share_beyond(layer.function, before, low + margin, high - margin)
+                    share = share_beyond(layer.function, before, *edges(layer.bounds))
                     if share > MOSTLY:
                         yield cls(call.span, layer.name, share, before.std)
 

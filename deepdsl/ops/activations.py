@@ -14,6 +14,17 @@ from deepdsl.ops.reductions import ReduceSum
 from deepdsl.ops.signal import Moments, Transfer, through, width
 from deepdsl.record import record
 
+# Within this share of its range from a bound an activation counts as saturated: a logistic unit
+# below 0.01 or above 0.99, a tanh beyond -0.98 and 0.98.
+NEAR_BOUND = 0.01
+
+
+def edges(bounds: tuple[float, float]) -> tuple[float, float]:
+    """Below the first and above the second, a value between these bounds is saturated."""
+    low, high = bounds
+    margin = NEAR_BOUND * (high - low)
+    return low + margin, high - margin
+
 
 @record
 class Activation(Layer, abstract=True):

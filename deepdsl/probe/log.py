@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from deepdsl.backend import Backend
 from deepdsl.ops.activations import Activation
 from deepdsl.probe.graphs import loss_flow
-from deepdsl.probe.measure import Layer, Meter, spreads, with_update_ratios
+from deepdsl.probe.measure import Meter, counted, spreads, with_update_ratios
 from deepdsl.probe.measure import report as measured
 from deepdsl.step import Task
 
@@ -56,20 +55,16 @@ class ProbeLog:
         meter.add(before, batch)
         ratios = spreads(before, after, self.task.model)
         layers = with_update_ratios(measured(meter), self.task.model, ratios).layers
+        active = {
+            call.output: on
+            for call in self.task.model.calls
+            if isinstance(call.layer, Activation)
+            and (on := meter.sums[call.output].active) is not None
+        }
         line = {
             "step": step,
             "epoch": epoch,
-            "layers": [layer.as_json() for layer in self._with_dead(layers, meter)],
+            "layers": [layer.as_json() for layer in counted(self.task.model, layers, active)],
         }
         with self.file.open("a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
-
-    def _with_dead(self, layers: tuple[Layer, ...], meter: Meter) -> list[Layer]:
-        out = []
-        for call, layer in zip(self.task.model.calls, layers, strict=True):
-            active = meter.sums[call.output].active
-            if isinstance(call.layer, Activation) and active is not None:
-                dead = int(np.count_nonzero(~active))
-                layer = replace(layer, dead=dead, units=int(active.size))
-            out.append(layer)
-        return out

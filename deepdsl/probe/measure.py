@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,19 +19,15 @@ from deepdsl.emit import NUMPY, emit
 from deepdsl.initializers import stream
 from deepdsl.ir import Graph
 from deepdsl.judge import batches
-from deepdsl.ops.activations import Activation
+from deepdsl.ops.activations import Activation, edges
 from deepdsl.ops.random import STEP_PATH
 from deepdsl.ops.signal import Moments
 from deepdsl.probe.graphs import Names, activity_graph, loss_flow, normal_flow
-from deepdsl.signals import Prediction, predict
+from deepdsl.signals import Prediction, kernels, predict
 from deepdsl.step import Task, step_graph
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
-
-# Within this share of its range from a bound an activation counts as saturated: a logistic unit
-# below 0.01 or above 0.99.
-NEAR_BOUND = 0.01
 
 
 @dataclass(frozen=True)
@@ -122,9 +118,8 @@ class _Sums:
         on = (x != 0).any(axis=tuple(a for a in range(x.ndim) if a != 1))
         self.active = on if self.active is None else self.active | on
         if bounds is not None:
-            low, high = bounds
-            margin = NEAR_BOUND * (high - low)
-            self.near += int(((x < low + margin) | (x > high - margin)).sum())
+            low, high = edges(bounds)
+            self.near += int(((x < low) | (x > high)).sum())
 
     def add_gradient(self, values: Array) -> None:
         g = values.astype(np.float64)
@@ -313,21 +308,25 @@ def with_dead(
     if not names:
         return probe
     runner = backend.runner(emit(graph, "activity").serialize())
-    active: dict[int, Array] = {}
+    active: dict[int, NDArray[np.bool_]] = {}
     for batch, _ in batches(view, graph):
         made = runner.run({**state, **batch})
         for number, name in names.items():
             on = made[name] != 0
             active[number] = active[number] | on if number in active else on
-    counted = {
-        call.output: replace(
-            layer, dead=int((~active[call.output]).sum()), units=active[call.output].size
-        )
-        if call.output in active
+    return replace(probe, layers=counted(task.model, probe.layers, active))
+
+
+def counted(
+    model: Model, layers: Sequence[Layer], active: Mapping[int, NDArray[np.bool_]]
+) -> tuple[Layer, ...]:
+    """The layers with their dead units; `active` says of values which units were not 0."""
+    return tuple(
+        replace(layer, dead=int((~on).sum()), units=on.size)
+        if (on := active.get(call.output)) is not None
         else layer
-        for call, layer in zip(task.model.calls, probe.layers, strict=True)
-    }
-    return replace(probe, layers=tuple(counted.values()))
+        for call, layer in zip(model.calls, layers, strict=True)
+    )
 
 
 def report(meter: Meter) -> Probe:
@@ -353,10 +352,9 @@ def report(meter: Meter) -> Probe:
 
 
 def _ends(model: Model) -> tuple[int, int] | None:
-    kernels = [
-        n for n, call in enumerate(model.calls) if any(p.role == "weight" for p in call.params)
-    ]
-    return (kernels[0], kernels[-1]) if len(kernels) > 1 else None
+    """Which calls are the first and the last with a kernel."""
+    found = [n - len(model.inputs) for n in kernels(model)]
+    return (found[0], found[-1]) if len(found) > 1 else None
 
 
 def _expected(prediction: Prediction, measured: list[float | None]) -> tuple[Expected, ...]:

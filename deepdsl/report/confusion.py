@@ -63,13 +63,11 @@ def count(
     classes = classes_of(task)
     if classes is None or "output" not in graph.outputs:
         return None
-    # A margin's sign is its class; a probability's half.
-    least = 0.0 if _target(task).kind == "margin" else 0.5
     total = np.zeros((classes, classes), np.int64)
     for batch, rows in batches(view, graph):
         made = run(batch)["output"].reshape(rows, -1)
         told = batch[TARGET].reshape(rows, -1)
-        taken = made.argmax(axis=1) if made.shape[1] > 1 else made[:, 0] > least
+        taken = made.argmax(axis=1) if made.shape[1] > 1 else made[:, 0] > _target(task).threshold
         if told.shape[1] > 1:
             true = told.argmax(axis=1)
         else:

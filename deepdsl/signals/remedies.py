@@ -42,12 +42,15 @@ def with_relu(model: Model) -> Model:
     return with_fitting_initializers(_each(model, swap))
 
 
-def remedy(model: Model) -> tuple[Callable[[Model], Model], float] | None:
-    """The least change that brings the gradient through, with log10 of the ratio that it gives."""
+def remedy(model: Model) -> tuple[Callable[[Model], Model], Model, float] | None:
+    """The least change that brings the gradient through, with the model that it makes and log10 of
+    the ratio that this one gives.
+    """
     for change in (with_fitting_initializers, with_relu):
-        ratio = predict(change(model)).gradient_ratio(model)
+        other = change(model)
+        ratio = predict(other).gradient_ratio(model)
         if ratio is not None and abs(ratio) < FAIR:
-            return change, ratio
+            return change, other, ratio
     return None
 
 
