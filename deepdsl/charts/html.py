@@ -146,9 +146,9 @@ p{max-width:75ch;margin:.5em 0}
 .figures{display:grid;gap:26px 30px;
 grid-template-columns:repeat(auto-fit,minmax(min(100%,350px),1fr))}
 .figures>*{min-width:0}
-@media (min-width:800px){.model{grid-template-columns:minmax(0,2fr) minmax(0,3fr)}}
-.model td:first-child,.model td:last-child{overflow-wrap:anywhere;min-width:8em}
 figure{margin:0;max-width:540px}
+figure.model{max-width:none;margin-bottom:18px}
+figure.model+.wide td:first-child{overflow-wrap:anywhere;min-width:8em}
 svg{width:100%;height:auto;display:block}
 .cards{display:flex;flex-wrap:wrap;gap:10px;margin:1em 0 0}
 .cards div{background:var(--soft);border:1px solid var(--rule);border-radius:6px;padding:8px 14px}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from deepdsl.analysis import Training
+from deepdsl.analysis import Model, Training
 from deepdsl.cli.output import Output, table
-from deepdsl.cli.sources import read
+from deepdsl.cli.sources import depth, read
 from deepdsl.frontend import load_program, model_of
 from deepdsl.inspection import Inspection, inspect_model, table_rows
 from deepdsl.registry import Registered
@@ -15,11 +16,22 @@ from deepdsl.registry import Registered
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .dnn file, or - for stdin")
     parser.add_argument("--model", metavar="M", help="which model; all by default")
+    parser.add_argument(
+        "--svg", metavar="OUT", help="draw the model into this file, or - for standard output"
+    )
+    parser.add_argument(
+        "--depth",
+        metavar="N",
+        type=depth,
+        help="frames inside frames in the picture; all by default",
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     program, warnings = load_program(read(options.file))
     output.warnings(warnings)
+    if options.svg is not None:
+        return _draw(model_of(program, options.model), options, output)
     models = [model_of(program, options.model)] if options.model else list(program.models.values())
     if not models:
         models = [model_of(program, None)]
@@ -33,6 +45,20 @@ def run(options: argparse.Namespace, output: Output) -> int:
     # One model is the object itself; several are told apart by name.
     machine = first if len(found) == 1 else {**first, "models": [f.as_json() for f, _ in found]}
     output.result(text, machine)
+    return 0
+
+
+def _draw(model: Model, options: argparse.Namespace, output: Output) -> int:
+    from deepdsl.drawing import picture
+    from deepdsl.files import write_atomically
+
+    drawn = picture(model, options.depth, alone=True)
+    if options.svg == "-":
+        output.result(drawn.rstrip("\n"), {"model": model.name, "svg": drawn})
+        return 0
+    place = Path(options.svg)
+    write_atomically(place, drawn.encode())
+    output.result(f"{place}: {model.name}", {"model": model.name, "file": str(place)})
     return 0
 
 

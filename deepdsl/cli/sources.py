@@ -24,6 +24,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def depth(text: str) -> int:
+    """A whole number of at least 0, for argparse."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"`{text}` is no whole number of at least 0")
+    return int(text)
+
+
 def folder_of(name: str) -> Path:
     """What the paths in a file are relative to."""
     return Path(name).parent if name != "-" else Path()

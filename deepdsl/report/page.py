@@ -10,11 +10,11 @@ from deepdsl.analysis import Training
 from deepdsl.charts import Section, cards, code, heat_table, page, paragraph, table
 from deepdsl.charts.axes import shown
 from deepdsl.diagnostics import Diagnostic
+from deepdsl.drawing import picture
 from deepdsl.files import write_atomically
 from deepdsl.inspection import layer_rows, table_rows
 from deepdsl.report.confusion import Confusion
 from deepdsl.report.curves import curves_section, probe_section
-from deepdsl.report.drawing import draw_model
 from deepdsl.report.history import (
     History,
     figures_of,
@@ -196,8 +196,8 @@ def _layers(subject: Described) -> Section:
     total = sum(p.type.count or 0 for p in model.params)
     trained = sum(p.type.count or 0 for p in model.params if p.trainable)
     counted = f"{total:,} parameters, {trained:,} of them trained, {total - trained:,} not."
-    body = f'<div class="figures model"><figure>{draw_model(model)}</figure><div>'
-    body += f"{table(head, rows, (3,))}{paragraph(counted)}</div></div>"
+    body = f'<figure class="model">{picture(model)}</figure>'
+    body += f"{table(head, rows, (3,))}{paragraph(counted)}"
     return Section("Model", body, folded=len(rows) > MANY_LAYERS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -250,3 +251,30 @@ def test_inspect_tells_how_it_is_trained(dnnc: Dnnc, tmp_path: Path) -> None:
     assert "weight decay none" in none.out
     (tmp_path / "o.dnn").write_text("model m { input x[4]; dense 3 | softmax }")
     assert dnnc("inspect", "o.dnn", "--json").json["training"] is None
+
+
+def test_inspect_draws(dnnc: Dnnc, tmp_path: Path) -> None:
+    (tmp_path / "net.dnn").write_text(
+        "model net { input x[4]; part body { dense 8 | relu }; dense 3 | softmax }"
+    )
+    told = dnnc("inspect", "net.dnn", "--svg", "net.svg", "--json").json
+    assert told == {"model": "net", "file": "net.svg"}
+    root = ET.fromstring((tmp_path / "net.svg").read_text())
+    assert (
+        len(
+            [
+                r
+                for r in root.iter("{http://www.w3.org/2000/svg}rect")
+                if r.attrib["class"] == "group"
+            ]
+        )
+        == 1
+    )
+    flat = dnnc("inspect", "net.dnn", "--svg", "-", "--depth", "0").out
+    texts = ["".join(t.itertext()) for t in ET.fromstring(flat).iter("{http://www.w3.org/2000/svg}text")]
+    assert "bodybody" in texts  # its tip and its name
+    assert 'class="group"' not in flat
+    wrong = dnnc("inspect", "net.dnn", "--svg", "-", "--depth", "-1")
+    assert wrong.status == 2
+    gone = dnnc("inspect", "net.dnn", "--svg", "nowhere/net.svg")
+    assert gone.status == 3

@@ -64,7 +64,7 @@ def test_a_training_leaves_its_page(run_folder: Path) -> None:
     assert headings(root) == [
         *("Curves", "Final figures", "Confusion", "Model", "Plan", "The file"),
     ]
-    titles = [t.text for t in root.iter(f"{SVG}title")]
+    titles = [svg.findtext(f"{SVG}title") for svg in root.iter(f"{SVG}svg")]
     assert titles == [
         *("Loss", "Accuracy", "Learning rate", "Time of an epoch, training alone", "Speed"),
         "The model net",
@@ -78,8 +78,9 @@ def test_a_training_leaves_its_page(run_folder: Path) -> None:
     assert ("clip", "none", "") in rows
     assert ("batch", "64", "") in rows
     assert ("data: valid", "valid", "split=0.1 stratify=true") in rows
-    drawn = {t.text for t in root.iter(f"{SVG}text")}
-    assert {"input image", "dense", "batch_norm | relu | dropout", "dense | softmax"} <= drawn
+    drawn = " ".join(t for text in root.iter(f"{SVG}text") for t in text.itertext())
+    for words in ("input image", "dense 16 bias=false", "batch_norm | relu | dropout 0.2"):
+        assert words in drawn
 
 
 def test_the_final_figures_are_those_of_the_manifest(run_folder: Path) -> None:
@@ -257,8 +258,7 @@ def test_figures_of_another_epoch_than_the_best_one_say_so(dnnc: Dnnc, run: Path
     text, _ = page(dnnc("report", run, *ONE), run / "report.html")
     assert "test loss" in text
     assert "test loss, epoch" not in text
-    # The layers stand beside the drawing, in columns that may wrap.
-    assert '<div class="figures model">' in (run / "report.html").read_text()
+    assert '<figure class="model">' in (run / "report.html").read_text()
 
 
 def test_no_run(dnnc: Dnnc, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ FLOORS = {
     " data.arrays data.csv_file data.csv_lines data.feeds data.files data.memory data.open_arrays"
     " data.open_csv data.order data.splits data.statistics data.table data.values",
     6: "compiler trainer workflow predictor uncertainty export runs diagnose pages api backends"
-    " charts listeners lr_find probe report tensorboard",
+    " charts drawing listeners lr_find probe report tensorboard",
     7: "cli __init__ __main__",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
