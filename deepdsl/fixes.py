@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 
 from deepdsl.diagnostics import Diagnostic, Edit, Report
 from deepdsl.frontend import check
-from deepdsl.record import record
+from deepdsl.record import changed, record
 from deepdsl.source import Source
 
 # One fix can make another possible; a handful of rounds is usual.
@@ -59,7 +59,7 @@ def apply(source: Source, diagnostics: Collection[Diagnostic]) -> Source:
     # From the end, so that the places before stay right.
     for edit in sorted(_edits(diagnostics), key=lambda e: e.span.start, reverse=True):
         text = text[: edit.span.start] + edit.text + text[edit.span.end :]
-    return Source(source.name, text)
+    return changed(source, text=text)
 
 
 def _edits(diagnostics: Collection[Diagnostic]) -> Iterator[Edit]:

@@ -23,23 +23,23 @@ from deepdsl.diagnostics.runtime import CannotResume, NoSuchRun, RunExists
 from deepdsl.files import write_atomically
 from deepdsl.initializers import Initializer
 from deepdsl.record import changed
-from deepdsl.source import Source
 from deepdsl.trainer import Epoch
+from deepdsl.used_files import SPEC, kept_together
 
 
 class RunDirectory:
-    """`runs/NAME`: spec.dnn, manifest.json, log.jsonl, log.csv, checkpoints/{last,best}."""
+    """`runs/NAME`: spec.dnn, used/, manifest.json, log.jsonl, log.csv, checkpoints/{last,best}."""
 
     def __init__(self, path: Path, roles: Mapping[str, str], spec: str) -> None:
         self.path, self.roles, self.spec = path, roles, spec
 
     @classmethod
-    def begin(cls, path: Path, source: Source, manifest: Mapping[str, Any]) -> RunDirectory:
+    def begin(cls, path: Path, program: Program, manifest: Mapping[str, Any]) -> RunDirectory:
         """Make a fresh run; DnnError with RunExists where the place is taken."""
         if (path / "manifest.json").exists():
             raise DnnError([RunExists(None, str(path))])
         (path / "checkpoints").mkdir(parents=True, exist_ok=True)
-        write_atomically(path / "spec.dnn", source.text.encode())
+        _write_texts(path, program)
         run = cls._of(path, manifest)
         run._write_manifest(manifest)
         return run
@@ -59,7 +59,7 @@ class RunDirectory:
         before = read_manifest(path)
         if reason := _another_training(path, before, program, training, manifest, data_given):
             raise DnnError([CannotResume(None, str(path), reason)])
-        write_atomically(path / "spec.dnn", program.source.text.encode())
+        _write_texts(path, program)
         run = cls._of(path, manifest)
         run._write_manifest({**manifest, "final": before.get("final", "last")})
         return run
@@ -109,6 +109,16 @@ class RunDirectory:
             file.write(text.getvalue())
 
 
+def _write_texts(path: Path, program: Program) -> None:
+    """Write the file and those that it uses, so that the run can be opened without them."""
+    assert program.file is not None
+    texts = kept_together(program.file, program.uses)
+    # The file itself at last: it speaks of the others.
+    for name in sorted(texts, key=lambda name: name == SPEC):
+        (path / name).parent.mkdir(exist_ok=True)
+        write_atomically(path / name, texts[name].encode())
+
+
 # Resuming -----------------------------------------------------------------------------------------
 
 
@@ -152,8 +162,8 @@ def _compared(
 ) -> Iterator[tuple[str, str, str]]:
     """What a training must have in common with the run that it goes on with, in pairs of words.
 
-    Test rows take no part in a training.  Its epochs, stop, metrics, schedule, clip, and the
-    optimizer's options are the user's to change.
+    Test rows take no part in a training.  Its epochs, stop, metrics, schedule, clip, augmentation,
+    and the optimizer's options are the user's to change.
     """
     (old_model, old_data, old_training), (model, data, training) = was, now
     for one, other in zip_longest(old_model.inputs, model.inputs):
@@ -248,7 +258,7 @@ def describe_run(path: Path) -> Described:
     none.
     """
     manifest = read_manifest(path)
-    program, warnings = load_program(read_source(path / "spec.dnn"), data_given=True)
+    program, warnings = load_program(read_source(path / SPEC), data_given=True)
     training = training_of(program, manifest["model"])
     model = model_of(program, manifest["model"])
     data = program.datasets[training.data]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from bisect import bisect_right
 from dataclasses import field
 from functools import cached_property
@@ -11,10 +12,20 @@ from deepdsl.record import record
 
 @record
 class Source:
-    """A text and the name under which messages speak of it (a path as the user wrote it)."""
+    """A text and the name under which messages speak of it (a path as the user wrote it).
+
+    `path` is where it was read from, which paths in it are relative to; a text that comes from
+    elsewhere has none.
+    """
 
     name: str
     text: str = field(repr=False)
+    path: str = field(default="", compare=False, repr=False)
+
+    @property
+    def folder(self) -> str:
+        """What the paths in it are relative to; empty for the current folder."""
+        return os.path.dirname(self.path)
 
     @cached_property
     def _starts(self) -> tuple[int, ...]:

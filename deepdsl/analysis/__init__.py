@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from deepdsl.analysis.arguments import Environment, evaluate
-from deepdsl.analysis.layer_defaults import add_default
+from deepdsl.analysis.definitions import Definitions
 from deepdsl.analysis.model import (
     BATCH,
     Call,
@@ -17,13 +14,14 @@ from deepdsl.analysis.model import (
 )
 from deepdsl.analysis.network import Elaborator
 from deepdsl.analysis.sections import data_section, export_section, train_section
+from deepdsl.analysis.templates import Template
+from deepdsl.analysis.unused import unused_in_file
 from deepdsl.data.request import DataSpec
-from deepdsl.diagnostics import Report
-from deepdsl.diagnostics.lints import UnusedName
-from deepdsl.diagnostics.names import DefinedTwice, NotBuiltYet
+from deepdsl.diagnostics import Report, Use
+from deepdsl.diagnostics.names import DefinedTwice
 from deepdsl.source import Source, Span
 from deepdsl.syntax import ast
-from deepdsl.syntax.edits import drop_statement
+from deepdsl.syntax.uses import Uses
 
 __all__ = [
     "BATCH",
@@ -37,70 +35,35 @@ __all__ = [
 ]
 
 
-def analyse(file: ast.File, report: Report, data_given: bool = False) -> Program:
+def analyse(
+    file: ast.File, report: Report, data_given: bool = False, uses: Uses | None = None
+) -> Program:
     """The program that a file means.  What cannot be made is left out, and `report` says why.
 
     With `data_given` the data comes from elsewhere (arrays of a Python program): data sections may
-    be missing, or lack their sources.
+    be missing, or lack their sources.  `uses` are the files that it uses.
     """
-    env = Environment({}, report)
-    names = _Names(report)
-    defaults: dict[str, tuple[ast.Keyword, ...]] = {}
-    lets: dict[str, ast.Let] = {}
-    models: dict[str, Model | None] = {}
-    blocks = frozenset(i.name.text for i in file.items if isinstance(i, ast.Block))
-    for item in file.items:
-        match item:
-            case ast.Let():
-                if names.take("let", item.name):
-                    lets[item.name.text] = item
-                    env.constants[item.name.text] = evaluate(item.value, env)
-            case ast.Default():
-                add_default(item, defaults, env)
-            case ast.Use():
-                report.add(NotBuiltYet(item.span, "`use`"))
-            case ast.Block():
-                names.take("block", item.name)
-            case ast.Model():
-                if names.take("model", item.name):
-                    # Each model is checked with a report of its own: one model's errors do not
-                    # silence another's lints.
-                    own = Environment(env.constants, Report(), env.used)
-                    models[item.name.text] = Elaborator(item, own, defaults, blocks).run()
-                    report.extend(own.report)
-    datasets: dict[str, DataSpec] = {}
-    # Of a section with a mistake, nothing more is said: what seems to be missing may be what is
-    # wrong.
-    broken: frozenset[str] = frozenset()
-    for item in file.items:
-        if isinstance(item, ast.Data) and names.take("data", item.name):
-            own = Environment(env.constants, Report(), env.used)
-            datasets[item.name.text] = data_section(item, own)
-            report.extend(own.report)
-            if own.report.has_errors:
-                broken |= {item.name.text}
+    uses = uses or Uses()
+    home = Definitions(file, report, uses)
+    models = _models(home, report)
+    datasets, broken = _datasets(home, report)
     if data_given:
         broken |= frozenset(i.data.text for i in file.items if isinstance(i, ast.Train))
         for name in broken:
             datasets.setdefault(name, DataSpec(name))
+    others = tuple(home.names(("model",)))
     trainings = [
-        train_section(item, models, datasets, broken, env, data_given)
+        train_section(item, models, datasets, broken, home.env, data_given, others)
         for item in file.items
         if isinstance(item, ast.Train)
     ]
     exports = [
-        export_section(item, models, env) for item in file.items if isinstance(item, ast.Export)
+        export_section(item, models, home.env, others)
+        for item in file.items
+        if isinstance(item, ast.Export)
     ]
     if not report.has_errors:
-        for name, let in lets.items():
-            if name not in env.used:
-                fix = drop_statement(let.span)
-                report.add(UnusedName(let.name.span, "constant", name, fixes=(fix,)))
-        # A file that uses a block has an error in this version.
-        for item in file.items:
-            if isinstance(item, ast.Block):
-                fix = drop_statement(item.span)
-                report.add(UnusedName(item.name.span, "block", item.name.text, fixes=(fix,)))
+        report.extend(unused_in_file(home))
     source = file.span.source if file.span else Source("", "")
     return Program(
         source,
@@ -109,21 +72,59 @@ def analyse(file: ast.File, report: Report, data_given: bool = False) -> Program
         tuple(t for t in trainings if t is not None),
         {e.model: e for e in exports if e is not None},
         file,
+        uses,
     )
 
 
-class _Names:
-    """The names of a file's items, so that a second one of a kind is told where the first
-    stands.
+def _models(home: Definitions, report: Report) -> dict[str, Model | None]:
+    """The models of a file, and those of used files that its sections speak of."""
+    models: dict[str, Model | None] = {}
+    reached: set[Template] = set()
+    for template in home.templates.values():
+        if template.what == "model":
+            # Each model is checked with a report of its own: one model's errors do not silence
+            # another's lints.
+            own = Report()
+            models[template.name] = Elaborator(template, own, reached).run()
+            report.extend(own)
+    for item in home.file.items:
+        if not isinstance(item, ast.Train | ast.Export) or item.model.text in models:
+            continue
+        name = item.model.text
+        if home.is_lost(name):
+            models[name] = None
+        elif (used := home.model(item.model.parts)) is not None:
+            own = Report()
+            own.uses = (Use(f"`{name}`", item.model.span),)
+            models[name] = Elaborator(used, own, reached).run(name)
+            # What its own file can say of it is not repeated here.
+            report.extend(d for d in own if d.code.startswith("E"))
+    for template in home.templates.values():
+        if template.what == "block" and template not in reached:
+            own = Report()
+            Elaborator(template, own, reached).look_at(template)
+            report.extend(own)
+    return models
+
+
+def _datasets(home: Definitions, report: Report) -> tuple[dict[str, DataSpec], frozenset[str]]:
+    """The data sections, and the names of those with a mistake: of these nothing more is said, as
+    what seems to be missing may be what is wrong.
     """
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        self.seen: dict[tuple[str, str], Span] = {}
-
-    def take(self, kind: str, name: ast.Name) -> bool:
-        first: Any = self.seen.setdefault((kind, name.text), name.span)
-        if first is not name.span:
-            self.report.add(DefinedTwice(name.span, name.text, first))
-            return False
-        return True
+    datasets: dict[str, DataSpec] = {}
+    broken: frozenset[str] = frozenset()
+    first: dict[str, Span] = {}
+    for item in home.file.items:
+        if not isinstance(item, ast.Data):
+            continue
+        name = item.name.text
+        if name in first:
+            report.add(DefinedTwice(item.name.span, name, first[name]))
+            continue
+        first[name] = item.name.span
+        own = Report()
+        datasets[name] = data_section(item, home.env.reporting(own))
+        report.extend(own)
+        if own.has_errors:
+            broken |= {name}
+    return datasets, broken

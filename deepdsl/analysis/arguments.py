@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from deepdsl.analysis import instead
-from deepdsl.diagnostics import Diagnostic, Report
+from deepdsl.analysis.values import FAILED, Closure, Environment, evaluate, found
+from deepdsl.diagnostics import Diagnostic
 from deepdsl.diagnostics.arguments import (
     AmbiguousXavier,
-    BadArithmetic,
     GivenTwice,
     MissingArgument,
     TooManyArguments,
-    UnknownConstant,
     UnknownEntry,
     UnknownOption,
     WrongValue,
 )
 from deepdsl.diagnostics.names import NotBuiltYet
+from deepdsl.record import record
 from deepdsl.registry import (
     Kind,
     Mismatch,
@@ -26,100 +26,22 @@ from deepdsl.registry import (
     Signature,
     Word,
     lookup,
-    show,
 )
 from deepdsl.source import Span
 from deepdsl.syntax import ast
 from deepdsl.vocabulary import advice, called_here, planned
 
-FAILED: Any = object()
 
-# Longer values are shown as they come out, not as they are written.
-LONGEST_SHOWN = 40
+@record
+class Default:
+    """An option that a `default` line gives, and where its names are looked up."""
 
+    keyword: ast.Keyword
+    env: Environment
 
-class Environment:
-    """The constants in sight, with those that were used."""
-
-    def __init__(
-        self, constants: dict[str, Any], report: Report, used: set[str] | None = None
-    ) -> None:
-        self.constants, self.report = constants, report
-        self.used: set[str] = set() if used is None else used
-
-    def inner(self, more: Mapping[str, Any]) -> Environment:
-        return Environment({**self.constants, **more}, self.report, self.used)
-
-    def say(self, diagnostic: Diagnostic) -> Any:
-        self.report.add(diagnostic)
-        return FAILED
-
-
-def evaluate(value: ast.Value, env: Environment) -> Any:
-    """The Python value of a written one: numbers, booleans, texts, lists, sizes, and words as
-    `Word`.
-
-    FAILED after something was reported.
-    """
-    match value:
-        case ast.Number() | ast.Percent() | ast.String():
-            return value.value
-        case ast.Size():
-            return value.sides
-        case ast.List():
-            items = [evaluate(item, env) for item in value.items]
-            return FAILED if FAILED in items else tuple(items)
-        case ast.Path():
-            if value.text in ("true", "false"):
-                return value.text == "true"
-            if value.text in env.constants:
-                env.used.add(value.text)
-                return env.constants[value.text]
-            return Word(value.text)
-        case ast.Binary():
-            return _arithmetic(value, env)
-        case ast.Call():
-            return value
-    raise AssertionError(value)
-
-
-def _arithmetic(value: ast.Binary, env: Environment) -> Any:
-    left, right = (_operand(side, env) for side in (value.left, value.right))
-    if left is FAILED or right is FAILED:
-        return FAILED
-    if value.operator == "/":
-        if right == 0:
-            return env.say(BadArithmetic(value.span, "this divides by zero"))
-        exact = isinstance(left, int) and isinstance(right, int) and left % right == 0
-        return left // right if exact else left / right
-    result = {"+": left + right, "-": left - right, "*": left * right}[value.operator]
-    if abs(result) > 1e300:
-        return env.say(BadArithmetic(value.span, "this number is too large"))
-    return result
-
-
-def _operand(side: ast.Value, env: Environment) -> Any:
-    number = evaluate(side, env)
-    if isinstance(number, Word):
-        return env.say(UnknownConstant(side.span, number.text, tuple(env.constants)))
-    if number is not FAILED and (isinstance(number, bool) or not isinstance(number, int | float)):
-        return env.say(BadArithmetic(side.span, f"{found(side, number)} is no number"))
-    if isinstance(number, int) and abs(number) > 10**300:
-        return env.say(BadArithmetic(side.span, "this number is too large"))
-    return number
-
-
-def found(syntax: ast.Argument, value: Any) -> str:
-    """A value as it is written, and what it comes to where that is not plain."""
-    if isinstance(syntax, ast.Call):
-        return f"`{syntax.name.text}(…)`"
-    written = syntax.span.text if syntax.span else ""
-    if not written or "\n" in written or len(written) > LONGEST_SHOWN:
-        return f"`{show(value)}`"
-    named = isinstance(syntax, ast.Path) and not isinstance(value, Word | bool)
-    if named or isinstance(syntax, ast.Binary | ast.Percent):
-        return f"`{written}`, which is {show(value)}"
-    return f"`{written}`"
+    @property
+    def option(self) -> str:
+        return self.keyword.name.text
 
 
 def bind(
@@ -127,7 +49,7 @@ def bind(
     args: Sequence[ast.Argument],
     span: Span,
     env: Environment,
-    defaults: Sequence[ast.Keyword] = (),
+    defaults: Sequence[Default] = (),
 ) -> Any:
     """An instance of `cls` made from arguments; `defaults` count where the arguments are silent.
     FAILED after errors.
@@ -136,9 +58,12 @@ def bind(
     written = _Written(cls, signature, env, args)
     for arg in args:
         written.take(arg)
-    for keyword in defaults:
-        if keyword.name.text not in written.values:
-            written.take(keyword)
+    for default in defaults:
+        if default.option not in written.values:
+            # Its names are those of the place where the `default` stands.
+            written.env = default.env.reporting(env.report)
+            written.take(default.keyword)
+    written.env = env
     values = written.finish(span)
     return FAILED if values is FAILED else cls(**values)
 
@@ -259,13 +184,14 @@ class _Written:
 
     def _value(self, syntax: ast.Value, place: Signature) -> Any:
         entry = instead.entry_of(place.kind)
-        if isinstance(syntax, ast.Call):
-            if entry is None:
-                return self._wrong(place, syntax.span, found(syntax, syntax))
-            return bind_entry(entry.registry, syntax.name, syntax.args, self.env)
         value = evaluate(syntax, self.env)
         if value is FAILED:
             return FAILED
+        if isinstance(value, Closure):
+            if entry is None:
+                return self._wrong(place, syntax.span, found(syntax, value))
+            there = value.env.reporting(self.env.report)
+            return bind_entry(entry.registry, value.call.name, value.call.args, there)
         if place.many:
             return value
         if isinstance(value, Word) and entry is not None and isinstance(syntax, ast.Path):

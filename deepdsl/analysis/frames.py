@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deepdsl.analysis.arguments import Environment
+from deepdsl.analysis.arguments import Default
+from deepdsl.analysis.values import Environment
 from deepdsl.ir import Value
 from deepdsl.record import record
 from deepdsl.source import Span
@@ -21,32 +23,64 @@ class Flowing:
 
 
 class Frame:
-    """One body being gone through: a model's, or one use of a part."""
+    """One body being gone through: a model's, or one use of a part or a block.
+
+    `what` is which of these.  In a frame that is `idle` nothing is made: what stands there is not
+    reached, and only its names and options are looked at.
+    """
 
     def __init__(
         self,
+        what: str,
         prefix: str,
         env: Environment,
-        defaults: dict[str, tuple[ast.Keyword, ...]],
-        parts: dict[str, ast.Part],
-        outer: frozenset[str] = frozenset(),
+        defaults: Mapping[str, tuple[Default, ...]],
         current: Flowing | None = None,
+        idle: bool = False,
     ) -> None:
-        self.prefix, self.env, self.defaults, self.parts = prefix, env, defaults, parts
-        self.outer, self.current = outer, current
-        self.values: dict[str, Flowing] = {} if current is None else {"in": current}
+        self.what, self.prefix, self.env, self.idle = what, prefix, env, idle
+        self.defaults = dict(defaults)
+        self.current = current
+        self.parts: dict[str, ast.Part] = {}
+        self.outer: frozenset[str] = frozenset()  # values around it, which it does not see
+        self.within: frozenset[str] = frozenset()  # the parts that it stands in
+        self.values: dict[str, Flowing] = {}
+        self.inputs: Sequence[ast.Input] = ()  # those that stand in it
+        self.outputs: dict[str, tuple[Value, Span]] | None = None  # None where it has none
         self.counts: Counter[str] = Counter()
+        self.numbered: dict[str, Span] = {}  # the names that uses of blocks have got
         self.definitions: dict[str, Span] = {}
 
     def path(self, name: str) -> str:
         return f"{self.prefix}.{name}" if self.prefix else name
+
+    def inside(self, part: ast.Part, into: Flowing) -> Frame:
+        """The body of a part that stands here."""
+        name = part.name.text
+        inner = Frame("part", self.path(name), self.env, self.defaults, into, self.idle)
+        inner.parts = {k: v for k, v in self.parts.items() if k != name}
+        inner.outer = self.outer | frozenset(self.values)
+        inner.within = self.within | {name}
+        inner.values["in"] = into
+        inner.outputs = self.outputs
+        return inner
+
+    def unreached(self) -> Frame:
+        """The same place where it is not reached: nothing is known of numbers and values."""
+        current = self.current and Flowing(None, self.current.span)
+        seen = Frame(self.what, self.prefix, self.env.unknown(), self.defaults, current, True)
+        seen.parts, seen.outer, seen.within = dict(self.parts), self.outer, self.within
+        seen.values = {name: Flowing(None, f.span) for name, f in self.values.items()}
+        seen.definitions = dict(self.definitions)
+        seen.inputs, seen.outputs = self.inputs, None if self.outputs is None else {}
+        return seen
 
 
 def inside(span: Span, outer: Span) -> bool:
     return outer.start <= span.start and span.end <= outer.end
 
 
-def names_used(body: ast.Body) -> frozenset[str]:
+def names_used(node: Any) -> frozenset[str]:
     """The names that the flows of a body speak of, at any depth."""
     names: set[str] = set()
 
@@ -75,5 +109,5 @@ def names_used(body: ast.Body) -> frozenset[str]:
             for statement in node.statements:
                 visit(statement)
 
-    visit(body)
+    visit(node)
     return frozenset(names)

@@ -24,14 +24,14 @@ def beside_gaps(
     if not gaps:
         yield from found
         return
-    lines = {span.line for span in gaps}
+    lines = {(span.source, span.line) for span in gaps}
     names = {name for span in gaps for name in _NAME.findall(span.source.line(span.line))}
     broken = [item.span for item in file.items if item.span and _any_inside(gaps, item.span)]
     for each in found:
         if each.depends_on == "file":
             continue
         if each.span is not None:
-            if each.span.line in lines or each.span.text in names:
+            if (each.span.source, each.span.line) in lines or each.span.text in names:
                 continue
             if each.depends_on == "item" and any(_inside(each.span, item) for item in broken):
                 continue
@@ -43,4 +43,4 @@ def _any_inside(spans: Iterable[Span], outer: Span) -> bool:
 
 
 def _inside(span: Span, outer: Span) -> bool:
-    return outer.start <= span.start <= outer.end
+    return outer.source == span.source and outer.start <= span.start <= outer.end

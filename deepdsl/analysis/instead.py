@@ -79,7 +79,9 @@ def _percentage(kind: Number, value: Any) -> bool:
 
 def example(place: Signature) -> str:
     """A value that an argument takes, for the advice to write it."""
-    if isinstance(place.kind, ListOf):
+    if own := getattr(place.kind, "example", ""):
+        text = own
+    elif isinstance(place.kind, ListOf):
         text = "[28 28]" if getattr(place.kind.item, "whole", False) else "[0.5]"
     elif isinstance(place.kind, Entry):
         text = next(iter(sorted(lookup(place.kind.registry))), "…")

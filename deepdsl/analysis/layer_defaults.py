@@ -6,36 +6,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepdsl.analysis.arguments import Environment, bind
+from deepdsl.analysis.arguments import Default, bind
+from deepdsl.analysis.values import Environment
 from deepdsl.diagnostics.arguments import TooManyArguments
-from deepdsl.diagnostics.names import NotBuiltYet, UnknownLayer
+from deepdsl.diagnostics.names import UnknownLayer
 from deepdsl.ops import Layer
 from deepdsl.registry import lookup
 from deepdsl.syntax import ast
-from deepdsl.vocabulary import planned
 
 
 def add_default(
-    statement: ast.Default, defaults: dict[str, tuple[ast.Keyword, ...]], env: Environment
+    statement: ast.Default, defaults: dict[str, tuple[Default, ...]], env: Environment
 ) -> None:
     """Note a `default` line: it counts for the layers below it, in the body it stands in."""
     name = statement.layer.text
     cls = lookup("layer").get(name)
     if cls is None:
-        if name in planned("layer"):
-            env.say(NotBuiltYet(statement.layer.span, f"the layer `{name}`"))
-        else:
-            candidates = (*lookup("layer"), *planned("layer"))
-            env.say(UnknownLayer(statement.layer.span, name, candidates))
+        env.say(UnknownLayer(statement.layer.span, name, tuple(lookup("layer"))))
         return
-    keywords: dict[str, ast.Keyword] = {k.name.text: k for k in defaults.get(name, ())}
+    given = {default.option: default for default in defaults.get(name, ())}
     for arg in statement.args:
         if isinstance(arg, ast.Keyword):
-            keywords[arg.name.text] = arg
+            given[arg.name.text] = Default(arg, env)
         else:
             env.say(TooManyArguments(arg.span, "default", "options only, such as `init=he_normal`"))
     _check_default(cls, statement, env)
-    defaults[name] = tuple(keywords.values())
+    defaults[name] = tuple(given.values())
 
 
 def _check_default(cls: type[Layer], statement: ast.Default, env: Environment) -> None:

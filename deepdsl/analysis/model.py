@@ -5,9 +5,11 @@ known.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from functools import cached_property
 
-from deepdsl.data.request import DataSpec
+from deepdsl.data.request import DataSpec, IndexShape
+from deepdsl.diagnostics import Use
 from deepdsl.ir import Param, Type
 from deepdsl.losses import Loss
 from deepdsl.metrics import Metric
@@ -19,6 +21,7 @@ from deepdsl.schedules import Schedule
 from deepdsl.source import Source, Span
 from deepdsl.syntax import ast
 from deepdsl.syntax.places import Places
+from deepdsl.syntax.uses import Uses
 
 # The symbol of the batch dimension.
 BATCH = "N"
@@ -31,17 +34,20 @@ class Input:
     name: str
     type: Type
     span: Span
+    rows: int | None = None  # of the table that it holds indices of
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        return tuple(d for d in self.type.shape[1:] if isinstance(d, int))
+        shape = tuple(d for d in self.type.shape[1:] if isinstance(d, int))
+        return IndexShape(shape, self.rows) if self.type.dtype == "i64" else shape
 
 
 @record
 class Call:
     """A layer applied to values.  Values are numbered: the inputs first, then each call's output.
 
-    `path` is where its weights live; a part used twice has two calls with one path.
+    `path` is where its weights live; a part used twice has two calls with one path.  `uses` lead
+    from its text to the model's, where it stands in a block.
     """
 
     path: str
@@ -51,6 +57,7 @@ class Call:
     type: Type
     span: Span
     params: tuple[Param, ...] = ()
+    uses: tuple[Use, ...] = field(default=(), compare=False)
 
 
 @record
@@ -132,6 +139,7 @@ class Program:
     trainings: tuple[Training, ...]
     exports: Mapping[str, Exporting]
     file: ast.File | None = None
+    uses: Uses = field(default_factory=Uses)
 
     @cached_property
     def places(self) -> Places:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from deepdsl.analysis.arguments import FAILED, Environment, bind, bind_entry
+from deepdsl.analysis.arguments import bind, bind_entry
 from deepdsl.analysis.model import Call, Exporting, Model, Training
-from deepdsl.data import sources, transforms
+from deepdsl.analysis.values import FAILED, Environment
+from deepdsl.data import augment, images, parquet, sources, transforms
 from deepdsl.data.request import DataSpec, Placed
-from deepdsl.data.rows import HeldOut
+from deepdsl.data.rows import DataRow, HeldOut
+from deepdsl.data.sources import DataSource
 from deepdsl.diagnostics import Label
 from deepdsl.diagnostics.arguments import GivenTwice, NotNamed, TooManyArguments
+from deepdsl.diagnostics.data_augment import CannotMix
+from deepdsl.diagnostics.data_sequences import TransformOfIndices
 from deepdsl.diagnostics.names import NotBuiltYet, SeveralRows, UnknownReference, UnknownRow
 from deepdsl.diagnostics.training import (
     LossDoesNotFit,
@@ -36,7 +40,7 @@ from deepdsl.vocabulary import advice, planned
 SPLITS = ("train", "valid", "test")
 
 # Defining the classes registers them; these modules are imported for that.
-_VOCABULARY = (sources, transforms)
+_VOCABULARY = (augment, images, parquet, sources, transforms)
 
 
 def _once(rows: Sequence[ast.Row], env: Environment, many: frozenset[str]) -> Iterator[ast.Row]:
@@ -75,7 +79,7 @@ def _delegated(row: ast.Row, registry: str, env: Environment) -> Any:
 
 
 # Which source reads a file with such a name.
-_FORMATS = {".csv": "csv", ".npz": "npz", ".npy": "npy", ".gz": "idx"}
+_FORMATS = {".csv": "csv", ".npz": "npz", ".npy": "npy", ".gz": "idx", ".parquet": "parquet"}
 
 
 def _suffix(file: str) -> str:
@@ -96,20 +100,24 @@ def data_section(section: ast.Data, env: Environment) -> DataSpec:
             made = _source_or_cut(row, env)
         elif name in transforms:
             made = bind(transforms[name], row.args, row.name.span, env)
+        elif name == "augment":
+            made = _delegated(row, "augmentation", env)
         elif name in rows and name != "valid":
             made = bind(rows[name], row.args, row.name.span, env)
         elif name in planned("data"):
             env.say(NotBuiltYet(row.name.span, f"the row `{name}`"))
         else:
-            known = (*SPLITS, *transforms, *(r for r in rows if r != "valid"))
+            known = (*SPLITS, *transforms, "augment", *(r for r in rows if r != "valid"))
             env.say(UnknownRow(row.name.span, "data", name, known, _elsewhere("data", name)))
         if made is None or made is FAILED:
             continue
         placed = Placed(made, row.span)
-        if hasattr(made, "problems") and name not in transforms:
+        if isinstance(made, DataRow):
             env.report.extend(made.problems(row.span))
         if name in transforms:
             spec = changed(spec, transforms=(*spec.transforms, placed))
+        elif name == "augment":
+            spec = changed(spec, augments=(*spec.augments, placed))
         else:
             spec = changed(spec, **{name: placed})
     return spec
@@ -133,10 +141,12 @@ def train_section(
     broken: frozenset[str],
     env: Environment,
     data_given: bool = False,
+    others: Sequence[str] = (),
 ) -> Training | None:
+    """The training that a section means; `others` are models of used files that could be."""
     name, data = section.model.text, section.data.text
     if name not in models:
-        env.say(UnknownReference(section.model.span, "model", name, tuple(models)))
+        env.say(UnknownReference(section.model.span, "model", name, (*models, *others)))
     if data not in datasets:
         env.say(UnknownReference(section.data.span, "data", data, tuple(datasets)))
     elif datasets[data].train is None and data not in broken:
@@ -211,7 +221,7 @@ def _elsewhere(section: str, name: str) -> str:
     if hint := advice(section, name):
         return hint
     homes = {
-        "data": (*SPLITS, *lookup("data_row"), *lookup("transform")),
+        "data": (*SPLITS, "augment", *lookup("data_row"), *lookup("transform")),
         "train": ("loss", "metric", "optimizer", "schedule", *lookup("train_row")),
         "export": tuple(lookup("export_row")),
     }
@@ -269,13 +279,17 @@ def _check(
         early = early if early in loss.endings else ""
         env.say(LossDoesNotFit(spans["loss"], loss.name, loss.endings, ending, where, early))
         return False
-    one_hot = spec is not None and spec.one_hot is not None
+    one_hot = spec is not None and spec.rows_of_classes
     target = loss.after(ending).target(model.type_of(value), one_hot)
     fitting = tuple(m.name for m in lookup("metric").values() if target.kind in m.targets)
     for metric in metrics:
         if target.kind not in metric.targets:
             env.say(MetricDoesNotFit(spans["metric"], metric.name, loss.name, fitting))
             return False
+    mixed = spec is not None and spec.mixes and spec.target is None
+    if mixed and target.kind in ("index", "margin"):
+        env.say(CannotMix(spans["loss"], loss.name))
+        return False
     _check_transforms(model, spec, env)
     return True
 
@@ -304,6 +318,20 @@ def _check_transforms(model: Model, spec: DataSpec | None, env: Environment) -> 
         shapes = {i.name: i.row_shape for i in model.inputs}
         for placed in spec.transforms:
             env.report.extend(placed.row.problems(shapes, placed.span))
+        learned = spec.target
+        for given in model.inputs:
+            names = ("input", given.name) if given.type.dtype == "i64" else ()
+            if learned is not None and learned.row.what in names:
+                env.say(TransformOfIndices(learned.span, "target input", given.name, ()))
+        for source in (spec.train, spec.valid, spec.test):
+            if source is not None and isinstance(source.row, DataSource):
+                env.report.extend(source.row.misfits(shapes, source.span))
+        white = spec.train.row.white if spec.train is not None else None
+        for varied in spec.augments if spec.train is not None else ():
+            env.report.extend(varied.row.problems(shapes, white, varied.span))
+            whole = [i.name for i in model.inputs if i.type.dtype == "i64"]
+            if varied.row.mixes and whole:
+                env.report.extend(varied.row.cannot_mix(whole[0], varied.span))
 
 
 def _check_watched(training: Training, spec: DataSpec, env: Environment) -> bool:
@@ -341,11 +369,14 @@ def _unwatchable(
 
 
 def export_section(
-    section: ast.Export, models: Mapping[str, Model | None], env: Environment
+    section: ast.Export,
+    models: Mapping[str, Model | None],
+    env: Environment,
+    others: Sequence[str] = (),
 ) -> Exporting | None:
     name = section.model.text
     if name not in models:
-        env.say(UnknownReference(section.model.span, "model", name, tuple(models)))
+        env.say(UnknownReference(section.model.span, "model", name, (*models, *others)))
     known: Mapping[str, type[Registered]] = lookup("export_row")
     made: Onnx | Any | None = None
     for row in _once(section.rows, env, frozenset()):

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from deepdsl.analysis.model import Call, Input
+from deepdsl.analysis.sizes import DEEPEST, NOTHING, Size
 from deepdsl.diagnostics import Report
 from deepdsl.diagnostics.names import TooLarge
-from deepdsl.ir import Builder, Param, Type, Value
+from deepdsl.ir import Builder, Param, ShapeError, Type, Value
 from deepdsl.ops import Layer, Scope
+from deepdsl.record import changed
 from deepdsl.source import Span
 
 MAX_CALLS = 100_000
 MAX_PARAMETERS = 500_000_000
+# Uses of parts and blocks: a file whose blocks have no layers would never come to an end of them.
+MAX_BODIES = 20_000
+# Of blocks, parts and repeats in one another.
+MAX_DEPTH = DEEPEST
 
 
 class Trace:
@@ -26,6 +33,8 @@ class Trace:
         self.read: set[Value] = set()
         self.parameters = 0  # elements of all parameters
         self.overflow = False
+        self._bodies = 0  # how often a part or a block was gone through
+        self._depth = 0
         self._builder = Builder()
         self._owned: dict[str, tuple[Param, ...]] = {}
         self._counted = 0  # parameters of the graph that are in `_owned`
@@ -41,6 +50,12 @@ class Trace:
 
     def apply(self, layer: Layer, path: str, span: Span, values: Sequence[Value]) -> Value:
         """A layer applied to values, noted as a call.  Shapes that do not fit raise ShapeError."""
+        if not layer.indices and any(v.type.dtype == "i64" for v in values):
+            raise ShapeError(
+                f"`{layer.name}` takes numbers, not indices",
+                "it was given whole numbers",
+                "look each one up in a table first: `embedding COUNT 32`",
+            )
         with self._builder.at(path, span):
             out = layer.expand(Scope(self._builder, path), *values)
         self.read.update(values)
@@ -54,7 +69,8 @@ class Trace:
             self._owned[path] = self._builder.params_since(self._counted)
             self._counted += len(self._owned[path])
             self.parameters += sum(p.type.count or 0 for p in self._owned[path])
-        self.calls.append(Call(path, layer, inputs, number, out.type, span, self._owned[path]))
+        call = Call(path, layer, inputs, number, out.type, span, self._owned[path])
+        self.calls.append(changed(call, uses=self.report.uses) if self.report.uses else call)
         self.limit(span, len(self.calls), self.parameters)
         return out
 
@@ -67,7 +83,37 @@ class Trace:
             (parameters, MAX_PARAMETERS, "parameters"),
         ):
             if count > limit:
-                told = f"the model has {count:,} {what} up to here"
-                self.report.add(TooLarge(span, told, f"{limit:,}"))
-                self.overflow = True
+                told = f"the model has {_told(count)} {what} up to here"
+                self._refuse(span, told, f"{limit:,}")
                 return
+
+    def enter(self, span: Span, least: Size = NOTHING) -> bool:
+        """Whether one part or block more can be gone through, which has this size at least."""
+        self._bodies += 1
+        self.limit(span, len(self.calls) + least.layers, self.parameters)
+        bodies = self._bodies + max(0, least.bodies - 1)
+        if bodies > MAX_BODIES and not self.overflow:
+            told = f"the model uses parts and blocks {_told(bodies)} times up to here"
+            self._refuse(span, told, f"{MAX_BODIES:,}")
+        return not self.overflow
+
+    @contextmanager
+    def deeper(self, span: Span) -> Iterator[None]:
+        """Note that what is done meanwhile stands one level deeper."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH and not self.overflow:
+            told = f"blocks, parts and repeats stand {self._depth} deep in one another here"
+            self._refuse(span, told, str(MAX_DEPTH))
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def _refuse(self, span: Span, told: str, limit: str) -> None:
+        self.report.add(TooLarge(span, told, limit))
+        self.overflow = True
+
+
+def _told(count: int) -> str:
+    """A number as a person reads it."""
+    return f"{count:,}" if count < 10**15 else "more than 1,000,000,000,000,000"

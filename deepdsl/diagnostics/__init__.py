@@ -7,6 +7,7 @@ from deepdsl.diagnostics.base import (
     Label,
     Report,
     Severity,
+    Use,
     closest,
     did_you_mean,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "Label",
     "Report",
     "Severity",
+    "Use",
     "closest",
     "did_you_mean",
     "render",

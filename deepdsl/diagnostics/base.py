@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import Any, ClassVar
 
-from deepdsl.record import record
+from deepdsl.record import changed, record
 from deepdsl.source import Span
 from deepdsl.vocabulary import called_here, unlike_all
 
@@ -33,6 +33,14 @@ class Label:
 
 
 @record
+class Use:
+    """Where a block, a model or a file is used, whose text a message is about."""
+
+    name: str
+    span: Span
+
+
+@record
 class Edit:
     """Characters of the text, and what stands there instead."""
 
@@ -46,11 +54,15 @@ class Diagnostic:
 
     Subclasses set `code` and define `message`; they may define `label` (words under the carets),
     `help` (one way out) and `notes` (other places that belong to the story, with their words).
-    `fixes` are the edits that do what `help` says, made together or not at all.
+    `fixes` are the edits that do what `help` says, made together or not at all.  `uses` lead from
+    the text that this is about to where it is used, the innermost first; `elsewhere` counts other
+    ways that lead to the same fault.
     """
 
     span: Span | None
     fixes: tuple[Edit, ...] = field(default=(), kw_only=True, repr=False, compare=False)
+    uses: tuple[Use, ...] = field(default=(), kw_only=True, repr=False, compare=False)
+    elsewhere: int = field(default=0, kw_only=True, repr=False, compare=False)
 
     code: ClassVar[str] = ""
     #: What must have been read whole for this to be true: the `item` it stands in, or the `file`.
@@ -103,8 +115,8 @@ class Diagnostic:
         return (self.span.source.name, self.span.start, self.code)
 
     def as_json(self) -> dict[str, Any]:
-        """The fields of `--json`: code, severity, message, help, fixable, file, line, column (the
-        last three may be null).
+        """The fields of `--json`: code, severity, message, help, fixable, uses, file, line, column
+        (the last three may be null).
         """
         where = self.span
         label = f": {self.label}" if self.label else ""
@@ -114,10 +126,17 @@ class Diagnostic:
             "message": self.message + label,
             "help": self.help,
             "fixable": bool(self.fixes),
+            "uses": [_used(use) for use in self.uses],
             "file": where.source.name if where else None,
             "line": where.line if where else None,
             "column": where.column if where else None,
         }
+
+
+def _used(use: Use) -> dict[str, Any]:
+    where = use.span
+    place = {"file": where.source.name, "line": where.line, "column": where.column}
+    return {"of": use.name, **place}
 
 
 class DnnError(Exception):
@@ -137,18 +156,38 @@ def _one_line(d: Diagnostic) -> str:
     where = f"{d.span.source.name}:{d.span.line}:{d.span.column}: " if d.span else ""
     label = f": {d.label}" if d.label else ""
     tail = f" ({d.help})" if d.help else ""
-    return f"{where}{d.severity.value}[{d.code}]: {d.message}{label}{tail}"
+    uses = "".join(f"; in {u.name}, used at {u.span!r}" for u in d.uses)
+    return f"{where}{d.severity.value}[{d.code}]: {d.message}{label}{tail}{uses}"
 
 
 class Report:
     """Collects diagnostics while a stage goes on past the first error.  Each is kept once."""
 
     def __init__(self) -> None:
+        #: The uses that have led to the text that is being looked at.
+        self.uses: tuple[Use, ...] = ()
         self._found: dict[tuple[Any, ...], Diagnostic] = {}
+        self._ways: dict[tuple[Any, ...], set[tuple[Use, ...]]] = {}
 
     def add(self, diagnostic: Diagnostic) -> None:
+        if self.uses and not diagnostic.uses:
+            diagnostic = changed(diagnostic, uses=self.uses)
         # A part used twice is analysed twice: what it says at one place is said once.
-        self._found.setdefault((diagnostic.code, diagnostic.span, diagnostic.message), diagnostic)
+        key = self._key(diagnostic)
+        ways = self._ways.setdefault(key, set())
+        first = self._found.setdefault(key, diagnostic)
+        if first is not diagnostic and diagnostic.uses not in ways:
+            more = first.elsewhere + 1 + diagnostic.elsewhere
+            self._found[key] = changed(first, elsewhere=more)
+        ways.add(diagnostic.uses)
+
+    def _key(self, diagnostic: Diagnostic) -> tuple[Any, ...]:
+        key = (diagnostic.code, diagnostic.span, diagnostic.message)
+        if not diagnostic.uses or key in self._found:
+            return key
+        # A block is used with other numbers each time: its first message stands for all.
+        same = (k for k, d in self._found.items() if d.uses and k[:2] == key[:2])
+        return next((k for k in same if diagnostic.uses not in self._ways[k]), key)
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         for diagnostic in diagnostics:

@@ -9,7 +9,7 @@ from deepdsl.source import Span
 
 @record
 class UnknownLayer(Diagnostic):
-    """A line of a model names something that is no layer, no part and no value.
+    """A line of a model names something that is no layer, no block, no part and no value.
 
     ```wrong
     model net { input x[4]; densse 3 | softmax }
@@ -25,10 +25,14 @@ class UnknownLayer(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"there is no layer, part or value `{self.name}`"
+        return f"there is no layer, block, part or value `{self.name}`"
 
     @property
     def help(self) -> str:
+        if self.name == "in":
+            return (
+                "`in` is what flows into a part or block: name an input, or go on with `identity`"
+            )
         near = did_you_mean(self.name, self.candidates)
         return near if near.startswith("did") else "`dnnc explain layers` lists the layers"
 
@@ -38,10 +42,10 @@ class NotBuiltYet(Diagnostic):
     """The language has this, but this version of the compiler does not.
 
     ```wrong
-    model net { input image[1 8 8]; conv 4 3x3 | flatten | dense 3 | softmax }
+    model net { input x[4]; part code { dense 2 | tanh }; dense 4 tie=code.dense_1 }
     ```
     ```right
-    model net { input image[1 8 8]; flatten | dense 3 | softmax }
+    model net { input x[4]; part code { dense 2 | tanh }; dense 4 }
     ```
     """
 
@@ -165,7 +169,7 @@ class UnknownReference(Diagnostic):
 
 @record
 class UsesItself(Diagnostic):
-    """A part stands inside itself.  Networks are finite: there is no recursion.
+    """A part or a block stands inside itself.  Networks are finite: there is no recursion.
 
     ```wrong
     model net { input x[4]; part body { dense 4 | relu | body }; dense 3 | softmax }
@@ -177,14 +181,22 @@ class UsesItself(Diagnostic):
 
     code = "E115"
     name: str
+    chain: tuple[str, ...] = ()
+    steps: tuple[Label, ...] = ()
 
     @property
     def message(self) -> str:
+        if len(self.chain) > 2:
+            return f"blocks use one another: {' → '.join(f'`{name}`' for name in self.chain)}"
         return f"`{self.name}` uses itself"
 
     @property
     def label(self) -> str:
         return "this would never end"
+
+    @property
+    def notes(self) -> tuple[Label, ...]:
+        return self.steps
 
     @property
     def help(self) -> str:
@@ -216,7 +228,8 @@ class TooLarge(Diagnostic):
 
 @record
 class NameOfLayer(Diagnostic):
-    """A part or value is called like a layer, so that a reader could not tell which is meant.
+    """A part, value, block or parameter is called like a layer, so that a reader could not tell
+    which is meant.
 
     ```wrong
     model net { input x[4]; part dense { relu }; softmax }
@@ -326,8 +339,8 @@ class SeveralRows(Diagnostic):
 
 @record
 class OuterValue(Diagnostic):
-    """A part speaks of a value of the model around it.  A part sees only what flows into it, which
-    is called `in`.
+    """A part or block speaks of a value around it.  It sees only what flows into it, which is
+    called `in`; a block may be given other values as arguments.
 
     ```wrong
     model net { input a[4]; part body { a | dense 3 }; softmax }
@@ -339,14 +352,15 @@ class OuterValue(Diagnostic):
 
     code = "E121"
     name: str
+    what: str = "part"
 
     @property
     def message(self) -> str:
-        return f"`{self.name}` is a value outside this part"
+        return f"`{self.name}` is a value outside this {self.what}"
 
     @property
     def help(self) -> str:
-        return "inside a part, `in` is what flows into it"
+        return f"inside a {self.what}, `in` is what flows into it"
 
 
 @record

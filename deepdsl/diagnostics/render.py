@@ -43,7 +43,7 @@ def render(diagnostic: Diagnostic, color: bool = False) -> str:
 def _excerpt(diagnostic: Diagnostic, paint: Paint) -> list[str]:
     assert diagnostic.span is not None
     span = diagnostic.span
-    labels = [Label(span, diagnostic.label), *diagnostic.notes]
+    labels = [Label(span, diagnostic.label), *diagnostic.notes, *_uses(diagnostic)]
     here = [label for label in labels if label.span.source == span.source]
     elsewhere = [label for label in labels if label.span.source != span.source]
     width = max(len(str(label.span.line)) for label in labels)
@@ -64,6 +64,24 @@ def _excerpt(diagnostic: Diagnostic, paint: Paint) -> list[str]:
         ]
         lines += _lines_of(where.source, [label], labels[0], width, paint, style)
     return [*lines, gutter]
+
+
+# Of a long way to a place, so many uses are shown.
+_MOST_USES = 6
+
+
+def _uses(diagnostic: Diagnostic) -> list[Label]:
+    """Where the text of the message is used, from the inside out; a place is shown once."""
+    told: list[Label] = []
+    hidden = len(diagnostic.uses) - _MOST_USES
+    for number, use in enumerate(diagnostic.uses[:_MOST_USES], 1):
+        words = f"{use.name} is used here"
+        if number == 1 and diagnostic.elsewhere:
+            words += f", and {diagnostic.elsewhere} more time{'s' * (diagnostic.elsewhere > 1)}"
+        if number == _MOST_USES and hidden > 0:
+            words += f", inside {hidden} more"
+        told.append(Label(use.span, words))
+    return told
 
 
 def _lines_of(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from deepdsl.diagnostics.base import Diagnostic, Label
 from deepdsl.record import record
 from deepdsl.source import Span
-from deepdsl.vocabulary import planned
 
 
 @record
@@ -194,8 +193,6 @@ class CalledLayer(Diagnostic):
 
     @property
     def help(self) -> str:
-        if self.here in planned("layer"):
-            return f"`{self.here}` is known, and this version cannot compile it yet"
         return f"write `{self.mended or f'{self.here or self.name} …'}`"
 
 
@@ -237,8 +234,8 @@ class ComputedBare(Diagnostic):
 class ValuesComputed(Diagnostic):
     """Two values of a flow with an operator between them that is not `+`.
 
-    `+` adds values of one shape, `concat` joins them. Products, differences and quotients of
-    values cannot be compiled by this version. Numbers are computed in parentheses: `dense (n * 2)`.
+    `+` adds values of one shape; `multiply a b` multiplies them, `mean a b` takes their mean,
+    `concat a b` joins them. Numbers are computed in parentheses: `dense (n * 2)`.
 
     ```wrong
     model tiny {
@@ -253,7 +250,7 @@ class ValuesComputed(Diagnostic):
     model tiny {
       input x[4]
       gate = dense 4 | sigmoid
-      gate + x
+      multiply gate x
       dense 3 | softmax
     }
     ```
@@ -266,16 +263,16 @@ class ValuesComputed(Diagnostic):
     @property
     def message(self) -> str:
         doing = {"*": "multiplied", "-": "subtracted", "/": "divided"}
-        return f"values are not {doing.get(self.operator, 'computed with')} yet"
+        return f"values are not {doing.get(self.operator, 'computed with')} like this"
 
     @property
     def label(self) -> str:
-        return "this version adds them, with `+`, and joins them, with `concat`"
+        return "values are added with `+`; `multiply`, `mean` and `concat` take their names"
 
     @property
     def help(self) -> str:
         adds = "`a + b` adds two values of one shape"
-        return f"`multiply` is known and not built yet; {adds}" if self.operator == "*" else adds
+        return "`multiply a b` multiplies two values" if self.operator == "*" else adds
 
 
 @record

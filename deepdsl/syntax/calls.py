@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 
 from deepdsl.record import record
-from deepdsl.registry import Mismatch, Registered, Signature, lookup
-from deepdsl.vocabulary import called_here, plain, planned
+from deepdsl.registry import ListOf, Mismatch, Registered, Signature, lookup
+from deepdsl.vocabulary import called_here, plain
 
 _KEYWORD = re.compile(r"([A-Za-z_]\w*)\s*=(?!=)\s*(.+)", re.DOTALL)
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_TUPLE = re.compile(r"[(\[]\s*[1-9][0-9]*(\s*,\s*[1-9][0-9]*){1,2}\s*,?\s*[)\]]")
 _COMPUTED = re.compile(r"[\w\s.+*/()-]*[+*/-][\w\s.+*/()-]*")
 
 
@@ -36,10 +37,10 @@ class Written:
 
 
 def layer_called(path: str) -> str | None:
-    """The layer that a name of Python's frameworks means here, built or not."""
+    """The layer that a name of Python's frameworks means here."""
     import_module("deepdsl.ops")  # registers the layers; formatting does not need them
     word = path.rpartition(".")[2]
-    known = {*lookup("layer"), *planned("layer")}
+    known = lookup("layer")
     folded = {plain(name): name for name in sorted(known)}
     return folded.get(plain(word)) or called_here(word, known)
 
@@ -51,7 +52,7 @@ def rewritten(path: str, inner: str) -> Written | None:
         name = layer_called(parts[0].strip("\"' "))
         return Written("", name, (), "", False) if name else None
     name = layer_called(path)
-    if name is None or name not in lookup("layer"):
+    if name is None:
         return None
     return _written(name, lookup("layer")[name], parts)
 
@@ -66,6 +67,9 @@ def _written(name: str, cls: type[Registered], parts: Sequence[str]) -> Written:
         before = bare.pop(0)  # `dense(x, 8)`: what flows in
     if "units" in signature and len(bare) == 2 and all(map(_NUMBER.fullmatch, bare)):
         bare = bare[1:]  # `Linear(4, 8)`: how many come in is known
+    sized = len(bare) + any(part.startswith("kernel_size") for part in parts)
+    if "filters" in signature and sized > 2 and all(map(_NUMBER.fullmatch, bare[:2])):
+        bare = bare[1:]  # `Conv2d(3, 64, 5)`
     arguments, behind, given = [], "", set()
     takers = [*places, *[places[-1]] * len(bare)] if many else places
     for place, part in zip(takers, bare, strict=False):
@@ -107,6 +111,11 @@ def _value(text: str, place: Signature) -> str:
             return text if text in lookup(registry) else called_here(text, lookup(registry)) or ""
         known = text in ("true", "false")
         return text if not known or _fits(text == "true", place) else ""
+    if _TUPLE.fullmatch(text):
+        sides = re.findall(r"[0-9]+", text)
+        if not _fits(tuple(map(int, sides)), place):
+            return ""
+        return f"[{' '.join(sides)}]" if isinstance(place.kind, ListOf) else "x".join(sides)
     if _COMPUTED.fullmatch(text) and text.count("(") == text.count(")"):
         return f"({text})"
     return ""

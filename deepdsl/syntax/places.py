@@ -22,6 +22,7 @@ class Places:
     """What stands where in a file."""
 
     def __init__(self, file: ast.File | None) -> None:
+        self._source = file.span.source if file else None
         self._units: dict[tuple[int, int], Unit] = {}
         self._sections: dict[int, ast.Data | ast.Train] = {}
         self._defaults: set[tuple[str, str]] = set()
@@ -31,12 +32,14 @@ class Places:
                     self._sections[item.name.span.start] = item
                 case ast.Train():
                     self._sections[item.model.span.start] = item
-                case ast.Model() | ast.Default():
+                case ast.Model() | ast.Block() | ast.Default():
                     self._visit(item)
 
     def unit(self, span: Span | None) -> Unit | None:
         """The layer that is written exactly there."""
-        return None if span is None else self._units.get((span.start, span.end))
+        if span is None or span.source != self._source:
+            return None  # the text of a used file
+        return self._units.get((span.start, span.end))
 
     def section(self, span: Span | None) -> ast.Data | ast.Train | None:
         """The data section with its name there, or the train section with its model's."""

@@ -21,7 +21,6 @@ from deepdsl.source import Source, Span
 from deepdsl.syntax.calls import layer_called, rewritten
 from deepdsl.syntax.repair import Edit, Finding, blank, blank_statement, mended_line, short
 from deepdsl.syntax.scan import Layout, Statement
-from deepdsl.vocabulary import planned
 
 DEEPEST = 40
 _LONGEST_NUMBER = 40
@@ -286,8 +285,6 @@ def _called(layout: Layout, head: int) -> tuple[int, str, str] | None:
     written = None if in_section(layout, head) else rewritten(name, inner)
     if written is not None:
         return last, name, short(written.text(), 80)
-    if layer_called(name) in planned("layer") and not in_section(layout, head):
-        return last, name, ""
     if any(tokens[i].text in ("+", "-", "*", "/") for i in range(last, closing)):
         inner = f"({inner})"
     plain = f"{name} {' '.join(inner.replace(',', ' ').split())}".strip()
