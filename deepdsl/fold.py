@@ -1,9 +1,10 @@
-"""Folds batch norms into the dense layers beside them: the deployed network has none left where
-that can be done.
+"""Folds batch norms into the dense layers and convolutions beside them: the deployed network has
+none left where that can be done.
 
 With s = gamma / sqrt(variance + epsilon) and t = beta - mean * s, batch norm is x * s + t per
-feature.  After a dense layer, (x W + b) s + t = x (W s) + (b s + t); before one, (x s + t) W + b =
-x (s W) + (t W + b).
+feature.  After a linear layer, (x W + b) s + t = x (W s) + (b s + t); before one, (x s + t) W + b =
+x (s W) + (t W + b).  The second holds for a convolution only where nothing is padded: what is
+padded is 0, and would have to be t.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepdsl.ir import Graph, Node, Param, Value
+from deepdsl.ops.convolution import Convolution, TransposedConvolution
 from deepdsl.ops.linear import Gemm
 from deepdsl.ops.normalization import BatchNormInference
 from deepdsl.passes import prune
@@ -40,13 +42,15 @@ class _Folding:
         scale = gamma / np.sqrt(variance + norm.op.epsilon)
         return scale, beta - mean * scale
 
-    def parameters(self, gemm: Node, norm: Node, weight: Array, bias: Array) -> tuple[Param, Param]:
-        """New parameters in the place of the dense layer's; a shared part folded twice gets them
+    def parameters(
+        self, linear: Node, norm: Node, weight: Array, bias: Array
+    ) -> tuple[Param, Param]:
+        """New parameters in the place of the linear layer's; a shared part folded twice gets them
         once.
         """
-        key = (*gemm.inputs[1:], *norm.inputs[1:])
+        key = (*linear.inputs[1:], *norm.inputs[1:])
         if key not in self.made:
-            old = gemm.inputs[1]
+            old = linear.inputs[1]
             assert isinstance(old, Param)
             stem = old.name.removesuffix(".weight")
             self.made[key] = (
@@ -72,8 +76,9 @@ def fold_batch_norms(
 ) -> tuple[Graph, dict[str, Array], int]:
     """The graph and weights with batch norms folded, and how many were.
 
-    A batch norm is folded into the dense layer before it when nothing else reads that layer, else
-    into the one after it when that is all that reads the batch norm; otherwise it stays.
+    A batch norm is folded into the dense layer or convolution before it when nothing else reads
+    that layer, else into the one after it when that is all that reads the batch norm; otherwise it
+    stays.
     """
     state = _Folding(dict(weights), {p.name: p for p in graph.params})
     folded = 0
@@ -105,13 +110,16 @@ def _into_before(
 ) -> Merged | None:
     if not isinstance(node.op, BatchNormInference):
         return None
-    gemm = producers.get(node.inputs[0])
-    if gemm is None or not _is_dense(gemm) or readers[gemm.outputs[0]] > 1:
+    linear = producers.get(node.inputs[0])
+    if linear is None or not _is_linear(linear) or readers[linear.outputs[0]] > 1:
         return None
-    weight, bias = _dense(gemm, state)
+    weight, bias = _weights(linear, state)
     scale, shift = state.affine(node)
-    params = state.parameters(gemm, node, weight * scale, bias * scale + shift)
-    return (gemm, node), Node(Gemm(), (gemm.inputs[0], *params), node.outputs, gemm.span)
+    apart = _apart(linear, weight)
+    scaled = apart * scale.reshape(len(apart), 1, -1, 1)
+    new = _together(linear, scaled, weight.shape)
+    params = state.parameters(linear, node, new, bias * scale + shift)
+    return (linear, node), Node(linear.op, (linear.inputs[0], *params), node.outputs, linear.span)
 
 
 def _into_after(
@@ -121,26 +129,61 @@ def _into_after(
     readers: Mapping[Value, int],
     state: _Folding,
 ) -> Merged | None:
-    if not _is_dense(node):
+    if not _is_linear(node) or not _takes_shift(node):
         return None
     norm = producers.get(node.inputs[0])
     if norm is None or not isinstance(norm.op, BatchNormInference) or norm not in nodes:
         return None
     if readers[norm.outputs[0]] > 1:
         return None
-    weight, bias = _dense(node, state)
-    scale, shift = state.affine(norm)
-    params = state.parameters(node, norm, scale[:, None] * weight, shift @ weight + bias)
-    return (norm, node), Node(Gemm(), (norm.inputs[0], *params), node.outputs, node.span)
+    weight, bias = _weights(node, state)
+    apart = _apart(node, weight)
+    scale, shift = (v.reshape(len(apart), -1, 1, 1) for v in state.affine(norm))
+    moved = (apart * shift).sum((1, 3)).reshape(-1)
+    new = _together(node, apart * scale, weight.shape)
+    params = state.parameters(node, norm, new, bias + moved)
+    return (norm, node), Node(node.op, (norm.inputs[0], *params), node.outputs, node.span)
 
 
-def _is_dense(node: Node) -> bool:
-    """x W [+ b] with parameters, not transposed, the bias one row."""
-    return node.op == Gemm() and all(isinstance(v, Param) for v in node.inputs[1:])
+def _is_linear(node: Node) -> bool:
+    """A dense layer or a convolution: its operands behind the first are parameters, not transposed,
+    the bias one row.
+    """
+    known = node.op == Gemm() or isinstance(node.op, Convolution | TransposedConvolution)
+    return known and all(isinstance(v, Param) for v in node.inputs[1:])
 
 
-def _dense(node: Node, state: _Folding) -> tuple[Array, Array]:
+def _takes_shift(node: Node) -> bool:
+    """Whether a number that is added to a whole feature of the input adds one to a whole feature of
+    the output.
+    """
+    if isinstance(node.op, Convolution):
+        return not any(node.op.pads)
+    # How many places of a transposed kernel meet differs from place to place.
+    return not isinstance(node.op, TransposedConvolution)
+
+
+def _apart(node: Node, weight: Array) -> Array:
+    """Weights as [groups, inputs of each, outputs of each, places of the kernel]."""
+    match node.op:
+        case Convolution(groups=groups):
+            parts = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
+            return parts.transpose(0, 2, 1, 3)
+        case TransposedConvolution(groups=groups):
+            return weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
+    return weight[None, :, :, None]
+
+
+def _together(node: Node, apart: Array, shape: tuple[int, ...]) -> Array:
+    """The inverse of `_apart`."""
+    turned = isinstance(node.op, Convolution)
+    return (apart.transpose(0, 2, 1, 3) if turned else apart).reshape(shape)
+
+
+def _weights(node: Node, state: _Folding) -> tuple[Array, Array]:
     weight = state.weights[node.inputs[1].name].astype(np.float64)
     if len(node.inputs) == 3:
         return weight, state.weights[node.inputs[2].name].astype(np.float64)
-    return weight, np.zeros(weight.shape[1])
+    features = node.outputs[0].type.shape[1]
+    assert isinstance(features, int)
+    return weight, np.zeros(features)

@@ -11,7 +11,12 @@ from deepdsl.analysis import Call, Model, Training
 from deepdsl.data.request import DataSpec
 from deepdsl.initializers import Initializer
 from deepdsl.ir import Node, by_times
+from deepdsl.ops import conv_lowering
+from deepdsl.ops.batched import MatMul
+from deepdsl.ops.convolution import Convolution, Sliding, TransposedConvolution
+from deepdsl.ops.gru_steps import GruOperator
 from deepdsl.ops.linear import Gemm
+from deepdsl.ops.lstm_steps import LstmOperator
 from deepdsl.registry import Registered
 from deepdsl.step import decays, inference_graph
 
@@ -132,7 +137,14 @@ def _flops(node: Node) -> int:
     """Floating-point operations for one row: two for each product of a matrix, one for each element
     else.
     """
-    shape = [d for d in node.outputs[0].type.shape if isinstance(d, int)]
+    shape = [_per_row(d) for d in node.outputs[0].type.shape]
+    if isinstance(node.op, MatMul):
+        return 2 * _per_row(node.inputs[0].type.shape[-1]) * prod(shape)
+    if isinstance(node.op, LstmOperator | GruOperator):
+        positions, weights = shape[0], node.inputs[1:3]
+        return 2 * positions * sum(w.type.count or 0 for w in weights)
+    if isinstance(node.op, Sliding):
+        return _geometry(node).work
     if isinstance(node.op, Gemm):
         inner = node.inputs[1].type.shape[1 if node.op.transpose_b else 0]
         assert isinstance(inner, int)
@@ -140,8 +152,44 @@ def _flops(node: Node) -> int:
     return prod(shape) if node.inputs else 0
 
 
+def _per_row(dim: int | str) -> int:
+    """A dimension, with one row for the batch: 64 of `N*64`."""
+    return dim if isinstance(dim, int) else prod(int(n) for n in dim.split("*") if n.isdigit())
+
+
+def _geometry(node: Node) -> conv_lowering.Geometry:
+    """Of a convolution; of a transposed one, the geometry of what it turns round."""
+    assert isinstance(node.op, Sliding)
+    x, weight, out = (v.type.shape for v in (*node.inputs[:2], node.outputs[0]))
+    turned = isinstance(node.op, TransposedConvolution)
+    return node.op.geometry(out, x, weight) if turned else node.op.geometry(x, out, weight)
+
+
+def convolution_rows(model: Model) -> list[list[str]]:
+    """Each convolution with its pads written out, its work, and how the training's three passes are
+    computed; nothing where there is none.
+    """
+    lines = []
+    for node in inference_graph(model).nodes:
+        if not isinstance(node.op, Sliding):
+            continue
+        g = _geometry(node)
+        forward = "conv"
+        back, weights = conv_lowering.input_gradient(g), conv_lowering.weight_gradient(g)
+        if not isinstance(node.op, Convolution):
+            forward, back = back, forward
+        sides = " ".join(f"{b}/{e}" for b, e in zip(g.begins, g.ends, strict=True))
+        path = node.outputs[0].name.rpartition("/")[0]
+        sizes = [by_times(g.kernel), by_times(g.strides), sides, f"{g.work / 1e6:,.3g}"]
+        lines.append([path, *sizes, forward, back, weights])
+    if not lines:
+        return []
+    head = ["convolution", "kernel", "stride", "pads", "MFLOP", "forward", "to input", "to weights"]
+    return [head, *lines]
+
+
 # What the column of the output's shape says already.
-_SIZES = ("units", "shape")
+_SIZES = ("units", "filters", "shape")
 
 
 def _detail(call: Call) -> str:

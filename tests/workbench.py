@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
+from onnx.reference.ops import op_scan as onnx_scan
 
 from deepdsl.analysis import Program
 from deepdsl.backend import open_backend
@@ -35,6 +37,57 @@ class Erf(OpRun):  # type: ignore[misc]
         return (np.vectorize(erf, otypes=[np.float64])(x).astype(x.dtype),)
 
 
+class ConvTranspose(OpRun):  # type: ignore[misc]
+    """With several groups; onnx's own mistakes the shape of their weights."""
+
+    def _run(self, x: Array, w: Array, bias: Any = None, **options: Any) -> tuple[Array]:
+        group, rank = options["group"] or 1, w.ndim - 2
+        strides = options["strides"] or [1] * rank
+        dilations = options["dilations"] or [1] * rank
+        pads = options["pads"] or [0] * 2 * rank
+        more = options["output_padding"] or [0] * rank
+        outs, kernel = x.shape[2:], w.shape[2:]
+        sizes = [
+            (n - 1) * s + (k - 1) * d + 1 + p
+            for n, s, k, d, p in zip(outs, strides, kernel, dilations, more, strict=True)
+        ]
+        channels = w.shape[1] * group
+        made = np.zeros((len(x), channels, *sizes), x.dtype)
+        grouped, weights = x.reshape(len(x), group, -1, *outs), w.reshape(group, -1, *w.shape[1:])
+        for place in np.ndindex(*kernel):
+            seen = tuple(
+                slice(i * d, i * d + (n - 1) * s + 1, s)
+                for i, d, n, s in zip(place, dilations, outs, strides, strict=True)
+            )
+            part = np.einsum("ngf...,gfc->ngc...", grouped, weights[(..., *place)])
+            made[(slice(None), slice(None), *seen)] += part.reshape(len(x), channels, *outs)
+        inner = tuple(slice(pads[i], sizes[i] - pads[rank + i]) for i in range(rank))
+        made = made[(slice(None), slice(None), *inner)]
+        return (made if bias is None else made + bias.reshape(-1, *[1] * rank),)
+
+
+class Scan(onnx_scan.Scan):  # type: ignore[misc]
+    """In either direction; onnx's own goes forwards alone."""
+
+    def __init__(self, node: Any, run_params: Any) -> None:
+        turned = onnx.NodeProto()
+        turned.CopyFrom(node)
+        self.reverse = False
+        for attribute in turned.attribute:
+            if attribute.name.endswith("_directions"):
+                self.reverse = any(attribute.ints)
+                attribute.ints[:] = [0] * len(attribute.ints)
+        super().__init__(turned, run_params)
+
+    def _run(self, *args: Array, **kwargs: Any) -> tuple[Array, ...]:
+        if not self.reverse:
+            made: tuple[Array, ...] = super()._run(*args, **kwargs)
+            return made
+        states = len(args) - self.num_scan_inputs
+        made = super()._run(*args[:states], *(x[::-1] for x in args[states:]), **kwargs)
+        return (*made[:states], *(x[::-1] for x in made[states:]))
+
+
 # Graphs -------------------------------------------------------------------------------------------
 
 
@@ -45,7 +98,9 @@ def reference(graph: Graph, feeds: Arrays) -> dict[str, Array]:
     names = [o.name for o in model.proto.graph.output]
     # Hashes wrap round, and a limit is divided by a norm of zero, on purpose.
     with np.errstate(over="ignore", divide="ignore"):
-        made = ReferenceEvaluator(model.proto, new_ops=[Erf]).run(None, dict(feeds))
+        made = ReferenceEvaluator(model.proto, new_ops=[ConvTranspose, Erf, Scan]).run(
+            None, dict(feeds)
+        )
     return dict(zip(names, made, strict=True))
 
 

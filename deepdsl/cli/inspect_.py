@@ -9,7 +9,7 @@ from deepdsl.analysis import Model, Training
 from deepdsl.cli.output import Output, table
 from deepdsl.cli.sources import depth, read
 from deepdsl.frontend import load_program, model_of
-from deepdsl.inspection import Inspection, inspect_model, table_rows
+from deepdsl.inspection import Inspection, convolution_rows, inspect_model, table_rows
 from deepdsl.registry import Registered
 
 
@@ -40,12 +40,21 @@ def run(options: argparse.Namespace, output: Output) -> int:
         training = next((t for t in program.trainings if t.model == model.name), None)
         data = program.datasets[training.data] if training else None
         found.append((inspect_model(model, data, training), training))
-    text = "\n\n".join(_page(inspection, training) for inspection, training in found)
+    pages = [_page(inspection, training) for inspection, training in found]
+    if output.verbose:
+        pages = [page + _convolutions(model) for page, model in zip(pages, models, strict=True)]
+    text = "\n\n".join(pages)
     first = found[0][0].as_json()
     # One model is the object itself; several are told apart by name.
     machine = first if len(found) == 1 else {**first, "models": [f.as_json() for f, _ in found]}
     output.result(text, machine)
     return 0
+
+
+def _convolutions(model: Model) -> str:
+    """The convolutions of a model, where it has some, with their pads and how they are trained."""
+    rows = convolution_rows(model)
+    return "\n\n" + table(rows, right=(4,)) if rows else ""
 
 
 def _draw(model: Model, options: argparse.Namespace, output: Output) -> int:

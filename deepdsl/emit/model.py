@@ -4,7 +4,7 @@ value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from deepdsl.ir import Constant, DType, Graph, Node, Shape, Value
+from deepdsl.ir import Constant, DType, Emitter, Graph, Node, Shape, Value
 from deepdsl.version import VERSION
 
 # Old enough for every onnxruntime since 1.17, new enough for reductions with their axes as inputs.
@@ -97,6 +97,41 @@ class _Writer:
             self.constants[key] = numpy_helper.from_array(array, name)
         found: str = self.constants[key].name
         return found
+
+    def scan(
+        self,
+        step: Callable[[Emitter, list[str], list[str]], tuple[list[str], list[str]]],
+        states: Sequence[str],
+        sequences: Sequence[str],
+        dtype: DType,
+        reverse: bool = False,
+    ) -> list[str]:
+        self.count += 1
+        inner = _Writer()
+        inner.stem, inner.constants = f"{self.stem}:{self.count}", self.constants
+        given = [f"{inner.stem}:in.{i}" for i in range(len(states) + len(sequences))]
+        following, results = step(inner, given[: len(states)], given[len(states) :])
+        # An output of a body has a name of its own, though a result may well be the next state.
+        outputs: list[str] = []
+        for name in (*following, *results):
+            outputs.append(inner.node("Identity", name) if name in (*given, *outputs) else name)
+        body = helper.make_graph(
+            inner.written,
+            f"{inner.stem}:step",
+            [helper.make_tensor_value_info(name, ONNX[dtype], None) for name in given],
+            [helper.make_tensor_value_info(name, ONNX[dtype], None) for name in outputs],
+        )
+        made = self.nodes(
+            "Scan",
+            *states,
+            *sequences,
+            outputs=len(outputs),
+            body=body,
+            num_scan_inputs=len(sequences),
+            scan_input_directions=[int(reverse)] * len(sequences),
+            scan_output_directions=[int(reverse)] * len(results),
+        )
+        return made[len(states) :]
 
     def lower(self, node: Node, names: Mapping[Value, str]) -> None:
         """Write a node's operations; the last ones are renamed to make the node's values under

@@ -29,6 +29,7 @@ class Builder:
         self._constants: dict[tuple[str, DType], Value] = {}
         self._dimensions: dict[str, Value] = {}
         self._draws: Counter[str] = Counter()
+        self._makers: dict[Value, Node] = {}
         self._prefix = ""
         self._span: Span | None = None
 
@@ -116,8 +117,14 @@ class Builder:
         types = types if isinstance(types, tuple) else (types,)
         stem = f"{self._prefix}/{op.title}" if self._prefix else op.title
         outputs = tuple(Value(self._unique(stem), t) for t in types)
-        self._nodes.append(Node(op, inputs, outputs, self._span))
+        node = Node(op, inputs, outputs, self._span)
+        self._nodes.append(node)
+        self._makers.update(dict.fromkeys(outputs, node))
         return outputs
+
+    def made_by(self, value: Value) -> Node | None:
+        """The node that makes a value; None for an input or a parameter."""
+        return self._makers.get(value)
 
     def update(self, param: Param, value: Value) -> None:
         """`value` becomes the parameter's next value."""

@@ -4,6 +4,7 @@ back.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from deepdsl.ir.graph import Node, Value
@@ -31,6 +32,22 @@ class Emitter(Protocol):
     def constant(self, value: Any, dtype: DType, shape: Shape | None = None) -> str:
         """A constant tensor from a number or nested sequence; `shape` fills a shape with one
         number.
+        """
+        ...
+
+    def scan(
+        self,
+        step: Callable[[Emitter, list[str], list[str]], tuple[list[str], list[str]]],
+        states: Sequence[str],
+        sequences: Sequence[str],
+        dtype: DType,
+        reverse: bool = False,
+    ) -> list[str]:
+        """Go through sequences along their first axis, from the end with `reverse`.
+
+        `step` is given an emitter, the states and a slice of each sequence, and gives the next
+        states and a slice of each result.  What comes back are the results, in the order of the
+        sequences.
         """
         ...
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 
 from deepdsl.analysis.model import Program
-from deepdsl.diagnostics import Diagnostic
+from deepdsl.diagnostics import Diagnostic, Use
 from deepdsl.lints.walk import before, each_call
 from deepdsl.record import changed, record
 from deepdsl.source import Source, Span
@@ -41,7 +41,20 @@ def lint(program: Program) -> list[Diagnostic]:
             # its own each time: the first stand for all.
             for each in cls.check(program):
                 found.setdefault((each.code, each.span), each)
-    return _one_story(found.values())
+    ways = _ways(program)
+    return [
+        changed(each, uses=ways[each.span]) if each.span in ways else each
+        for each in _one_story(found.values())
+    ]
+
+
+def _ways(program: Program) -> dict[Span | None, tuple[Use, ...]]:
+    """How the text of a block comes into the model: its first use."""
+    ways: dict[Span | None, tuple[Use, ...]] = {}
+    for _, call in each_call(program):
+        if call.uses:
+            ways.setdefault(call.span, call.uses)
+    return ways
 
 
 # Lints that say what will become of signals and gradients (signal.py).

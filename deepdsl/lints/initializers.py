@@ -21,6 +21,7 @@ from deepdsl.lints.walk import (
     uses_by_path,
 )
 from deepdsl.ops.activations import Sigmoid, Softmax
+from deepdsl.ops.conv import Convolving
 from deepdsl.ops.rectifiers import Selu
 from deepdsl.record import record
 from deepdsl.registry import lookup
@@ -245,14 +246,27 @@ class EqualUnits(Lint):
             for span, calls in at_one_place(model.calls).items():
                 call = calls[0]
                 has = kernel(call)
-                if has is None or has.fans[1] < 2 or not _constant(call, has):
+                if has is None or not _constant(call, has):
+                    continue
+                units, alike = _units(model, call, has)
+                if alike < 2:
                     continue
                 if not all(_hidden(c, readers) for c in calls):
                     continue
                 stuck = _stuck(call, has, readers)
                 fixes = _random_again(program, span, call, readers)
                 shown = has.init.show()
-                yield cls(span, call.layer.name, shown, has.fans[1], stuck, fixes=fixes)
+                yield cls(span, call.layer.name, shown, units, stuck, fixes=fixes)
+
+
+def _units(model: Model, call: Call, has: Kernel) -> tuple[int, int]:
+    """How many units a layer has, and how many of them look at the same numbers: those of one group
+    of a convolution.
+    """
+    layer, channels = call.layer, model.type_of(call.inputs[0]).shape[1]
+    if isinstance(layer, Convolving) and isinstance(channels, int):
+        return layer.filters, layer.filters // layer.parts(channels)
+    return has.fans[1], has.fans[1]
 
 
 def _constant(call: Call, has: Kernel) -> bool:

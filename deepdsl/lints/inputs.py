@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from deepdsl.analysis.model import Model, Program
 from deepdsl.data.request import DataSpec, Placed
-from deepdsl.data.sources import Builtin, Idx
 from deepdsl.data.transforms import Normalize, Scale, Standardize, Transform
 from deepdsl.diagnostics import Edit
 from deepdsl.lints.base import Lint
@@ -22,15 +21,7 @@ _LARGE = 8.0
 
 def _range_in_file(spec: DataSpec) -> float | None:
     """The largest value that a source has by its nature: values from 0 to this."""
-    if spec.train is None:
-        return None
-    match spec.train.row:
-        case Builtin(dataset="digits"):
-            return 16.0
-        case Idx():
-            return 255.0
-        case _:
-            return None
+    return spec.train.row.white if spec.train is not None else None
 
 
 def known_range(spec: DataSpec, name: str) -> float | None:

@@ -170,12 +170,13 @@ def _norm_of_vectors(model: Model) -> Span | None:
 
 def _rows(spec: DataSpec) -> int | None:
     """How many rows are trained on, where that is known without opening a file."""
-    if spec.train is None or not isinstance(spec.train.row, Builtin):
+    source = spec.train.row if spec.train is not None else None
+    if not isinstance(source, Builtin) or source.dataset != "digits":
         return None
     from pathlib import Path
 
     try:
-        rows = spec.train.row.count(OpenRequest(Path(), {}))
+        rows = source.count(OpenRequest(Path(), {}))
         if spec.take is not None:
             rows = spec.take.row.checked(rows, spec.take.span)
         if spec.valid is not None and isinstance(spec.valid.row, HeldOut):

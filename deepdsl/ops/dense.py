@@ -7,16 +7,20 @@ from typing import Any
 from deepdsl.initializers import Initializer, Zeros
 from deepdsl.ir import Param, ShapeError, Type, Value, by_times
 from deepdsl.ops.layer import Layer, Scope
-from deepdsl.ops.linear import Gemm
+from deepdsl.ops.positions import at_each_position, needs_sequence
 from deepdsl.ops.signal import Gain, Moments, Transfer
 from deepdsl.record import record
-from deepdsl.registry import Boolean, Either, Entry, Integer, Number, argument, option
+from deepdsl.registry import Boolean, Choice, Either, Entry, Integer, Number, argument, option
 from deepdsl.regularizers import regularizer
 
 
 @record
 class Dense(Layer):
     """`dense 300`: x W + b, with W of shape (inputs, units) and b of shape (units).
+
+    It takes a vector.  With `per=position` it takes a sequence [T D], and each position goes
+    through the same weights: [T units].  Keras's Dense and PyTorch's Linear do so with any shape,
+    and a `flatten` that was forgotten goes unseen.
 
     Without `init=` the initializer follows the activation that the layer flows into, through norms
     and dropout: he_normal for relu and its variants, elu, gelu, swish, mish and softplus,
@@ -40,28 +44,36 @@ class Dense(Layer):
     l1: float = option(Number(minimum=0), "penalty on the sum of |W|", 0.0)
     l2: float = option(Number(minimum=0), "penalty on the sum of W^2", 0.0)
     max_norm: float | None = option(Number(above=0), "largest norm of a unit's weights", None)
+    per: str | None = option(
+        Choice(("position",)), "each position of a sequence by itself, not a vector", None
+    )
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         (x,) = inputs
-        if x.type.rank != 2:
-            shape = x.type.shape[1:]
-            count = x.type.with_shape(shape).count
-            raise ShapeError(
-                "`dense` takes a vector",
-                f"it was given {by_times(shape)}",
-                f"flatten first: `flatten | dense {self.units}` gives it {count}" if count else "",
-            )
-        inputs_count = x.type.shape[1]
+        if self.per == "position":
+            help = f"a vector has no positions: `dense {self.units}`" if x.type.rank == 2 else ""
+            needs_sequence("dense per=position", x.type, help)
+        elif x.type.rank != 2:
+            raise self._not_a_vector(x.type)
+        inputs_count = x.type.shape[-1]
         assert isinstance(inputs_count, int)
         fans = (inputs_count, self.units)
         dtype: Any = x.type.dtype
         rule = regularizer(self.l1, self.l2, self.max_norm)
         weight = scope.param("weight", fans, self.init, "weight", fans, dtype, rule)
         if self.bias is False:
-            return scope.builder.add(Gemm(), x, weight)
+            return at_each_position(scope.builder, x, weight)
         start = self.bias if isinstance(self.bias, Initializer) else Zeros()
         bias = scope.param("bias", (self.units,), start, "bias", fans, dtype)
-        return scope.builder.add(Gemm(), x, weight, bias)
+        return at_each_position(scope.builder, x, weight, bias)
+
+    def _not_a_vector(self, given: Type) -> ShapeError:
+        shape = given.shape[1:]
+        count = given.with_shape(shape).count
+        help = f"flatten first: `flatten | dense {self.units}` gives it {count}" if count else ""
+        if len(shape) == 2:
+            help += f"; for each of {shape[0]} positions: `dense {self.units} per=position`"
+        return ShapeError("`dense` takes a vector", f"it was given {by_times(shape)}", help)
 
     def signal(
         self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from deepdsl.ir import Param, Type, Value
 from deepdsl.ops.arithmetic import Less, Where, mul, plus, scaled
 from deepdsl.ops.layer import Layer, Scope
+from deepdsl.ops.moving import Within
 from deepdsl.ops.random import uniform
 from deepdsl.ops.rectifiers import SELU_ALPHA, SELU_SCALE
 from deepdsl.ops.signal import Gain, Moments, Transfer
+from deepdsl.ops.windows import space
 from deepdsl.record import record
-from deepdsl.registry import Number, argument
+from deepdsl.registry import Choice, Number, argument, option
 
 
 @record
@@ -21,19 +23,29 @@ class Dropout(Layer):
     function of the seed, the layer's path, the step and the element.  `dnnc predict --samples 100`
     draws masks at inference too, and tells the mean and the deviation of what comes out (Monte
     Carlo dropout, Gal & Ghahramani 2016).
+
+    With `per=channel` whole channels of an image are kept or dropped (Tompson et al. 2015):
+    neighbours tell the same, so that single numbers are hardly missed.  Keras calls it
+    SpatialDropout2D, PyTorch Dropout2d.
     """
 
     rate: float = argument(Number(minimum=0, below=1), "the share that is dropped")
+    per: str = option(Choice(("number", "channel")), "what is dropped together", "number")
 
     transparent = True
     source = "Srivastava et al. 2014, Journal of Machine Learning Research 15"
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         (x,) = inputs
+        sizes = space("dropout per=channel", x.type, "") if self.per == "channel" else ()
         if not scope.noisy or self.rate == 0:
             return x
         b = scope.builder
-        dropped = b.add(Less(), uniform(scope, x), b.like(self.rate, x))
+        each = x
+        if self.per == "channel":
+            # A channel's first number: what is drawn is drawn in its shape.
+            each = b.add(Within((0,) * x.type.rank, (0, 0, *(n - 1 for n in sizes))), x)
+        dropped = b.add(Less(), uniform(scope, each), b.like(self.rate, x))
         # One factor a unit, 0 or 1 / keep, serves the forward and the backward product alike.
         factor = b.add(Where(), dropped, b.like(0.0, x), b.like(1 / (1 - self.rate), x))
         return mul(b, x, factor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from deepdsl.ir import Builder, Op, Param, Role, Type, Value
+from deepdsl.ir import Builder, DType, Op, Param, Role, Type, Value
 from deepdsl.ops.signal import Moments, Transfer
 from deepdsl.record import record
 from deepdsl.registry import Registered
@@ -16,6 +16,7 @@ class Scope:
 
     `sampling` is whether noise is drawn though the graph does not train (Monte-Carlo dropout).
     `seed` is the file's seed, from which random streams are derived together with the path.
+    `dtype` is the element type of a layer's numbers where its operands do not have it.
     """
 
     builder: Builder
@@ -23,6 +24,7 @@ class Scope:
     training: bool = False
     seed: int = 0
     sampling: bool = False
+    dtype: DType = "f32"
 
     @property
     def noisy(self) -> bool:
@@ -51,7 +53,8 @@ class Layer(Registered, kind="layer"):
     `activation` marks a nonlinearity and names the initializer of the layer that flows into it;
     `transparent` layers are looked through when that activation is sought; `operands` layers take
     named values as arguments; `parts_rows` layers divide by how much rows differ (batch norm);
-    what `independent` layers predict of signals holds for operands that have no weights in common.
+    what `independent` layers predict of signals holds for operands that have no weights in common;
+    `indices` layers take whole numbers, others numbers with fractions.
     """
 
     activation: ClassVar[str | None] = None
@@ -59,6 +62,7 @@ class Layer(Registered, kind="layer"):
     operands: ClassVar[bool] = False
     parts_rows: ClassVar[bool] = False
     independent: ClassVar[bool] = False
+    indices: ClassVar[bool] = False
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         """Add the layer's operations; its output.  Shapes that do not fit raise ShapeError."""

@@ -108,6 +108,7 @@ class BatchNormTraining(Op):
         def spread(v: str) -> str:
             return v if type_.rank == 2 else onnx.node("Reshape", v, shape)
 
+        # In two passes: a difference of squares would lose the digits of features far from 0.
         mean = onnx.node("ReduceMean", x, axes, keepdims=0)
         centered = onnx.node("Sub", x, spread(mean))
         squares = onnx.node("Mul", centered, centered)

@@ -129,8 +129,10 @@ class LayerNorm(RowNorm):
     that a row's result does not depend on the others, in training and at inference alike: the norm
     for small batches, sequences and transformers.  Behind a vector's norm there is one gamma and
     beta a feature.  Of an input with more axes the last one alone is normalized, as Keras does, and
-    PyTorch with the last size as its normalized_shape; for images `group_norm 1` takes channels and
-    space together.  epsilon is Keras's, as in batch_norm; PyTorch's is 1e-5.
+    PyTorch with the last size as its normalized_shape.  Of an image [channels height width] that is
+    the width, which is hardly what is meant: `group_norm 1` takes channels and space together, and
+    `permute [2 3 1] | layer_norm | permute [3 1 2]` the channels at each place, as Keras does where
+    channels are last.  epsilon is Keras's, as in batch_norm; PyTorch's is 1e-5.
     """
 
     epsilon: float = option(Number(above=0), "added to the variance", 1e-3)

@@ -1,5 +1,6 @@
 """One row of test data for each operation and for each name of the language."""
 
+from . import convolutions, pools, sequences
 from .feeds import ROWS, Array, Feed
 from .judging import LOSSES, METRICS, LossSample, MetricSample
 from .layers import LAYERS, LayerSample
@@ -13,6 +14,9 @@ from .moving import (
 )
 from .operations import OPS, OpSample
 from .starts import INITIALIZERS, InitializerSample
+
+LAYERS = (*LAYERS, *sequences.LAYERS, *pools.LAYERS, *convolutions.LAYERS)
+OPS = (*OPS, *sequences.OPS, *pools.OPS, *convolutions.OPS)
 
 __all__ = [
     "INITIALIZERS",

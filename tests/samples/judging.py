@@ -12,7 +12,7 @@ from deepdsl.losses import Loss
 from deepdsl.metrics import Metric
 
 from .feeds import NX3, Array, Feed, Formula, below, bits, real, shares
-from .formulas import cross_entropy, divergence, focal, focal_of_classes, huber
+from .formulas import cross_entropy, divergence, focal, focal_of_classes, huber, log_softmax
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,10 @@ class MetricSample:
     target: Feed
     kind: losses.TargetKind
     formula: Formula
+
+
+def _perplexity(x: Array, shares: Array) -> Any:
+    return np.exp(-(log_softmax(x) * shares).sum(-1).mean())
 
 
 def _area(scores: Array, targets: Array) -> Any:
@@ -206,6 +210,9 @@ METRICS = (
         lambda x, t: _among_five(x.reshape(-1, 9), t.ravel()),
     ),
     MetricSample(metrics.Top5(), *CLASSES, lambda x, t: 1.0),
+    MetricSample(metrics.Perplexity(), *CLASSES, lambda x, t: _perplexity(x, np.eye(4)[t])),
+    MetricSample(metrics.Perplexity(), *SEQUENCES, lambda x, t: _perplexity(x, np.eye(4)[t])),
+    MetricSample(metrics.Perplexity(), *ROWS_OF_SHARES, lambda x, t: _perplexity(x, t)),
     MetricSample(
         metrics.ConfusionMatrix(), *CLASSES, lambda x, t: _counts(t, x.argmax(1), classes=4)
     ),

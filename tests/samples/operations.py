@@ -161,6 +161,7 @@ OPS = (
     smooth(activations.Softsign(), NX3, formula=lambda x: x / (1 + np.abs(x))),
     smooth(activations.HardSigmoid(), wide("N", 9), formula=lambda x: np.clip(x + 3, 0, 6) / 6),
     smooth(rectifiers.Softplus(), NX3, formula=lambda x: np.log1p(np.exp(x))),
+    flat(rectifiers.Gate(), NX3, formula=lambda x: np.where(x > 0, 1.0, 0.0)),
     smooth(rectifiers.SlopedRelu(), NX3, VECTOR, formula=sloped),
     smooth(rectifiers.SlopedRelu(), real("N", 3, 2, 2), real(3, 1, 1), formula=sloped),
     # Norms

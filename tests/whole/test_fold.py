@@ -41,9 +41,37 @@ BODIES = {
     ),
 }
 
+# the same, on images
+CONVOLUTIONS = {
+    "behind a conv": ("conv 6 3x3 pad=same | batch_norm | relu | flatten | dense 3", 1, 0),
+    "behind one in groups": ("conv 6 3x3 groups=2 bias=false | batch_norm | flatten", 1, 0),
+    "behind a depthwise one": ("conv 8 3 groups=depthwise | batch_norm | flatten", 1, 0),
+    "behind a transposed one": ("conv_transpose 6 3x3 stride=2 | batch_norm | flatten", 1, 0),
+    "behind a transposed one in groups": (
+        "conv_transpose 6 2x2 stride=2 groups=2 | batch_norm | flatten",
+        1,
+        0,
+    ),
+    "before a conv": ("batch_norm | conv 6 3x3 | relu | flatten", 1, 0),
+    "before one in groups": ("batch_norm | conv 6 3x3 groups=2 bias=false | flatten", 1, 0),
+    "before a strided one": ("relu | batch_norm | conv 6 2x2 stride=3 | flatten", 1, 0),
+    # What is padded is 0, where a shift would have to be.
+    "before a padded conv": ("batch_norm | conv 6 3x3 pad=same | relu | flatten", 0, 1),
+    "before a transposed one": ("batch_norm | conv_transpose 6 2x2 stride=2 | flatten", 0, 1),
+    "between two": ("conv 4 3x3 | batch_norm | conv 6 3x3 pad=1 | flatten", 1, 0),
+    "on sequences": ("reshape [4 35] | conv 6 3 pad=same | batch_norm | flatten", 1, 0),
+    "a residual block": (
+        "default conv bias=false pad=same; "
+        "a = conv 6 3x3 stride=2 | batch_norm | relu | conv 6 3x3 | batch_norm; "
+        "b = x | conv 6 1x1 stride=2 | batch_norm; a + b | relu | flatten | dense 3",
+        3,
+        0,
+    ),
+}
 
-def compiled(body: str) -> tuple[Any, dict[str, Any]]:
-    program, _ = load_program(Source("fold", f"model m {{ input x[4]; {body} }}"))
+
+def compiled(body: str, shape: str = "4") -> tuple[Any, dict[str, Any]]:
+    program, _ = load_program(Source("fold", f"model m {{ input x[{shape}]; {body} }}"))
     graph = inference_graph(program.models["m"])
     rng = np.random.default_rng(3)
     weights = {
@@ -63,15 +91,16 @@ def run(graph: Any, weights: Any, x: Any) -> Any:
     return open_backend("cpu").runner(model.serialize()).run({"x": x})["output"]
 
 
-@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("name", [*BODIES, *CONVOLUTIONS])
 def test_folding_keeps_the_outputs(name: str) -> None:
-    body, folds, stays = BODIES[name]
-    graph, weights = compiled(body)
+    body, folds, stays = {**BODIES, **CONVOLUTIONS}[name]
+    shape = (4, 5, 7) if name in CONVOLUTIONS else (4,)
+    graph, weights = compiled(body, " ".join(map(str, shape)))
     folded, new, count = fold_batch_norms(graph, weights)
     verify(folded)
     left = sum(isinstance(node.op, BatchNormInference) for node in folded.nodes)
     assert (count, left) == (folds, stays)
-    x = np.random.default_rng(4).normal(size=(9, 4)).astype(np.float32)
+    x = np.random.default_rng(4).normal(size=(9, *shape)).astype(np.float32)
     before, after = run(graph, weights, x), run(folded, new, x)
     np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5)
     if folds:
