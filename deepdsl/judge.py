@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deepdsl.data.ahead import reading
 from deepdsl.data.table import View
 from deepdsl.emit import NUMPY
 from deepdsl.ir import Graph
@@ -36,11 +37,12 @@ def batches(view: View, graph: Graph) -> Iterator[tuple[dict[str, NDArray[Any]],
     buffers = {
         v.name: np.empty((size, *rows_of[v.name]), NUMPY[v.type.dtype]) for v in graph.inputs
     }
-    for start in range(0, len(view), size):
-        rows = min(size, len(view) - start)
-        part = {name: buffer[:rows] for name, buffer in buffers.items()}
-        view.read(np.arange(start, start + rows), part)
-        yield part, rows
+    pieces = [np.arange(start, min(start + size, len(view))) for start in range(0, len(view), size)]
+    with reading(view, pieces, buffers) as reader:
+        for piece in pieces:
+            part = {name: buffer[: len(piece)] for name, buffer in buffers.items()}
+            reader.fill(part)
+            yield part, len(piece)
 
 
 def evaluate(

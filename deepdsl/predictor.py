@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from deepdsl.analysis import Training
 from deepdsl.backend import Backend, Runner, open_backend
 from deepdsl.compiler import open_data, target_spec
-from deepdsl.data.request import DataSpec, Split
+from deepdsl.data.images import Decoding
+from deepdsl.data.open_images import decoding_of
+from deepdsl.data.request import DataSpec, IndexShape, Split
 from deepdsl.data.splits import Splits
 from deepdsl.data.table import Table, View
 from deepdsl.diagnostics import DnnError
+from deepdsl.diagnostics.data_images import OtherRange
 from deepdsl.diagnostics.runtime import CannotSample, NoSuchRun, NoSuchSplit
 from deepdsl.emit import Interface, emit, read_interface
-from deepdsl.ir import Builder, Graph, Type, Value
+from deepdsl.ir import Builder, DType, Graph, Type, Value
 from deepdsl.judge import evaluate
 from deepdsl.losses import threshold
 from deepdsl.lower import TARGET
@@ -78,6 +81,13 @@ class Predictor:
             return dict(self.run.manifest.get("columns", {}))
         return self.interface.columns
 
+    @property
+    def images(self) -> Mapping[str, Any]:
+        """For each input that images fed in training, how their files become its numbers."""
+        if self.run is not None:
+            return dict(self.run.manifest.get("images", {}))
+        return self.interface.images
+
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs by name for raw inputs of shape (rows, …), in batches; an empty input gives
         empty outputs.
@@ -122,7 +132,12 @@ def open_predictor(
         weights = {p.name: state[p.name] for p in graph.params if p.name != STEP_PATH}
         data = emit(graph, run.model.name, weights).serialize()
         interface = read_interface(data)
-        raw = tuple(port for port in interface.inputs if port.name != STEP_PATH)
+        tables = {i.name: i.rows for i in run.model.inputs}
+        raw = tuple(
+            replace(port, rows=tables.get(port.name))
+            for port in interface.inputs
+            if port.name != STEP_PATH
+        )
         rows = max(1, SAMPLED // samples) if samples else BATCH
         runner = backend.runner(data)
         return Predictor(replace(interface, inputs=raw), runner, backend, run, rows)
@@ -164,7 +179,7 @@ def measure(
         task, splits = open_data(
             task, data, folder, (split,), predictor.named_classes, predictor.columns
         )
-        view = _view(splits, split)
+        view = _view(splits, split, predictor)
         return _measure_run(predictor, task, view), len(view)
     if data.target is not None:
         advice = "measure the run directory that it was exported from"
@@ -178,12 +193,17 @@ def measure(
     wanted = {TARGET: target_spec(target)}
     names = predictor.named_classes
     splits = load(data, folder, inputs, wanted, training.seed, (split,), names, predictor.columns)
-    view = _view(splits, split)
+    view = _view(splits, split, predictor)
     return _measure_outputs(predictor, training, view, target.type, one_hot), len(view)
 
 
-def _view(splits: Splits, split: Split) -> View:
+def _view(splits: Splits, split: Split, predictor: Predictor) -> View:
+    """The rows of a split, images among them in the range that the model was trained on."""
     view: View = getattr(splits, split)
+    for name, field in view.table.inputs.items():
+        given, trained = decoding_of(field), Decoding.from_json(predictor.images.get(name))
+        if given and trained and given.range != trained.range:
+            raise DnnError([OtherRange(None, name, given.range, trained.range)])
     return view
 
 
@@ -235,7 +255,9 @@ def judge_graph(training: Training, output: Type, one_hot: bool) -> Graph:
     before = _before(b, x, training.loss.fuses)
     outputs = {"loss": training.loss.expand(b, before, given)}
     for metric in training.metrics:
-        outputs[metric.name] = metric.expand(b, x, given, target)
+        # As in the evaluation graph: where only classes count, the values before the softmax.
+        ordered = target.kind in ("index", "one_hot")
+        outputs[metric.name] = metric.expand(b, before if ordered else x, given, target)
     return optimize(b.graph(outputs))
 
 
@@ -254,7 +276,8 @@ def _reading(predictor: Predictor, target: Type) -> Graph:
     """A graph whose inputs are what is read from the data: the predictor's, and the target."""
     b = Builder()
     for port in predictor.interface.inputs:
-        b.input(port.name, Type(("N", *(port.row_shape or ()))))
+        dtype: DType = "i64" if isinstance(port.row_shape, IndexShape) else "f32"
+        b.input(port.name, Type(("N", *(port.row_shape or ())), dtype))
     b.input(TARGET, target)
     return b.graph({})
 

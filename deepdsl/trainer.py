@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from deepdsl.backend import Backend, StepModel
 from deepdsl.checkpoint import Checkpoint
 from deepdsl.compiler import Artifacts, Job
+from deepdsl.data.ahead import Reader, reading
 from deepdsl.data.order import epoch_order
 from deepdsl.data.table import View
 from deepdsl.emit import NUMPY
@@ -93,6 +94,7 @@ class Epoch:
     seconds: float
     rows_per_s: float
     best: bool
+    data_wait: float = 0.0  # seconds in which the step waited for its rows
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -103,6 +105,7 @@ class Epoch:
             "valid": dict(self.valid),
             "wall_s": round(self.seconds, 4),
             "rows_per_s": round(self.rows_per_s, 1),
+            "data_wait_s": round(self.data_wait, 4),
             "best": self.best,
         }
 
@@ -162,6 +165,7 @@ class Trainer:
     listener: Listener = field(default_factory=Silent)
     start: Checkpoint | None = None
     observer: Observer | None = None
+    workers: int | None = None  # threads that read ahead where that is slow; 0 for none
 
     def __post_init__(self) -> None:
         training = self.job.task.training
@@ -186,7 +190,7 @@ class Trainer:
         self.best_valid: Figures | None = None
         self.written_at = time.monotonic()
         self.unwritten = False  # whether the last epoch is in no checkpoint yet
-        self.epoch_seconds = 0.0
+        self.epoch_seconds = self.epoch_wait = 0.0
         self.interrupted = False
         self.training_seconds = 0.0
         self.trained_steps = 0
@@ -257,21 +261,25 @@ class Trainer:
         self.listener.epoch_begins(epoch + 1, rows, done * batch)
         begin = time.perf_counter()
         first = done
-        for start in range(done * batch, rows, batch):
-            self._step(epoch, order[start : start + batch], min(start + batch, rows))
-            done += 1
-            if self.interrupted and start + batch < rows:
-                self._write(epoch, done, self.watch)
-                return False
+        starts = range(done * batch, rows, batch)
+        pieces = [order[start : start + batch] for start in starts]
+        like = self.stepper.buffers(min(batch, rows))
+        with reading(self.view, pieces, like, epoch, self.workers) as reader:
+            for start, piece in zip(starts, pieces, strict=True):
+                self._step(epoch, reader, len(piece), min(start + batch, rows))
+                done += 1
+                if self.interrupted and start + batch < rows:
+                    self._write(epoch, done, self.watch)
+                    return False
+        self.epoch_wait = reader.waited
         self.training_seconds += time.perf_counter() - begin
         self.trained_steps += done - first
         self.epoch_seconds = time.perf_counter() - begin
         return True
 
-    def _step(self, epoch: int, positions: NDArray[np.int64], seen: int) -> None:
-        rows = len(positions)
+    def _step(self, epoch: int, reader: Reader, rows: int, seen: int) -> None:
         buffers = self.stepper.buffers(rows)
-        self.view.read(positions, buffers)
+        reader.fill(buffers)
         results = self.stepper.step(rows)
         if not self.first_step_at:
             self.first_step_at = time.perf_counter()
@@ -302,7 +310,8 @@ class Trainer:
         best = watch.better(epoch + 1, watched(watch.on, train, valid))
         step = int(self.stepper.state()["step"])
         rate = len(self.view) / max(self.epoch_seconds, 1e-9)
-        return Epoch(epoch + 1, step, self.lr, train, valid, self.epoch_seconds, rate, best)
+        seconds, wait = self.epoch_seconds, self.epoch_wait
+        return Epoch(epoch + 1, step, self.lr, train, valid, seconds, rate, best, wait)
 
     def _lower(self, record: Epoch) -> None:
         """The schedule `plateau` lowers the rate where nothing gets better."""

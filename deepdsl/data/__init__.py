@@ -9,9 +9,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from deepdsl.data.augment import Augmentation
+from deepdsl.data.images import Images
+from deepdsl.data.parquet import Parquet
 from deepdsl.data.request import DataSpec, OpenRequest, Placed, Shape, Split, TargetSpec
 from deepdsl.data.rows import DataRow, HeldOut, OneHot, Take, Target
-from deepdsl.data.sources import Builtin, Csv, DataSource, Idx, Npy, Npz
+from deepdsl.data.sources import Builtin, Csv, DataSource, Idx, Npy, Npz, TextSource
 from deepdsl.data.transforms import Normalize, Scale, Standardize, Transform
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ _LAZY = {
 
 __all__ = [
     "ArrayField",
+    "Augmentation",
     "Builtin",
     "Csv",
     "DataRow",
@@ -43,11 +47,13 @@ __all__ = [
     "Field",
     "HeldOut",
     "Idx",
+    "Images",
     "Normalize",
     "Npy",
     "Npz",
     "OneHot",
     "OpenRequest",
+    "Parquet",
     "Placed",
     "Scale",
     "Shape",
@@ -58,6 +64,7 @@ __all__ = [
     "Take",
     "Target",
     "TargetSpec",
+    "TextSource",
     "Transform",
     "View",
     "count_train_rows",

@@ -30,6 +30,7 @@ from deepdsl.diagnostics.data_files import (
 from deepdsl.source import Span
 
 IN_MEMORY = 64 << 20  # larger files stay on the disk
+KEPT = 1 << 30  # bytes of what was made of a file, and is not made again
 MOST_DEFLATE = 1032  # deflate makes data at most so many times smaller (zlib.net/zlib_tech.html)
 _CHUNK = 1 << 20
 _LISTED = 1000
@@ -149,6 +150,11 @@ def free_memory() -> int:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return 1 << 62
+
+
+def memory_budget() -> int:
+    """How many bytes of rows may be kept in memory rather than read, or decoded, each time."""
+    return min(KEPT, free_memory() // 4)
 
 
 def _missing(name: str, path: Path, request: OpenRequest) -> FileMissing:

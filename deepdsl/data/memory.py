@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deepdsl.data.feeds import assign
+from deepdsl.data.indices import check_indices
 from deepdsl.data.open_arrays import Loaded, table_of
 from deepdsl.data.request import OpenRequest, Shape, TargetSpec
 from deepdsl.data.table import Array, Origin, Table
@@ -46,7 +47,9 @@ def from_arrays(
     for name, values in given.items():
         array = _as_array(values, name)
         arrays[name] = (array, isinstance(values, np.memmap), Origin(f"`{name}`"))
-    return table_of(arrays, request)
+    table = table_of(arrays, request)
+    check_indices(table, inputs)
+    return table
 
 
 def _by_name(given: Given, fallback: str, expected: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class CsvField:
         self.shape = shape
         self.dtype = np.dtype(np.float32)
         self.origin = origin
+        self.slow = True
         self._source = source
         self._columns = columns
         self.columns = origin.columns
@@ -80,7 +81,8 @@ def open_csv(source: Csv, request: OpenRequest) -> Table:
     """The rows of a csv file, after one pass over all of it."""
     opened, columns = _open(source, request)
     file = opened.file
-    keep = file.size <= files.IN_MEMORY
+    budget = max(files.IN_MEMORY, files.memory_budget())
+    keep, kept = True, 0
     shapes = {
         name: _shape(name, opened, columns[name], shape, request)
         for name, shape in (
@@ -103,6 +105,12 @@ def open_csv(source: Csv, request: OpenRequest) -> Table:
             values = opened.numbers(block, columns[name])
             if keep:
                 parts.append(values)
+                kept += values.nbytes
+        if keep and kept > budget:
+            # Too many for the memory: each batch is then parsed again when it is read.
+            keep = False
+            for parts in numbers.values():
+                parts.clear()
         for label in labels.values():
             label.add(opened.texts(block, label.column), request)
     if not starts:

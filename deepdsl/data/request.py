@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar
 
 from deepdsl.record import record
 from deepdsl.source import Span
 
 if TYPE_CHECKING:
+    from deepdsl.data.augment import Augmentation
     from deepdsl.data.rows import HeldOut, OneHot, Take, Target
     from deepdsl.data.sources import DataSource
     from deepdsl.data.transforms import Transform
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+
+class IndexShape(tuple[int, ...]):
+    """The row shape of an input that holds indices of the rows of a table: whole numbers from 0 to
+    `rows` - 1, or from 0 on where that is not known.
+    """
+
+    rows: int | None
+
+    def __new__(cls, shape: Iterable[int], rows: int | None = None) -> Self:
+        made = super().__new__(cls, tuple(shape))
+        made.rows = rows
+        return made
 
 
 @record
@@ -75,3 +89,14 @@ class DataSpec:
     one_hot: Placed[OneHot] | None = None
     target: Placed[Target] | None = None  # `target input`
     span: Span | None = None
+    augments: tuple[Placed[Augmentation], ...] = ()
+
+    @property
+    def rows_of_classes(self) -> bool:
+        """Whether class numbers become rows of probabilities: by `one_hot`, or to be mixed."""
+        return self.one_hot is not None or self.mixes
+
+    @property
+    def mixes(self) -> bool:
+        """Whether training rows are mixed with each other."""
+        return any(placed.row.mixes for placed in self.augments)

@@ -9,7 +9,7 @@ from deepdsl.diagnostics.base import Diagnostic, DnnError
 from deepdsl.diagnostics.data_feeds import UnknownFeed
 from deepdsl.diagnostics.data_split import HeldOutHow, HeldOutTooLarge, NothingLeft, TakeTooLarge
 from deepdsl.record import record
-from deepdsl.registry import Boolean, Integer, Names, Number, Registered, argument, option
+from deepdsl.registry import Boolean, Either, Integer, Names, Number, Registered, argument, option
 from deepdsl.source import Span
 
 
@@ -21,6 +21,9 @@ class DataRow(Registered, kind="data_row"):
         yield from ()
 
 
+ENDS = Either((Integer(1), Number(above=0, below=1)))
+
+
 @record
 class HeldOut(DataRow, name="valid"):
     """Rows cut out of train to validate on: the first, the last, or a share drawn at random.
@@ -29,8 +32,8 @@ class HeldOut(DataRow, name="valid"):
     `stratify=true` each class keeps its share.
     """
 
-    first: int | None = option(Integer(1), "this many rows from the beginning", default=None)
-    last: int | None = option(Integer(1), "this many rows from the end", default=None)
+    first: float | None = option(ENDS, "this many rows, or this share, from the start", None)
+    last: float | None = option(ENDS, "this many rows, or this share, from the end", None)
     split: float | None = option(
         Number(above=0, below=1), "this share of the rows, drawn at random", default=None
     )
@@ -48,13 +51,15 @@ class HeldOut(DataRow, name="valid"):
         """How many of so many rows are held out."""
         for problem in self.problems(span):
             raise DnnError([problem])
-        if self.split is not None:
-            count = math.floor(rows * self.split + 0.5)
+        given = self.first or self.last
+        share = given if isinstance(given, float) else self.split
+        if share is not None:
+            count = math.floor(rows * share + 0.5)
             if count in (0, rows):
                 empty = "train" if count else "valid"
-                raise DnnError([NothingLeft(span, 100 * self.split, rows, empty)])
+                raise DnnError([NothingLeft(span, 100 * share, rows, empty)])
             return count
-        count = self.first or self.last or 0
+        count = int(given or 0)
         if count >= rows:
             raise DnnError([HeldOutTooLarge(span, count, rows)])
         return count

@@ -9,15 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
+from deepdsl.data.augmented import augmented
+from deepdsl.data.indices import check_indices
+from deepdsl.data.open_text import WindowField
 from deepdsl.data.order import random_order, stratified
 from deepdsl.data.request import DataSpec, OpenRequest, Placed, Shape, Split, TargetSpec
 from deepdsl.data.rows import HeldOut
 from deepdsl.data.sources import DataSource
 from deepdsl.data.table import Array, OneHotField, Rows, Table, View
 from deepdsl.diagnostics.base import Diagnostic, DnnError
+from deepdsl.diagnostics.data_sequences import OverlappingWindows
 from deepdsl.diagnostics.data_split import (
     ClassWithoutRows,
     HeldOutLacksClass,
+    HeldOutTooLarge,
     NoClassesToStratify,
     TooFewToStratify,
 )
@@ -65,7 +70,7 @@ def split_table(spec: DataSpec, table: Table, seed: int, valid: Table | None = N
     train, cut = loader.cut(table, _held_out(spec) if valid is None else None)
     if valid is not None:
         cut = View(valid, np.arange(valid.rows))
-    return Splits(train, cut, None, (), table.classes)
+    return Splits(augmented(spec, train, seed), cut, None, table.warnings, table.classes)
 
 
 def count_train_rows(
@@ -140,7 +145,7 @@ class _Loader:
         if "train" in select or (held is not None and "valid" in select):
             train, valid = self.cut(self.train_table(), held)
             if "train" in select:
-                views["train"] = train
+                views["train"] = augmented(spec, train, self.seed)
                 self.warn_of_classes(train, valid if "valid" in select else None)
             if valid is not None and "valid" in select:
                 views["valid"] = valid
@@ -174,24 +179,17 @@ class _Loader:
     def open(
         self, split: Split, row: DataSource, span: Span | None, classes: tuple[str, ...] | None
     ) -> Table:
-        targets = dict(self.targets)
-        one_hot = self.spec.one_hot is not None
-        if one_hot:
-            targets = {name: _class_numbers(target) for name, target in targets.items()}
-        request = OpenRequest(
-            self.folder, self.inputs, targets, split, span, classes, self.columns()
-        )
-        table = row.open(request)
-        if not one_hot:
-            return table
-        hot = {}
-        for name, labels in table.targets.items():
-            width = targets[name].classes or len(classes or table.classes or ())
-            if not width:
-                numbers = View(table, np.arange(table.rows)).labels(name)
-                width = int(numbers.max()) + 1
-            hot[name] = OneHotField(labels, width)
-        return replace(table, targets=hot)
+        columns = self.columns()
+
+        def opened(targets: Mapping[str, TargetSpec]) -> Table:
+            return row.open(
+                OpenRequest(self.folder, self.inputs, targets, split, span, classes, columns)
+            )
+
+        table = as_rows(self.spec, self.targets, opened, classes)
+        check_indices(table, self.inputs)
+        self.warnings += [found for found in table.warnings if found not in self.warnings]
+        return table
 
     def columns(self) -> dict[str, tuple[str, ...]]:
         """The columns that feed each input in train, where they have names."""
@@ -210,11 +208,25 @@ class _Loader:
             return View(table, rows), None
         count = held.row.count(len(rows), held.span)
         if held.row.first is not None:
-            return View(table, rows[count:]), View(table, rows[:count])
+            first, rest = rows[:count], rows[count:]
+            return self.apart(table, rest[rest > first[-1] + table.shared], first, held)
         if held.row.last is not None:
-            return View(table, rows[:-count]), View(table, rows[-count:])
+            rest, last = rows[:-count], rows[-count:]
+            return self.apart(table, rest[rest < last[0] - table.shared], last, held)
+        if table.shared:
+            raise DnnError([OverlappingWindows(held.span, table.shared)])
         out, rest = self.draw(table, rows, count, held.row.stratify, "valid", held.span)
         return View(table, rest), View(table, out)
+
+    def apart(
+        self, table: Table, train: Rows, out: Rows, held: Placed[HeldOut]
+    ) -> tuple[View, View]:
+        """What is trained on, without the rows that have something in common with those held
+        out.
+        """
+        if not len(train):
+            raise DnnError([HeldOutTooLarge(held.span, len(out), table.rows)])
+        return View(table, train), View(table, out)
 
     def draw(
         self, table: Table, rows: Rows, count: int, by_class: bool, purpose: str, span: Span | None
@@ -249,6 +261,8 @@ class _Loader:
             source = source.labels
         elif target.kind == "value" or source.dtype.kind == "f":
             return None
+        elif isinstance(source, WindowField):
+            return None  # of a text's characters many stand behind no window
         if int(np.prod(source.shape)) != 1:
             return None
         labels = np.empty(len(view), np.int64)
@@ -279,6 +293,44 @@ class _Loader:
         if 2 * len(lacking) >= np.count_nonzero(counts):
             names = tuple(self.class_name(train.table, int(c)) for c in lacking)
             self.warnings.append(HeldOutLacksClass(self.spec.valid.span, names, len(held)))
+
+
+def as_rows(
+    spec: DataSpec,
+    targets: Mapping[str, TargetSpec],
+    opened: Callable[[Mapping[str, TargetSpec]], Table],
+    classes: tuple[str, ...] | None = None,
+) -> Table:
+    """A table with its class numbers as rows of probabilities, where the section asks for those."""
+    numbers = {name: _class_numbers(target) for name, target in targets.items()}
+    if spec.one_hot is not None:
+        return _hot(opened(numbers), numbers, classes)
+    mixed = {n: numbers[n] for n, t in targets.items() if t.kind == "value" and t.classes}
+    if not (spec.mixes and mixed):
+        return opened(targets)
+    try:
+        return _hot(opened({**targets, **mixed}), mixed, classes)
+    except DnnError as error:
+        # Rows of probabilities can be mixed as they stand.
+        try:
+            return opened(targets)
+        except DnnError:
+            raise error from None
+
+
+def _hot(
+    table: Table, wanted: Mapping[str, TargetSpec], classes: tuple[str, ...] | None = None
+) -> Table:
+    """A table of class numbers with rows of zeros with a one in their place."""
+    made = dict(table.targets)
+    for name in wanted:
+        labels = table.targets[name]
+        width = wanted[name].classes or len(classes or table.classes or ())
+        if not width:
+            numbers = View(table, np.arange(table.rows)).labels(name)
+            width = int(numbers.max()) + 1
+        made[name] = OneHotField(labels, width)
+    return replace(table, targets=made)
 
 
 def _class_numbers(target: TargetSpec) -> TargetSpec:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepdsl.data.request import Shape
-from deepdsl.diagnostics.base import DnnError
+from deepdsl.diagnostics.base import Diagnostic, DnnError
 from deepdsl.diagnostics.data_csv import NoRows
 from deepdsl.diagnostics.data_feeds import LengthsDiffer
 from deepdsl.diagnostics.data_labels import NotFinite
@@ -163,6 +163,8 @@ class Table:
     classes_from_texts: bool = (
         False  # the names were found in these rows, so that others may have others
     )
+    warnings: tuple[Diagnostic, ...] = ()
+    shared: int = 0  # how many rows before a row have something in common with it
 
     def field(self, name: str) -> Field:
         return self.inputs[name] if name in self.inputs else self.targets[name]
@@ -202,9 +204,17 @@ class View:
     def classes(self) -> tuple[str, ...] | None:
         return self.table.classes
 
-    def read(self, positions: Rows, buffers: Mapping[str, Array]) -> None:
+    @property
+    def slow(self) -> bool:
+        """Whether reading takes long enough to be done ahead of a step: what stays on the disk or
+        is decoded, and what is changed in each epoch.
+        """
+        fields = (*self.table.inputs.values(), *self.table.targets.values())
+        return any(getattr(field, "slow", False) for field in fields)
+
+    def read(self, positions: Rows, buffers: Mapping[str, Array], epoch: int | None = None) -> None:
         """Fill a buffer for each input or target that is named, with the rows at these
-        positions.
+        positions: as they are, or for training as they are in an epoch, counted from 0.
         """
         rows = self.rows[positions]
         for name, out in buffers.items():

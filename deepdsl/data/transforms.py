@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from deepdsl.data.request import Shape
+from deepdsl.data.request import IndexShape, Shape
 from deepdsl.diagnostics.base import Diagnostic, DnnError, did_you_mean
+from deepdsl.diagnostics.data_sequences import TransformOfIndices
 from deepdsl.diagnostics.data_split import TransformMisfit
 from deepdsl.diagnostics.data_text import shape_text
 from deepdsl.initializers import Deferred
@@ -41,6 +42,10 @@ class Transform(Registered, kind="transform"):
         if self.of is not None and self.of not in inputs:
             help_text = did_you_mean(self.of, inputs)
             yield TransformMisfit(span, f"`{self.of}` is no input of the model", help_text)
+        others = tuple(n for n, shape in inputs.items() if not isinstance(shape, IndexShape))
+        for name, shape in inputs.items():
+            if isinstance(shape, IndexShape) and self.concerns(name):
+                yield TransformOfIndices(span, self.name, name, () if self.of else others)
 
     def concerns(self, input_name: str) -> bool:
         return self.of is None or self.of == input_name

@@ -176,6 +176,7 @@ class ArrayType(FileDiagnostic):
     code = "E412"
     found: str
     use: str
+    advice: str = "store it as integers or floats"
 
     @property
     def message(self) -> str:
@@ -183,7 +184,7 @@ class ArrayType(FileDiagnostic):
 
     @property
     def help(self) -> str:
-        return "store it as integers or floats"
+        return self.advice
 
 
 @record

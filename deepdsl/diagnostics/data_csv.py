@@ -31,6 +31,7 @@ class ColumnMissing(FileDiagnostic):
     names: tuple[str, ...]
     delimiter: str = ""
     header: bool = True  # the first line is read as names
+    parquet: bool = False  # there are no lines
 
     code = "E420"
 
@@ -41,7 +42,8 @@ class ColumnMissing(FileDiagnostic):
     @property
     def label(self) -> str:
         count = f"{len(self.names)} column{'s' * (len(self.names) != 1)}"
-        return f"its first line names {count}" if self.header else f"it has {count}"
+        named = self.header and not self.parquet
+        return f"its first line names {count}" if named else f"it has {count}"
 
     @property
     def help(self) -> str:
@@ -50,7 +52,7 @@ class ColumnMissing(FileDiagnostic):
         last = len(self.names)
         if not self.header:
             return f"with header=false the columns are called by their numbers, 1 to {last}"
-        if last and all(is_number(name) for name in self.names):
+        if last and not self.parquet and all(is_number(name) for name in self.names):
             return (
                 "the first line is all numbers: with header=false it is a row, and the columns are "
                 f"called by their numbers, 1 to {last} (`target={last}` is the last)"

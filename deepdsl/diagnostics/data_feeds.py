@@ -111,6 +111,8 @@ class InputNotFed(Diagnostic):
 
     @property
     def help(self) -> str:
+        if not self.example:
+            return "this source feeds one input alone: take one that names arrays or columns"
         return f"name it: `{self.inputs[0]}={self.example}`"
 
 

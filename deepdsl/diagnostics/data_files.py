@@ -103,6 +103,8 @@ class CannotRead(FileDiagnostic):
 
     @property
     def help(self) -> str:
+        if "no such file" in self.reason.lower():
+            return "it was there when the folder was opened: put it back, or begin anew without it"
         return "check who may read the file"
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import struct
+import sys
 from pathlib import Path
 from typing import Any
+from zlib import compress, crc32
 
 import numpy as np
 import pytest
@@ -61,6 +63,10 @@ def write_page_files(folder: Path) -> None:
     for name, content in files.items():
         raw = content.encode() if isinstance(content, str) else content
         (folder / name).write_bytes(raw)
+    (folder / "play.txt").write_text("to be, or not to be: so we\n")
+    (folder / "verse.txt").write_text("to be, or not to be!\n")
+    (folder / "latin.txt").write_bytes("to be, or not to bé: so we\n".encode("latin-1"))
+    np.savez(folder / "indices.npz", x=np.arange(32).reshape(8, 4) % 8, y=LABELS)
     with open(folder / "huge.gz", "wb") as stream:  # a terabyte of promises in a file of holes
         stream.write(gzip.compress(b"\0\0\x08\x02" + struct.pack(">II", 1 << 30, 1 << 12)))
         stream.truncate(5 << 30)
@@ -78,6 +84,58 @@ def write_page_files(folder: Path) -> None:
     np.savez(folder / "sorted.npz", x=ROWS, y=SORTED)
     for name in ("good.npz", "forbidden.npz"):
         np.savez_compressed(folder / name, x=ROWS, y=LABELS)
+    write_image_folders(folder)
+    write_parquet_files(folder)
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """A sound header of a png file of any size, and no more pixels than it takes to be opened."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", compress(b"\0" * 64)) + chunk(b"IEND", b"")
+
+
+def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), count: int = 4) -> None:
+    """Images of noise, 8 × 8, of which each class is bright in another colour."""
+    from PIL import Image
+
+    random = np.random.default_rng(3)
+    for number, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = random.integers(0, 128, (8, 8, 3), np.uint8)
+            pixels[..., number % 3] += 100
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+
+
+def write_image_folders(folder: Path) -> None:
+    for name in ("images", "broken", "huge", "linked", "half", "mixed"):
+        write_images(folder / (name if name == "images" else f"{name}-images"))
+    whole = (folder / "images" / "cat" / "0.png").read_bytes()
+    (folder / "broken-images" / "cat" / "9.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "huge-images" / "cat" / "9.png").write_bytes(png_claiming(50_000, 50_000))
+    (folder / "linked-images" / "cat" / "9.png").symlink_to(folder / "images" / "cat" / "0.png")
+    (folder / "half-images" / "notes").mkdir()
+    (folder / "mixed-images" / "cat" / "readme.txt").write_text("cats")
+
+
+def write_parquet_files(folder: Path) -> None:
+    from pyarrow import parquet, table
+
+    columns = {name: ROWS[:, i] for i, name in enumerate("abcd")}
+    good = {**columns, "label": LABELS}
+    lists = [row.tolist() for row in ROWS]
+    files = {
+        "good": good,
+        "nulls": {**good, "b": [0.5] * 7 + [None]},
+        "texts": {"name": ["x"] * 8, **good},
+        "ragged": {"x": [*lists[:7], [1.0]], "label": LABELS},
+    }
+    for name, values in files.items():
+        parquet.write_table(table(values), folder / f"{name}.parquet")
 
 
 @pytest.fixture(scope="session")
@@ -91,3 +149,9 @@ def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(page_folder: Path) -> Path:
     """Read from it; what a test writes goes to its own tmp_path."""
     return page_folder
+
+
+@pytest.fixture
+def page_module() -> Any:
+    """The functions above, for tests that make files of their own."""
+    return sys.modules[__name__]

@@ -165,6 +165,7 @@ def test_csv_streamed_is_csv_in_memory(tmp_path, rows, end, quotes, block, rando
     for limit in (0, 1 << 20):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("deepdsl.data.files.IN_MEMORY", limit)
+            patch.setattr("deepdsl.data.files.KEPT", limit)
             patch.setattr("deepdsl.data.csv_lines._BLOCK", block)
             table = open_x(source, tmp_path, (2,), ANY)
         out = np.empty((len(rows), 2), np.float32)
@@ -251,6 +252,7 @@ def test_any_bytes_give_a_table_or_a_message(tmp_path, name, limit, changes) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("deepdsl.data.arrays.IN_MEMORY", limit)
         patch.setattr("deepdsl.data.files.IN_MEMORY", limit)
+        patch.setattr("deepdsl.data.files.KEPT", limit)
         for use in (
             lambda: values(open_x(source, tmp_path, None, targets)),
             lambda: source.count(OpenRequest(tmp_path, {"x": None}, targets)),

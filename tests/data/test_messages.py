@@ -255,6 +255,7 @@ def test_classes_without_rows(folder: Path) -> None:
 
 def test_changed_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deepdsl.data.files.IN_MEMORY", 10)
+    monkeypatch.setattr("deepdsl.data.files.KEPT", 10)
     (tmp_path / "x.csv").write_text("a,label\n" + "1,0\n" * 20)
     spec = DataSpec("d", Placed(Csv("x.csv", target=("label",)), SPAN))
     train = load(spec, tmp_path, {"x": (1,)}, TWO, 0).train
@@ -296,10 +297,13 @@ def test_good_files_open(folder: Path, one_hot: bool) -> None:
 def test_every_code_is_provoked_and_has_a_page() -> None:
     import deepdsl.diagnostics.data  # noqa: F401
 
-    text = Path(__file__).read_text()
+    tests = Path(__file__).parents[1].rglob("test_*.py")
+    text = "".join(file.read_text() for file in tests)
     for code, kind in Diagnostic.registry.items():
         if not kind.__module__.startswith("deepdsl.diagnostics.data_"):
             continue
         assert f'"{code}"' in text, code
         page = kind.page()
-        assert page.count("```wrong") == page.count("```right") == 1, code
+        # That a model was trained on other images is known of a trained one alone.
+        fences = 0 if code == "E468" else 1
+        assert page.count("```wrong") == page.count("```right") == fences, code

@@ -1,0 +1,118 @@
+"""What augmentation does to the pixels of a batch of images, float32 of shape [N C H W]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepdsl.data.table import Array
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# Luma of ITU-R BT.601, which Pillow and torchvision make gray with.
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32).reshape(1, 3, 1, 1)
+_AT_ONCE = 1 << 18  # pixels that are sampled at a time
+
+
+def flipped(values: Array, chosen: NDArray[np.bool_], axis: int) -> Array:
+    """The chosen images turned over along an axis."""
+    out = values.copy()
+    out[chosen] = np.flip(values[chosen], axis)
+    return out
+
+
+def moved(values: Array, down: Integers, right: Integers, pad: int, reflect: bool) -> Array:
+    """Each image moved by at most `pad` pixels; zeros come in from beyond, or its reflection."""
+    height, width = values.shape[2:]
+    sides = ((0, 0), (0, 0), (pad, pad), (pad, pad))
+    wide = np.pad(values, sides, mode="reflect") if reflect else np.pad(values, sides)
+    out = np.empty_like(values)
+    starts = zip((pad - down).tolist(), (pad - right).tolist(), strict=True)
+    for row, (top, left) in enumerate(starts):
+        out[row] = wide[row, :, top : top + height, left : left + width]
+    return out
+
+
+def rotated(values: Array, radians: Floats) -> Array:
+    """Each image turned counterclockwise about its middle; zeros come in from beyond."""
+    height, width = values.shape[2:]
+    y = (np.arange(height) - (height - 1) / 2)[None, :, None]
+    x = (np.arange(width) - (width - 1) / 2)[None, None, :]
+    cos, sin = np.cos(radians)[:, None, None], np.sin(radians)[:, None, None]
+    # Where each new pixel comes from: turned back. Rows count downwards.
+    from_y = cos * y + sin * x + (height - 1) / 2
+    from_x = cos * x - sin * y + (width - 1) / 2
+    return _sampled(values, from_y, from_x)
+
+
+def enlarged(values: Array, top: Floats, left: Floats, height: Floats, width: Floats) -> Array:
+    """A box of each image, its places and sides in pixels, brought to the size of the whole."""
+    rows, columns = values.shape[2:]
+    y = top[:, None] + (np.arange(rows) + 0.5) * (height / rows)[:, None] - 0.5
+    x = left[:, None] + (np.arange(columns) + 0.5) * (width / columns)[:, None] - 0.5
+    y, x = y.clip(0, rows - 1), x.clip(0, columns - 1)
+    shape = (len(values), rows, columns)
+    return _sampled(
+        values, np.broadcast_to(y[:, :, None], shape), np.broadcast_to(x[:, None, :], shape)
+    )
+
+
+def covered(values: Array, middle_y: Integers, middle_x: Integers, size: int, fill: float) -> Array:
+    """A square of each image painted over; it may reach beyond the border."""
+    height, width = values.shape[2:]
+    inside = []
+    for middle, side in ((middle_y, height), (middle_x, width)):
+        first = (middle - size // 2)[:, None]
+        places = np.arange(side)[None]
+        inside.append((places >= first) & (places < first + size))
+    square = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+    return np.where(square, np.float32(fill), values)
+
+
+def gray(values: Array) -> Array:
+    """The images without colour, [N 1 H W]; opacity does not count."""
+    if values.shape[1] < 3:
+        return values[:, :1]
+    made: Array = (values[:, :3] * _LUMA).sum(axis=1, keepdims=True)
+    return made
+
+
+def blended(values: Array, other: Array | float, factor: Floats, white: float) -> Array:
+    """factor * values + (1 - factor) * other, kept between black and white; opacity stays."""
+    share = factor.astype(np.float32).reshape(-1, 1, 1, 1)
+    colours = 3 if values.shape[1] == 4 else values.shape[1]
+    out = values.copy()
+    made = share * values[:, :colours] + (1 - share) * other
+    np.clip(made, 0, white, out=out[:, :colours])
+    return out
+
+
+def _sampled(values: Array, y: Floats, x: Floats) -> Array:
+    """Each image at places between its pixels, bilinear, and zero beyond its border."""
+    out = np.empty_like(values)
+    count = max(1, _AT_ONCE // max(1, y[0].size))
+    for start in range(0, len(values), count):
+        part = slice(start, start + count)
+        out[part] = _bilinear(values[part], y[part], x[part])
+    return out
+
+
+def _bilinear(values: Array, y: Floats, x: Floats) -> Array:
+    rows, channels, height, width = values.shape
+    flat = values.reshape(rows, channels, height * width)
+    below, right = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
+    part_y, part_x = y - below, x - right
+    out: Any = 0
+    for dy, share_y in ((0, 1 - part_y), (1, part_y)):
+        for dx, share_x in ((0, 1 - part_x), (1, part_x)):
+            at_y, at_x = below + dy, right + dx
+            inside = (at_y >= 0) & (at_y < height) & (at_x >= 0) & (at_x < width)
+            at = at_y.clip(0, height - 1) * width + at_x.clip(0, width - 1)
+            share = np.where(inside, share_y * share_x, 0).astype(np.float32)
+            found = np.take_along_axis(flat, at.reshape(rows, 1, -1), axis=2)
+            out = out + found * share.reshape(rows, 1, -1)
+    made: Array = np.asarray(out, np.float32).reshape(values.shape)
+    return made
