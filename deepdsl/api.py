@@ -40,7 +40,7 @@ def load(path: str | Path) -> Program:
 
 def loads(text: str, name: str = "<text>", folder: str | Path = ".") -> Program:
     """The program in a text; `folder` is what the paths in it are relative to."""
-    return Program(Source(name, text), Path(folder))
+    return Program(Source(name, text, str(Path(folder) / name)), Path(folder))
 
 
 def open_run(path: str | Path) -> Run:
@@ -135,24 +135,29 @@ def _job_of_arrays(
     from deepdsl.step import Task
 
     spec = changed(program.datasets[training.data], train=None, test=None)
-    task = Task(program.models[training.model], training, spec, spec.one_hot is not None)
+    task = Task(program.models[training.model], training, spec, spec.rows_of_classes)
     table, task = _table(task, x, y)
     held = _table(task, *valid)[0] if valid is not None else None
-    return Job(task, split_table(spec, table, training.seed, held), source)
+    splits = split_table(spec, table, training.seed, held)
+    return Job(task, splits, source, program.uses.sources)
 
 
 def _table(task: Task, x: Arrays, y: Arrays | None) -> tuple[Table, Task]:
     """A checked table of arrays; targets that are rows of probabilities are taken as such."""
     from deepdsl.compiler import either_target, wanted_target
     from deepdsl.data import from_arrays
+    from deepdsl.data.splits import as_rows
     from deepdsl.lower import TARGET
 
     shapes = {i.name: i.row_shape for i in task.model.inputs}
     if task.data.target is not None:
         return from_arrays(x, None, inputs=shapes), task
 
+    spec = changed(task.data, one_hot=None)
+
     def load(wanted: Task) -> Table:
-        return from_arrays(x, y, inputs=shapes, targets={TARGET: wanted_target(wanted)})
+        targets = {TARGET: wanted_target(wanted)}
+        return as_rows(spec, targets, lambda t: from_arrays(x, y, inputs=shapes, targets=t))
 
     task, table = either_target(task, load)
     return table, task

@@ -68,6 +68,7 @@ class Job:
     task: Task
     splits: Splits
     source: Source
+    used: tuple[Source, ...] = ()  # the files that it uses
 
     @property
     def steps_per_epoch(self) -> int:
@@ -82,6 +83,15 @@ class Job:
         target = wanted_target(self.task)
         count = {"index": target.classes, "binary": 2, "margin": 2}.get(target.kind)
         return tuple(map(str, range(count or 0)))
+
+    @property
+    def images(self) -> dict[str, dict[str, Any]]:
+        """For each input that images feed, how their files become its numbers."""
+        from deepdsl.data.open_images import decoding_of
+
+        assert self.splits.train is not None
+        found = {n: decoding_of(f) for n, f in self.splits.train.table.inputs.items()}
+        return {name: how.as_json() for name, how in found.items() if how is not None}
 
     @property
     def columns(self) -> dict[str, list[str]]:
@@ -112,7 +122,7 @@ def open_job(
     """Open the data of a training."""
     model, spec = program.models[training.model], program.datasets[training.data]
     task, splits = open_data(Task(model, training, spec), spec, folder, select, classes, columns)
-    return Job(task, splits, program.source)
+    return Job(task, splits, program.source, program.uses.sources)
 
 
 def open_data(
@@ -128,7 +138,7 @@ def open_data(
     Targets that stand in the data as one row of probabilities for each example are taken as such,
     and the task that is given back says so.
     """
-    task = replace(task, one_hot=spec.one_hot is not None)
+    task = replace(task, one_hot=spec.rows_of_classes)
     return either_target(task, lambda t: _load(t, spec, folder, select, classes, columns))
 
 
@@ -243,8 +253,10 @@ def build(job: Job) -> Artifacts:
     return Artifacts(emitted, judged, step, evaluate, infer, state, manifest)
 
 
-def spec_hash(source: Source) -> str:
-    return hashlib.sha256(source.text.encode()).hexdigest()
+def spec_hash(source: Source, used: Sequence[Source] = ()) -> str:
+    """The hash of a file's text; of one that uses others, of all their texts, a zero between."""
+    texts = "\0".join(each.text for each in (source, *used))
+    return hashlib.sha256(texts.encode()).hexdigest()
 
 
 def _manifest(
@@ -259,7 +271,7 @@ def _manifest(
         "format": FORMAT,
         "deepdsl": VERSION,
         "model": model.name,
-        "spec_sha256": spec_hash(job.source),
+        "spec_sha256": spec_hash(job.source, job.used),
         "seed": training.seed,
         "batch": training.batch,
         "epochs": training.epochs,
@@ -269,6 +281,7 @@ def _manifest(
         "metrics": list(training.metric_names),
         "classes": list(job.classes),
         "columns": job.columns,
+        "images": job.images,
         "state": [
             {
                 "name": p.name,

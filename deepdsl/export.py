@@ -64,12 +64,13 @@ def export(
 ) -> Exported:
     """Write a run as one ONNX file.
 
-    The file takes raw inputs in float32 with any batch size and gives the model's outputs, softmax
-    included.  With `samples` it gives their means over so many passes with dropout at work, and as
-    `NAME_std` their deviations; it is a pure function all the same.  `fold` and `tolerance` default
-    to the export section's.  Raises DnnError with CannotSample where there is no noise, and with
-    ExportDiffers, and writes nothing, when the file's outputs are further from the evaluation
-    graph's than the tolerance, times the size of the outputs where that is above 1.
+    The file takes raw inputs in float32, indices in int64, with any batch size and gives the
+    model's outputs, softmax included.  With `samples` it gives their means over so many passes with
+    dropout at work, and as `NAME_std` their deviations; it is a pure function all the same.  `fold`
+    and `tolerance` default to the export section's.  Raises DnnError with CannotSample where there
+    is no noise, and with ExportDiffers, and writes nothing, when the file's outputs are further
+    from the evaluation graph's than the tolerance, times the size of the outputs where that is
+    above 1.
     """
     wanted = run.program.exports.get(run.model.name)
     fold = fold if fold is not None else (wanted.fold_batch_norm if wanted else True)
@@ -104,6 +105,8 @@ def metadata(run: Trained) -> dict[str, str]:
         "deepdsl.model": run.model.name,
         "deepdsl.classes": json.dumps(list(run.classes), ensure_ascii=False),
         "deepdsl.columns": json.dumps(run.manifest.get("columns", {}), ensure_ascii=False),
+        "deepdsl.images": json.dumps(run.manifest.get("images", {})),
+        "deepdsl.indices": json.dumps({i.name: i.rows for i in run.model.inputs if i.rows}),
         "deepdsl.target": target.kind,
         "deepdsl.loss": training.loss.show(),
         "deepdsl.metrics": json.dumps([m.show() for m in training.metrics]),
@@ -164,6 +167,9 @@ def plausible(run: Trained, name: str, shape: tuple[int, ...]) -> Array:
     numbers.
     """
     rng = stream(run.training.seed, f"{name}/{shape[0]}", "verify")
+    rows = {i.name: i.rows for i in run.model.inputs if i.type.dtype == "i64"}
+    if name in rows:
+        return rng.integers(0, rows[name] or 2, shape)
     values: Array = rng.standard_normal(shape)
     for number, placed in reversed(list(enumerate(run.data.transforms, 1))):
         transform = placed.row

@@ -126,8 +126,8 @@ def _climb(
     batches = _batches(view, training)
     for _ in range(steps):
         group, healthy = [], True
-        for positions in islice(batches, training.accumulate):
-            view.read(positions, stepper.buffers(len(positions)))
+        for epoch, positions in islice(batches, training.accumulate):
+            view.read(positions, stepper.buffers(len(positions)), epoch)
             made = stepper.step(len(positions))
             group.append(float(made["loss"]))
             healthy = healthy and bool(made["all_finite"])
@@ -139,13 +139,13 @@ def _climb(
     return rates, losses, False
 
 
-def _batches(view: View, training: Training) -> Iterator[NDArray[np.int64]]:
-    """The batches of one epoch after the other, in the order of a training."""
+def _batches(view: View, training: Training) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """The batches of one epoch after the other, in the order of a training, with its number."""
     rows, batch = len(view), training.batch
     for epoch in count():
         order = epoch_order(training.seed, epoch, rows)
         for start in range(0, rows, batch):
-            yield order[start : start + batch]
+            yield epoch, order[start : start + batch]
 
 
 class _Limit:

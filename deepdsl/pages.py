@@ -26,6 +26,7 @@ KINDS = {
     "source": "data sources",
     "data_row": "rows of a data section",
     "transform": "transforms of the data",
+    "augmentation": "augmentations of training images",
     "train_row": "rows of a train section",
     "export_row": "rows of an export section",
 }
@@ -38,6 +39,8 @@ WORDS = {
     "model": "`model NAME { input x[28 28]; flatten | dense 10 | softmax }`: a network",
     "data": '`data NAME { train csv "a.csv" target=y; valid split=10% }`: where rows come from',
     "train": "`train MODEL on DATA { loss cross_entropy; epochs 10 }`: how a model is trained",
+    "augment": "`augment flip horizontal`: training rows varied anew in each epoch; the kinds are "
+    "listed by `dnnc explain augmentations`",
     "export": '`export MODEL { onnx "net.onnx" }`: what is deployed',
     "input": "`input NAME[28 28]`: what the model takes, with the shape of one row",
     "output": "`output NAME`: a value that the model gives; the last line where none is named",
@@ -45,9 +48,9 @@ WORDS = {
     "repeat": "`repeat 3 { dense 8 | relu }`: the same layers, several times, each with weights",
     "reuse": "`reuse NAME`: a part once more, with the same weights; not compiled yet",
     "phase": "`phase NAME { epochs 5 }`: a part of a training; not compiled yet",
-    "block": "`block NAME(n=8) { dense n | relu }`: a part with parameters; not compiled yet",
-    "use": '`use "file.dnn" as NAME`: the items of another file; not compiled yet',
-    "if": "`if n == 1 then in else in | dense 8`: a choice between flows; not compiled yet",
+    "block": "`block NAME(n=8) { dense n | relu }`: a template, with fresh weights at each use",
+    "use": '`use "file.dnn" as NAME`: the blocks, models and constants of another file',
+    "if": "`if n == 1 then in else in | dense 8`: a choice, made when the file is compiled",
 }
 
 

@@ -228,6 +228,16 @@ class Either(Kind):
                 continue
         raise Mismatch(self.expected)
 
+    def show(self, value: Any) -> str:
+        written = Word(value) if isinstance(value, str) else value
+        for kind in self.kinds:
+            try:
+                kind.convert(written)
+            except Mismatch:
+                continue
+            return kind.show(value)
+        return show(value)
+
 
 @record
 class Pairs(Kind):

@@ -44,6 +44,8 @@ class Regularizer:
         return mul(b, weight, b.add(Div(), limit, b.add(Maximum(), norm, limit)))
 
 
-def regularizer(l1: float, l2: float, max_norm: float | None) -> Regularizer | None:
+def regularizer(
+    l1: float, l2: float, max_norm: float | None, axes: tuple[int, ...] = (0,)
+) -> Regularizer | None:
     """What three options of a layer ask for; None where they ask for nothing."""
-    return Regularizer(l1, l2, max_norm) if l1 or l2 or max_norm is not None else None
+    return Regularizer(l1, l2, max_norm, axes) if l1 or l2 or max_norm is not None else None

@@ -45,7 +45,7 @@ def _apply(source: Source, row: str, option: str | None, value: str, model: str 
     for train in reversed(trains):
         start, end, new = _edit(train, row, option, value)
         text = text[:start] + new + text[end:]
-    return Source(source.name, text)
+    return changed(source, text=text)
 
 
 def _edit(train: ast.Train, name: str, option: str | None, value: str) -> tuple[int, int, str]:

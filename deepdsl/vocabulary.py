@@ -7,14 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 _PLANNED = {
-    "layer": (
-        "conv conv_transpose max_pool avg_pool global_avg_pool global_max_pool upsample "
-        "zero_pad crop permute embedding lstm gru attention multiply split mean"
-    ),
     "dense.": "tie",
-    "batch_norm.": "",
-    "source": "images parquet",
-    "data": "augment",
     "train": "precision freeze unfreeze lr_mult cache",
     "export": "quantize",
     "onnx.": "quantize",
@@ -31,9 +24,29 @@ def planned(registry: str) -> frozenset[str]:
 _ELSEWHERE = {
     "affine fc fullyconnected hidden hiddenlayer innerproduct linear output perceptron": "dense",
     "batchnorm1d batchnorm2d batchnormalization bn": "batch_norm",
-    "conv2d convolution": "conv",
-    "maxpool2d maxpooling maxpooling2d": "max_pool",
-    "averagepooling2d avgpool2d": "avg_pool",
+    "conv1d conv2d conv3d convolution convolution1d convolution2d convolution3d": "conv",
+    "conv1dtranspose conv2dtranspose conv3dtranspose convtranspose1d convtranspose2d "
+    "convtranspose3d deconv deconvolution transposedconvolution": "conv_transpose",
+    "depthwiseconv depthwiseconv1d depthwiseconv2d separableconv separableconv2d": "conv",
+    "kernel kernelsize": "size",
+    "outputpadding": "output_pad",
+    "dilationrate dilations": "dilation",
+    "outchannels": "filters",
+    "maxpool1d maxpool2d maxpool3d maxpooling maxpooling1d maxpooling2d maxpooling3d pool "
+    "pooling": "max_pool",
+    "averagepool averagepooling averagepooling1d averagepooling2d averagepooling3d avgpool1d "
+    "avgpool2d avgpool3d meanpool": "avg_pool",
+    "adaptiveavgpool2d gap globalaveragepool globalaveragepooling1d globalaveragepooling2d "
+    "globalaveragepooling3d": "global_avg_pool",
+    "adaptivemaxpool2d globalmaxpooling1d globalmaxpooling2d globalmaxpooling3d": "global_max_pool",
+    "interpolate resize upsampling upsampling1d upsampling2d upsampling3d upsamplingbilinear2d "
+    "upsamplingnearest2d": "upsample",
+    "pad zeropad1d zeropad2d zeropad3d zeropadding1d zeropadding2d zeropadding3d": "zero_pad",
+    "centercrop cropping1d cropping2d cropping3d": "crop",
+    "movedim swapaxes transpose": "permute",
+    "chunk": "split",
+    "average": "mean",
+    "mul product times": "multiply",
     "cat concatenate join": "concat",
     "view": "reshape",
     "expit logistic": "sigmoid",
@@ -49,9 +62,23 @@ _ELSEWHERE = {
     "rmsnormalization rootmeansquarenorm": "rms_norm",
     "addnoise noise whitenoise": "gaussian_noise",
     "gaussiandropout": "dropout gaussian_noise",
-    "dropout1d mcdropout montecarlodropout": "dropout",
+    "dropout1d dropout2d dropout3d mcdropout montecarlodropout spatialdropout spatialdropout1d "
+    "spatialdropout2d spatialdropout3d": "dropout",
     "featurealphadropout seludropout": "alpha_dropout",
     "numgroups": "groups",
+    "embed embeddinglayer embeddings lookup wordembedding": "embedding",
+    "longshorttermmemory lstmcell": "lstm",
+    "gatedrecurrentunit grucell": "gru",
+    "mha multiheadattention selfattention": "attention",
+    "learnedpositions positionalembedding": "position_embedding",
+    "positionalencoding positionencoding sinepositionencoding": "sinusoidal_positions",
+    "inputdim numembeddings vocabsize vocabularysize": "count",
+    "embeddim embeddingdim outputdim": "size",
+    "returnsequences": "sequence",
+    "recurrentinitializer": "recurrent_init",
+    "numheads": "heads",
+    "iscausal usecausalmask": "causal",
+    "hiddensize": "units",
     "linearactivation": "identity",
     "kaiming kaimingnormal he msra": "he_normal",
     "kaiminguniform": "he_uniform",
@@ -146,6 +173,14 @@ _ELSEWHERE = {
     "label labels y": "target",
     "numpy": "npz npy",
     "mnist": "idx",
+    "imagefolder imagedatasetfromdirectory flowfromdirectory": "images",
+    "augmentation dataaugmentation": "augment",
+    "hflip horizontalflip randomflip randomhorizontalflip verticalflip": "flip",
+    "randomcrop randomtranslation": "crop",
+    "randomresizedcrop randomsizedcrop": "resize_crop",
+    "randomrotation": "rotate",
+    "coarsedropout randomerasing": "cutout",
+    "randombrightness randomcontrast": "color_jitter",
     "flase": "false",
     "ture": "true",
 }
@@ -159,9 +194,15 @@ _IN_STEPS = (
 # What is not merely called otherwise, but done otherwise: `owner.word` -> what to do.
 _ADVICE = {
     "layer.activation": "an activation is a step of its own: `dense 300 | relu`",
+    "layer.in_channels": "leave it out: how many channels come in is known",
+    "layer.data_format": "leave it out: images are channels first, `input image[3 32 32]`",
+    "layer.padding_mode": "leave it out: what is padded is 0",
     "layer.in_features": "leave it out: how many numbers come in is known",
     "layer.input_dim": "leave it out: the shape stands in the `input` line",
     "layer.input_shape": "leave it out: the shape stands in the `input` line",
+    "layer.bidirectional": "it is an option: `lstm 64 direction=both`",
+    "layer.return_state": "leave it out: the last state is what comes out without `sequence=true`",
+    "layer.go_backwards": "write `direction=backward`",
     "layer.name": "leave it out: a layer is named by the `part` it stands in",
     "layer.kernel_regularizer": "write `l1=1e-5` or `l2=1e-4`",
     "layer.dense.surplus": "how many numbers come in is known, so one number is enough: `dense 10`",

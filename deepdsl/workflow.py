@@ -164,5 +164,5 @@ def prepare(
     if resume:
         run = RunDirectory.resume(out, program, training, artifacts.manifest, data_given)
         return Session(job, artifacts, backend, run, run.load("last"), folder, program, warnings)
-    run = RunDirectory.begin(out, program.source, artifacts.manifest)
+    run = RunDirectory.begin(out, program, artifacts.manifest)
     return Session(job, artifacts, backend, run, None, folder, program, warnings)

@@ -85,10 +85,12 @@ GROUPS = (
     ("Rows of a train section", "train_row", _any),
     ("Losses", "loss", _any),
     ("Metrics", "metric", _any),
+    ("Augmentation", "augmentation", _any),
 )
 
 # How an entry is written in a file, where its name alone does not show it.
 WRITTEN = {
+    "augmentation": "augment {}",
     "initializer": "init={}",
     "loss": "loss {}",
     "metric": "metric {}",

@@ -149,6 +149,8 @@ def figure(finish: str, total: np.ndarray, rows: int) -> object:
     if how in ("precision", "recall", "f1"):
         return quotient(how, average, total)
     mean = float(total) / rows
+    if how == "exp":
+        return float(np.exp(mean))
     return mean**0.5 if finish == "root of the mean" else mean
 
 

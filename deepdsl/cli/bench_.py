@@ -26,6 +26,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
     from deepdsl.backend import open_backend
     from deepdsl.compiler import build, load_program, open_job, training_of
+    from deepdsl.data.ahead import reading
     from deepdsl.data.order import epoch_order
     from deepdsl.trainer import step_model
 
@@ -44,25 +45,32 @@ def run(options: argparse.Namespace, output: Output) -> int:
     order = epoch_order(training.seed, 0, len(view))
     starts = range(0, len(view) - rows + 1, rows)
 
-    def step(number: int) -> None:
-        start = starts[number % len(starts)]
-        view.read(np.asarray(order[start : start + rows]), stepper.buffers(rows))
-        stepper.step(rows)
-
-    step(0)
-    first_step_s = time.perf_counter() - begin
-    for number in range(WARM_UP):
-        step(number)
+    count = max(1, options.steps)
+    chosen = [starts[n % len(starts)] for n in (0, *range(WARM_UP), *range(count))]
+    pieces = [np.asarray(order[start : start + rows]) for start in chosen]
     times = []
-    for number in range(max(1, options.steps)):
-        start = time.perf_counter()
-        step(number)
-        times.append((time.perf_counter() - start) * 1e6)
+    with reading(view, pieces, stepper.buffers(rows), 0) as reader:
+
+        def step() -> None:
+            reader.fill(stepper.buffers(rows))
+            stepper.step(rows)
+
+        step()
+        first_step_s = time.perf_counter() - begin
+        for _ in range(WARM_UP):
+            step()
+        before = reader.waited
+        for _ in range(count):
+            start = time.perf_counter()
+            step()
+            times.append((time.perf_counter() - start) * 1e6)
+        wait = (reader.waited - before) / count * 1e6
     median = statistics.median(times)
     peak = _peak_megabytes()
     nodes = len(artifacts.step.proto.graph.node)
     figures = {
         "step_us": {"min": round(min(times), 1), "median": round(median, 1)},
+        "data_wait_us": round(wait, 1),
         "rows_per_s": round(rows / median * 1e6, 1),
         "first_step_s": round(first_step_s, 3),
         "compile_s": round(compile_s, 4),
@@ -77,6 +85,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             "step",
             f"{min(times):,.0f} µs min, {median:,.0f} µs median, {len(times)} steps of {rows} rows",
         ],
+        ["of which", f"{wait:,.0f} µs mean in waiting for rows"],
         ["throughput", f"{rows / median * 1e6:,.0f} rows/s"],
         [
             "first step",

@@ -73,7 +73,7 @@ class Output:
     def usage(self, message: str, help: str = "") -> int:
         """Say what is wrong with the command line; the exit status of that."""
         told = {"code": "usage", "severity": "error", "message": message, "help": help}
-        place = {"fixable": False, "file": None, "line": None, "column": None}
+        place = {"fixable": False, "uses": [], "file": None, "line": None, "column": None}
         if self.as_json:
             self.result("", {"diagnostics": [{**told, **place}]})
         print("\n".join(part for part in (f"dnnc: {message}", help) if part), file=sys.stderr)

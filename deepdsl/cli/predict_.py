@@ -29,7 +29,11 @@ SUFFIXES = (".csv", ".npz", ".jsonl")
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="RUN|FILE.onnx", type=Path)
     parser.add_argument(
-        "inputs", metavar="INPUT", nargs="+", type=Path, help="npz, npy, csv or idx files of rows"
+        "inputs",
+        metavar="INPUT",
+        nargs="+",
+        type=Path,
+        help="npz, npy, csv or idx files of rows; images, or folders of them",
     )
     parser.add_argument(
         "-o", "--out", metavar="OUT", type=Path, help="csv, npz or jsonl; csv on stdout by default"
@@ -52,25 +56,36 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise DnnError([WrongFormat(None, str(options.out), "predictions", formats)])
     import numpy as np
 
+    from deepdsl.image_rows import image_files, image_rows
     from deepdsl.predictor import labels, open_predictor
 
     predictor = open_predictor(
         options.model, options.device, options.threads, samples=options.samples
     )
-    made: list[Mapping[str, NDArray[Any]]] = [
-        predictor.predict(_rows(predictor, path)) for path in options.inputs
-    ]
+    made: list[Mapping[str, NDArray[Any]]] = []
+    files: list[str] = []
+    told_apart = False
+    for path in options.inputs:
+        images = image_files(path)
+        told_apart = told_apart or images is not None
+        given = [_rows(predictor, path)] if images is None else image_rows(predictor, images)
+        for rows in given:
+            made.append(predictor.predict(rows))
+        count = sum(len(next(iter(m.values()))) for m in made) - len(files)
+        files += [str(path)] * count if images is None else map(str, images)
     outputs = {k: np.concatenate([m[k] for m in made]) for k in made[0]}
     first = next(iter(outputs.values()))
-    named = labels(predictor, first)
+    beside: dict[str, Sequence[str]] = {"file": files} if told_apart else {}
+    if (named := labels(predictor, first)) is not None:
+        beside["label"] = named
     if options.out is not None and options.out.suffix == ".npz":
         buffer = io.BytesIO()
-        extra = {"label": np.array(named)} if named is not None else {}
+        extra = {name: np.array(texts) for name, texts in beside.items()}
         np.savez(buffer, **outputs, **extra)  # type: ignore[arg-type]
         write_atomically(options.out, buffer.getvalue())
     else:
         as_lines = options.out is not None and options.out.suffix == ".jsonl"
-        text = _jsonl(outputs, named) if as_lines else _csv(predictor, outputs, named)
+        text = _jsonl(outputs, beside) if as_lines else _csv(predictor, outputs, beside)
         if options.out is not None:
             write_atomically(options.out, text.encode())
         elif not output.as_json:
@@ -79,6 +94,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.out is None:
         told["outputs"] = {k: v.tolist() for k, v in outputs.items()}
         told["label"] = list(named) if named is not None else None
+        told |= {"files": files} if told_apart else {}
     if options.out is not None or output.as_json:
         output.result(f"{options.out}: {len(first):,} rows", told)
     return 0
@@ -89,6 +105,7 @@ def _rows(predictor: Predictor, path: Path) -> dict[str, NDArray[Any]]:
     import numpy as np
 
     from deepdsl.data import Idx, Npy, Npz, OpenRequest
+    from deepdsl.data.indices import check_indices
 
     ports = predictor.interface.inputs
     shapes = {p.name: p.row_shape for p in ports}
@@ -104,8 +121,10 @@ def _rows(predictor: Predictor, path: Path) -> dict[str, NDArray[Any]]:
     elif "idx" in name:
         source = Idx(str(path.absolute()))
     else:
-        raise DnnError([WrongFormat(None, str(path), "rows", ".npz, .npy, .csv and idx")])
+        formats = ".npz, .npy, .csv, idx and images"
+        raise DnnError([WrongFormat(None, str(path), "rows", formats)])
     table = source.open(OpenRequest(Path(), shapes, {}, "test"))
+    check_indices(table, shapes)
     rows = np.arange(table.rows)
     out = {}
     for port in ports:
@@ -145,13 +164,15 @@ def _arrays(path: Path, inputs: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _csv(
-    predictor: Predictor, outputs: Mapping[str, NDArray[Any]], named: Sequence[str] | None
+    predictor: Predictor,
+    outputs: Mapping[str, NDArray[Any]],
+    beside: Mapping[str, Sequence[str]],
 ) -> str:
     from deepdsl.uncertainty import deviation_of
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    header: list[str] = ["label"] if named is not None else []
+    header = list(beside)
     columns: list[NDArray[Any]] = []
     # A deviation has the columns of its output.
     single = sum(deviation_of(name, outputs) is None for name in outputs) == 1
@@ -163,17 +184,17 @@ def _csv(
         header += [name] if flat.shape[1] == 1 else [f"{name}_{t}" for t in told]
     writer.writerow(header)
     for row in range(len(columns[0])):
-        cells: list[Any] = [named[row]] if named is not None else []
+        cells: list[Any] = [texts[row] for texts in beside.values()]
         for flat in columns:
             cells += [f"{v:.9g}" for v in flat[row]]
         writer.writerow(cells)
     return text.getvalue()
 
 
-def _jsonl(outputs: Mapping[str, NDArray[Any]], named: Sequence[str] | None) -> str:
+def _jsonl(outputs: Mapping[str, NDArray[Any]], beside: Mapping[str, Sequence[str]]) -> str:
     lines = []
     for row in range(len(next(iter(outputs.values())))):
-        told: dict[str, Any] = {"label": named[row]} if named is not None else {}
+        told: dict[str, Any] = {name: texts[row] for name, texts in beside.items()}
         told.update({name: values[row].tolist() for name, values in outputs.items()})
         lines.append(json.dumps(told))
     return "\n".join(lines) + "\n" if lines else ""

@@ -3,6 +3,7 @@
 from deepdsl.metrics.base import Figure, Metric
 from deepdsl.metrics.confusion import F1, ConfusionMatrix, Precision, Recall
 from deepdsl.metrics.errors import R2, Mae, Mse, Rmse
+from deepdsl.metrics.likelihood import Perplexity
 from deepdsl.metrics.ranking import Auc
 from deepdsl.metrics.shares import Accuracy, Largest, Top5
 
@@ -17,6 +18,7 @@ __all__ = [
     "Mae",
     "Metric",
     "Mse",
+    "Perplexity",
     "Precision",
     "Recall",
     "Rmse",

@@ -254,7 +254,7 @@ def training_batches(
     }
     count = len(view) // size
     for number in range(count if limit is None else min(limit, count)):
-        view.read(order[number * size : (number + 1) * size], buffers)
+        view.read(order[number * size : (number + 1) * size], buffers, 0)
         yield buffers
 
 

@@ -62,6 +62,7 @@ def report(subject: Described, confusion: Confusion | None = None) -> str:
         _plan(subject),
         _warnings(subject.warnings),
         Section("The file", code(subject.program.source.text)),
+        *(Section(f"Used: {s.name}", code(s.text)) for s in subject.program.uses.sources),
     ]
     lead = "".join(_lead(subject, history, result, best))
     return page(f"{subject.model.name}: {subject.path.name}", [s for s in sections if s], lead)

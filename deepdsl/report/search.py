@@ -21,6 +21,7 @@ def write_search(search: Search, job: Job, place: Path) -> None:
         Section("Loss over learning rate", figures([curve(search)]) + paragraph(_about())),
         Section("Plan", html_table(["setting", "value", "options"], _plan(job))),
         Section("The file", code(job.source.text)),
+        *(Section(f"Used: {s.name}", code(s.text)) for s in job.used),
     ]
     lead = cards(_cards(search)) + paragraph(search.reason, _look(search))
     write_atomically(place, page(f"Learning rate of {training.model}", sections, lead).encode())

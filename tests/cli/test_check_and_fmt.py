@@ -32,7 +32,7 @@ def test_a_wrong_file(dnnc: Dnnc, tmp_path: Path) -> None:
     answer = dnnc("check", "bad.dnn")
     assert answer.status == 1
     assert answer.out == ""
-    assert "error[E101]: there is no layer, part or value `densse`" in answer.err
+    assert "error[E101]: there is no layer, block, part or value `densse`" in answer.err
     assert " --> bad.dnn:3:3" in answer.err
     assert answer.err.endswith("1 error\n")
     told = dnnc("check", "--json", "bad.dnn")
@@ -41,9 +41,10 @@ def test_a_wrong_file(dnnc: Dnnc, tmp_path: Path) -> None:
         {
             "code": "E101",
             "severity": "error",
-            "message": "there is no layer, part or value `densse`",
+            "message": "there is no layer, block, part or value `densse`",
             "help": "did you mean `dense`?",
             "fixable": False,
+            "uses": [],
             "file": "bad.dnn",
             "line": 3,
             "column": 3,

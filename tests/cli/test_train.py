@@ -75,7 +75,8 @@ def test_the_logs_tell_of_every_epoch(run_folder: Path) -> None:
     assert [line["step"] for line in lines] == [21, 42]
     for line in lines:
         assert set(line) == {
-            *("epoch", "step", "lr", "train", "valid", "wall_s", "rows_per_s", "best"),
+            *("epoch", "step", "lr", "train", "valid", "best"),
+            *("wall_s", "rows_per_s", "data_wait_s"),
         }
         assert line["lr"] == pytest.approx(1e-2)
     result = json.loads((run_folder / "manifest.json").read_text())["result"]

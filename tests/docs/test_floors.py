@@ -18,14 +18,19 @@ FLOORS = {
     0: "record registry source version vocabulary files diagnostics grammar",
     1: "ir syntax.ast",
     2: "ops initializers losses metrics optimizers regularizers schedules rows syntax settings"
-    " data data.request data.rows data.sources data.transforms",
+    " data data.request data.rows data.sources data.transforms"
+    " data.augment data.images data.parquet",
     3: "analysis",
-    4: "signals probe.graphs lower autodiff step passes fold lints fixes frontend inspection",
+    4: "signals probe.graphs lower autodiff step passes fold lints fixes frontend inspection"
+    " reading used_files",
     5: "emit backend checkpoint judge tally watch"
     " data.arrays data.csv_file data.csv_lines data.feeds data.files data.memory data.open_arrays"
-    " data.open_csv data.order data.splits data.statistics data.table data.values",
+    " data.open_csv data.order data.splits data.statistics data.table data.values"
+    " data.ahead data.arrow_columns data.augmented data.decode data.draws data.image_folder"
+    " data.open_images data.open_parquet data.pixels data.spool"
+    " data.indices data.open_text",
     6: "compiler trainer workflow predictor uncertainty export runs diagnose pages api backends"
-    " charts drawing listeners lr_find probe report tensorboard",
+    " charts drawing listeners lr_find probe report tensorboard image_rows",
     7: "cli __init__ __main__",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
@@ -34,7 +39,14 @@ FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.spl
 ALLOWED = {
     ("data.sources", "data.open_arrays"): "a source opens itself; its reader is loaded then",
     ("data.sources", "data.open_csv"): "a source opens itself; its reader is loaded then",
+    ("data.sources", "data.open_text"): "a source opens itself; its reader is loaded then",
     ("data.sources", "data.table"): "the type of what `open` returns",
+    ("data.images", "data.open_images"): "a source opens itself; its reader is loaded then",
+    ("data.images", "data.table"): "the type of what `open` returns",
+    ("data.parquet", "data.open_parquet"): "a source opens itself; its reader is loaded then",
+    ("data.parquet", "data.table"): "the type of what `open` returns",
+    ("data.augment", "data.draws"): "the type of what `apply` is given",
+    ("data.augment", "data.pixels"): "what it does to pixels; loaded when rows are read",
     ("data.transforms", "data.statistics"): "standardize is fitted when data is there",
     ("data.transforms", "data.table"): "the type of what `fit` is given",
     ("data", "data.memory"): "the package's names, loaded on first use",
@@ -112,7 +124,7 @@ def test_check_is_light(tmp_path: Path) -> None:
         "import json, sys\n"
         "from deepdsl.cli import main\n"
         "status = main(['check', '-q', *sys.argv[1:]])\n"
-        "heavy = {'numpy', 'onnx', 'onnxruntime', 'safetensors', 'tqdm'}\n"
+        "heavy = {'numpy', 'onnx', 'onnxruntime', 'safetensors', 'tqdm', 'PIL', 'pyarrow'}\n"
         "print(json.dumps([status, sorted(heavy & set(sys.modules))]))"
     )
     files = sorted(map(str, (ROOT / "examples").glob("*.dnn")))

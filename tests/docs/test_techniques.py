@@ -17,12 +17,14 @@ SUBJECT = {
     "variance_scaling uniform normal truncated_normal orthogonal constant zeros ones identity",
     "layer": "sigmoid tanh softmax relu leaky_relu prelu rrelu elu selu gelu swish mish softplus "
     "softsign hard_sigmoid hard_swish celu relu6 threshold log_softmax identity "
-    "batch_norm layer_norm group_norm rms_norm dropout alpha_dropout gaussian_noise",
+    "batch_norm layer_norm group_norm rms_norm dropout alpha_dropout gaussian_noise "
+    "embedding lstm gru attention position_embedding sinusoidal_positions",
     "optimizer": "sgd adagrad rmsprop adam adamax nadam adamw amsgrad lion",
     "schedule": "constant power exponential piecewise plateau one_cycle cosine polynomial linear",
     "train_row": "clip stop accumulate batch epochs seed",
     "loss": "cross_entropy binary_cross_entropy mean_squared_error huber hinge kl_divergence focal",
-    "metric": "accuracy top5 f1 precision recall confusion_matrix r2 mse mae auc",
+    "metric": "accuracy top5 f1 precision recall confusion_matrix r2 mse mae auc perplexity",
+    "augmentation": "flip crop resize_crop rotate cutout color_jitter mixup",
 }
 NAMES = [(kind, name) for kind, names in SUBJECT.items() for name in names.split()]
 

@@ -51,8 +51,31 @@ export net { onnx "net.onnx" verify=1e-5 }
 data d { train npz "pairs.npz" left=x1 right=x2 target=same; take 10; standardize }
 train pairs on d { loss binary_cross_entropy; metric accuracy auc; optimizer adam lr=1e-3; seed 1 }
 """,
+    """let wide = 12
+let start = normal(std=0.1)
+block unit(width, act=relu, init=start, other=none) {
+  part inner { dense width init=init | act }
+  kept = in | inner
+  side = if width == wide then kept else if other == none then kept | dense width else kept
+  kept + side | act
+}
+block stack(depth, unit, width=(2 * wide)) {
+  repeat (depth - 1) { unit width }
+  unit width act=leaky_relu(slope=0.2)
+}
+block join(a, b) { concat a b | unit 4 other=none }
+model net {
+  input x[8]
+  stack 3 unit width=wide
+  a = unit wide tanh
+  join a b=x | dense 3 | softmax
+}
+data d { train csv "x.csv" target=kind; standardize }
+train net on d { loss cross_entropy; optimizer adam; seed 1 }
+""",
 ]
 PIECES = """
+unit stack join if then else < >= != in depth width act
 model part data train on dense relu softmax flatten concat reshape in x a b true none 0
 1 -1 2.5 1e400 10000000000000000000000000 20% 3x3 [ ] ( ) { } | = == + - * / ; : let
 default repeat input output if then else reuse use block "x" "" init=he_normal
@@ -98,7 +121,7 @@ def assert_sound(text: str) -> None:
         for note in each.notes:
             assert 0 <= note.span.start <= note.span.end <= len(text)
         told = json.loads(json.dumps(each.as_json()))
-        words = {"code", "severity", "message", "help", "fixable"}
+        words = {"code", "severity", "message", "help", "fixable", "uses"}
         assert set(told) == words | {"file", "line", "column"}
         assert told["severity"] in ("error", "warning")
         assert re.fullmatch(r"[EW]\d{3}", told["code"])

@@ -25,9 +25,12 @@ CODES = pages.codes()
 
 # Messages that no program alone provokes, with the tests that do.
 WITHOUT_PROGRAMS = {
+    "E134": "blocks/test_used_files.py::test_files_in_a_circle",
+    "E135": "blocks/test_used_files.py::test_a_model_that_cannot_stand_in_a_flow",
     "E308": "cli/test_train.py::test_which_training",
     "E309": "cli/test_inspect_and_build.py::test_which_model",
     "E310": "cli/test_train.py::test_a_setting_that_cannot_be_read",
+    "E468": "data/test_images.py::test_eval_with_another_range",
     "E601": "cli/test_failures.py::test_cuda_where_there_is_none",
     "E602": "cli/test_failures.py::test_numbers_that_go_wrong",
     "E603": "cli/test_failures.py::test_no_such_run",
@@ -201,8 +204,8 @@ def test_explain_of_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> Non
         ("nn.Linear", "`nn.Linear` is `dense` here."),
         ("Linear", "layer `dense`"),
         ("ReLU", "layer `relu`"),
-        ("conv", "`conv` is known and not built yet"),
-        ("Conv2d", "`conv` is known and not built yet"),
+        ("conv", "layer `conv`"),
+        ("Conv2d", "`Conv2d` is `conv` here."),
         ("xavier", "E111"),
         ("activations", "leaky_relu: x where x > 0"),
         ("lints", "W419  Raw pixels"),
