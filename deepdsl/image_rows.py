@@ -38,7 +38,10 @@ def image_rows(predictor: Predictor, paths: Sequence[Path]) -> Iterator[dict[str
     ports = predictor.interface.inputs
     how = Decoding.from_json(predictor.images.get(ports[0].name))
     shape = ports[0].row_shape
-    if how is None or len(ports) != 1 or shape is None or np.prod(shape) != np.prod(how.shape):
+    if len(ports) != 1:
+        what = "rows of a model with several inputs"
+        raise DnnError([WrongFormat(None, str(paths[0]), what, ".npz and .csv")])
+    if how is None or shape is None or np.prod(shape) != np.prod(how.shape):
         what = "rows of a model that was not trained on images"
         raise DnnError([WrongFormat(None, str(paths[0]), what, ".npz, .npy, .csv and idx")])
     table = open_files(paths, ports[0].name, how, shape)

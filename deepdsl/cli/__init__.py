@@ -42,7 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    options = _parse(arguments)
+    try:
+        options = _parse(arguments)
+    except KeyboardInterrupt:
+        # A command's module is imported here, which may take a second.
+        Output(False, False, False).note("interrupted")
+        return INTERRUPTED
     if isinstance(options, int):
         return options
     output = Output(options.json, options.quiet, options.verbose)

@@ -111,6 +111,9 @@ def _rows(predictor: Predictor, path: Path) -> dict[str, NDArray[Any]]:
     shapes = {p.name: p.row_shape for p in ports}
     name = path.name.removesuffix(".gz")
     suffix = Path(name).suffix
+    if len(ports) > 1 and suffix not in (".csv", ".npz"):
+        what = "rows of a model with several inputs"
+        raise DnnError([WrongFormat(None, str(path), what, ".npz and .csv")])
     source: Any
     if suffix == ".csv":
         source = _csv_source(predictor, path)
@@ -124,7 +127,7 @@ def _rows(predictor: Predictor, path: Path) -> dict[str, NDArray[Any]]:
         formats = ".npz, .npy, .csv, idx and images"
         raise DnnError([WrongFormat(None, str(path), "rows", formats)])
     table = source.open(OpenRequest(Path(), shapes, {}, "test"))
-    check_indices(table, shapes)
+    check_indices(table, shapes, trained=True)
     rows = np.arange(table.rows)
     out = {}
     for port in ports:

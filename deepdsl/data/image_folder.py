@@ -171,7 +171,8 @@ def _check_kind(found: ImageFolder, entry: os.DirEntry[str], name: str) -> None:
         return  # opening it will tell why
     if not stat.S_ISREG(mode):
         told = f"{found.name}/{_shown(name)}"
-        raise DnnError([NotAFile(found.span, told, "a pipe or a device")])
+        advice = "take it out of the folder"
+        raise DnnError([NotAFile(found.span, told, "a pipe or a device", advice)])
 
 
 def _is_image(name: str) -> bool:

@@ -15,15 +15,16 @@ from deepdsl.source import Span
 _CHUNK = 1 << 20  # numbers that are checked at a time
 
 
-def check_indices(table: Table, inputs: Mapping[str, Shape | None]) -> None:
+def check_indices(table: Table, inputs: Mapping[str, Shape | None], trained: bool = False) -> None:
     """BadIndex for the first number that is no index, in an input that holds indices.
 
-    A runtime would stop in the middle of a training, with the number and without its place.
+    A runtime would stop in the middle of a training, with the number and without its place.  The
+    table of a model that is `trained` is as it is.
     """
     for name, shape in inputs.items():
         field = table.inputs.get(name)
         if isinstance(shape, IndexShape) and field is not None and not _is_sound(field, shape):
-            _check(field, name, shape.rows)
+            _check(field, name, shape.rows, trained)
 
 
 def _is_sound(field: Field, shape: IndexShape) -> bool:
@@ -32,7 +33,7 @@ def _is_sound(field: Field, shape: IndexShape) -> bool:
     return below is not None and (shape.rows is None or below <= shape.rows)
 
 
-def _check(field: Field, name: str, count: int | None) -> None:
+def _check(field: Field, name: str, count: int | None, trained: bool) -> None:
     size = max(1, _CHUNK // max(1, int(np.prod(field.shape))))
     first: tuple[int, Array, Array] | None = None
     largest: int | None = None
@@ -58,4 +59,4 @@ def _check(field: Field, name: str, count: int | None) -> None:
     place = field.place(start + row)
     if isinstance(origin, Origin):
         span, place = origin.span, origin.place(start + row, index)
-    raise DnnError([BadIndex(span, value, place, name, count, largest)])
+    raise DnnError([BadIndex(span, value, place, name, count, None if trained else largest)])

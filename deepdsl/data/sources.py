@@ -209,7 +209,7 @@ class TextSource(DataSource, name="text"):
 
     `valid last=10%` holds out the end.  Of windows that overlap those at the cut are left out, so
     that nothing that is validated on was seen in training; the characters are those of the whole
-    text.  `\r\n` counts as one character, the end of a line, and a byte order mark as none.
+    text.  A carriage return and a line feed count as one character, and a byte order mark as none.
     """
 
     file: str = argument(Text(), "the file")

@@ -112,7 +112,9 @@ class InputNotFed(Diagnostic):
     @property
     def help(self) -> str:
         if not self.example:
-            return "this source feeds one input alone: take one that names arrays or columns"
+            return (
+                "this source feeds one input; `npz` and `parquet` name what feeds each of several"
+            )
         return f"name it: `{self.inputs[0]}={self.example}`"
 
 

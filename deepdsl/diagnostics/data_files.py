@@ -66,6 +66,7 @@ class NotAFile(FileDiagnostic):
 
     code = "E402"
     what: str
+    advice: str = "name the file itself"
 
     @property
     def message(self) -> str:
@@ -73,7 +74,7 @@ class NotAFile(FileDiagnostic):
 
     @property
     def help(self) -> str:
-        return "name the file itself"
+        return self.advice
 
 
 @record

@@ -30,7 +30,7 @@ class BadIndex(Diagnostic):
     place: str
     input: str
     count: int | None
-    largest: int | None  # of all that are whole and not negative
+    largest: int | None  # of all that are whole and not negative; None: the table is as it is
 
     code = "E240"
 

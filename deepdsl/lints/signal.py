@@ -74,7 +74,7 @@ class _Flow(Lint):
     def check(cls, program: Program) -> Iterator[Lint]:
         for model in program.models.values():
             prediction = predicted(model)
-            ratio = prediction.gradient_ratio(model)
+            ratio = prediction.weight_ratio(model)
             if ratio is not None and cls.wrong(ratio) and _certain(cls, model):
                 yield _explained(cls, program, model, prediction, ratio)
 
@@ -86,7 +86,8 @@ class VanishingGradient(_Flow):
     Predicted from the text by mean-field theory (Glorot & Bengio 2010; Poole et al. 2016;
     Schoenholz et al. 2017): each layer multiplies the gradient's mean square by units times the
     weights' variance, and by the mean of the squared derivative of the activation.  `dnnc probe`
-    measures the same on the graph itself.
+    measures the same on the graph itself.  Where a kernel is used at many places of an image, its
+    gradient is the sum over them.
 
     ```wrong
     model net { input x[256]; repeat 20 { dense 256 | sigmoid }; dense 10 | softmax }
@@ -141,7 +142,7 @@ def _certain(cls: type[_Flow], model: Model) -> bool:
     spread = math.sqrt(sum(STRAY / units for units in widths))
     for factor in (math.exp(spread), math.exp(-spread)):
         inputs = {i.name: STANDARD.grown(0.0, factor) for i in model.inputs}
-        ratio = predict(model, inputs).gradient_ratio(model)
+        ratio = predict(model, inputs).weight_ratio(model)
         if ratio is None or not cls.wrong(ratio):
             return False
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from deepdsl.initializers import GlorotUniform, Initializer, Normal, Start, Zeros
 from deepdsl.ir import DType, Emitter, Node, Op, ShapeError, Type, Value
@@ -148,11 +149,16 @@ class SinusoidalPositions(Layer):
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         (x,) = inputs
         positions, features = needs_sequence(self.name, x.type)
-        table = tuple(waves(position, features) for position in range(positions))
-        return add(scope.builder, x, scope.builder.constant(table, x.type.dtype))
+        return add(
+            scope.builder, x, scope.builder.constant(waves(positions, features), x.type.dtype)
+        )
 
 
-def waves(position: int, features: int) -> tuple[float, ...]:
-    """The numbers that are added at a position."""
-    angles = (position / 10000 ** ((n - n % 2) / features) for n in range(features))
-    return tuple(math.cos(a) if n % 2 else math.sin(a) for n, a in enumerate(angles))
+@lru_cache(maxsize=4)  # a layer is expanded for each graph
+def waves(positions: int, features: int) -> tuple[tuple[float, ...], ...]:
+    """The numbers that are added at each position."""
+    lengths = [10000 ** ((n - n % 2) / features) for n in range(features)]
+    return tuple(
+        tuple(math.cos(t / w) if n % 2 else math.sin(t / w) for n, w in enumerate(lengths))
+        for t in range(positions)
+    )

@@ -35,13 +35,14 @@ class Embedding(Layer):
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         (x,) = inputs
         if x.type.dtype != "i64":
+            shape = " ".join(map(str, x.type.shape[1:]))
             raise ShapeError(
                 "`embedding` takes whole numbers, the indices of its rows",
                 f"it was given numbers with fractions, {by_times(x.type.shape[1:])}",
-                f"say so at the input: `input x[{' '.join(map(str, x.type.shape[1:]))}] dtype=int64`",
+                f"say so at the input: `input x[{shape}] dtype=int64`",
             )
-        shape = (self.count, self.size)
-        table = scope.param("weight", shape, self.init, "weight", shape, scope.dtype)
+        fans = (self.count, self.size)
+        table = scope.param("weight", fans, self.init, "weight", fans, scope.dtype)
         return scope.builder.add(TakeRows(), table, x)
 
 

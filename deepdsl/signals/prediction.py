@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from deepdsl.analysis.model import Call, Model
 from deepdsl.ops.activations import Activation
-from deepdsl.ops.signal import STANDARD, Gain, Moments, Transfer
+from deepdsl.ops.signal import STANDARD, Gain, Moments, Transfer, width
 from deepdsl.record import changed, record
 
 # Squares beyond these bounds are not representable as float32 in the values themselves.
@@ -43,6 +43,31 @@ class Prediction:
             return None
         first, last = (self.layers[n - len(model.inputs)].gradient for n in (ends[0], ends[-1]))
         return None if first is None or last is None else first - last
+
+    def weight_ratio(self, model: Model) -> float | None:
+        """The same for the weights, which sum the gradient over the places of an image.
+
+        A mean over all places hands each of them a small gradient, and the weights the sum.  How
+        much it comes to depends on how alike the places are: of what is possible, the ratio that is
+        closest to 1.
+        """
+        ratio = self.gradient_ratio(model)
+        if ratio is None:
+            return None
+        first, *_, last = kernels(model)
+        summed = ratio + math.log10(_places(model, first) / _places(model, last))
+        low, high = min(ratio, summed), max(ratio, summed)
+        return min(max(0.0, low), high)
+
+
+def _places(model: Model, number: int) -> float:
+    """At how many places of a row a layer uses its kernel."""
+    call = model.call_of(number)
+    assert call is not None
+    weight = next(p for p in call.params if p.role == "weight")
+    units = call.type.shape[1 if weight.type.rank > 2 else -1]
+    assert isinstance(units, int)
+    return width(call.type) / units
 
 
 def kernels(model: Model) -> list[int]:

@@ -48,7 +48,7 @@ def remedy(model: Model) -> tuple[Callable[[Model], Model], Model, float] | None
     """
     for change in (with_fitting_initializers, with_relu):
         other = change(model)
-        ratio = predict(other).gradient_ratio(model)
+        ratio = predict(other).weight_ratio(model)
         if ratio is not None and abs(ratio) < FAIR:
             return change, other, ratio
     return None

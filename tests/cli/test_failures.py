@@ -289,6 +289,15 @@ def test_a_broken_pipe_and_ctrl_c_are_no_faults(
     assert (answer.status, answer.out, answer.err) == (130, "", "interrupted\n")
 
 
+def test_ctrl_c_while_a_command_is_loaded(dnnc: Dnnc, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(command: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deepdsl.cli._module", interrupted)
+    answer = dnnc("check", "any.dnn")
+    assert (answer.status, answer.out, answer.err) == (130, "", "interrupted\n")
+
+
 def test_a_run_whose_manifest_is_of_another_kind(dnnc: Dnnc, run: Path) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     for broken in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,36 @@ def test_classes_of_train_count(tmp_path: Path) -> None:
     assert open_folder(folder, targets=three, split="valid", classes=known).rows == 2
 
 
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"cat/a.png": A, "dog/a.png": B})
+    os.mkfifo(folder / "cat" / "b.png")
+    found = fails(folder)
+    assert (found.code, "photos/cat/b.png" in found.message) == ("E402", True)
+
+
+def test_a_file_that_goes_away_after_the_folder_was_opened(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"cat/a.png": A, "dog/a.png": B})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("deepdsl.data.open_images.AT_ONCE", 0)
+        table = open_folder(folder)
+    (folder / "dog" / "a.png").unlink()
+    with pytest.raises(DnnError) as caught:
+        values(table)
+    (found,) = caught.value.diagnostics
+    assert (found.code, "put it back" in found.help) == ("E403", True)
+
+
+def test_folders_of_classes_for_other_models(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"cat/a.png": A, "dog/a.png": B, "c.png": A})
+    assert "`target input`" in fails(folder, targets={"target": TargetSpec("value")}).help
+    with pytest.raises(DnnError) as caught:
+        Images("photos").open(OpenRequest(tmp_path, {"x": (3, 8, 8), "y": (2,)}, {}))
+    (found,) = caught.value.diagnostics
+    assert (found.code, "feeds one input" in found.help) == ("E434", True)
+    (warning,) = open_folder(folder).warnings
+    assert "folder of their class" in warning.help
+
+
 def test_links(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"cat/a.png": A, "dog/a.png": B})
     (folder / "dog" / "b.png").symlink_to(folder / "cat" / "a.png")
@@ -162,6 +193,9 @@ def test_links(tmp_path: Path) -> None:
     (tmp_path / "out.png").write_bytes(b"")
     outside.symlink_to(tmp_path / "out.png")
     assert "leads out of the folder" in fails(folder).message
+    outside.unlink()
+    outside.symlink_to(folder)
+    assert "to another folder" in fails(folder).message
     outside.unlink()
     (folder / "dog" / "again").symlink_to(folder)
     assert fails(folder).code == "E466"
@@ -512,6 +546,20 @@ def test_predict_says_what_is_wrong(trained: Path, capsys: pytest.CaptureFixture
     capsys.readouterr()
     assert main(["predict", str(trained / "d"), str(image)]) == 3
     assert "not trained on images" in capsys.readouterr().err
+    text = "model m { input x[8 8]; input y[2]; a = x | flatten; concat a y | dense 2 | softmax }\n"
+    text += 'data d { train npz "two.npz" x=x y=y target=t }\n'
+    text += "train m on d { loss cross_entropy; epochs 1; seed 1 }"
+    (trained / "two.dnn").write_text(text)
+    x, y, t = np.zeros((4, 8, 8)), np.zeros((4, 2)), np.array([0, 1, 0, 1])
+    np.savez(trained / "two.npz", x=x, y=y, t=t)
+    np.save(trained / "x.npy", x)
+    assert main(["train", str(trained / "two.dnn"), "--out", str(trained / "two"), "-q"]) == 0
+    for given in (image, trained / "x.npy"):
+        capsys.readouterr()
+        assert main(["predict", str(trained / "two"), str(given)]) == 3
+        told = capsys.readouterr().err
+        assert "several inputs" in told
+        assert ".npz" in told
 
 
 def test_eval_with_another_range(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

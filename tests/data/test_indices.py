@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from deepdsl.data import Csv, DataSource, DataSpec, Npy, Npz, Placed, TargetSpec, from_arrays, load
+from deepdsl.data.indices import check_indices
 from deepdsl.data.request import IndexShape
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.base import Diagnostic
@@ -85,6 +86,15 @@ def test_arrays_of_a_program() -> None:
     assert found.code == "E240"
     assert "row 1" not in found.message
     assert "row 2, column 0" in found.message
+
+
+def test_a_trained_table_is_as_it_is() -> None:
+    table = from_arrays(GOOD, inputs={"word": IndexShape((3,), 7)})
+    with pytest.raises(DnnError) as caught:
+        check_indices(table, {"word": IndexShape((3,), 6)}, trained=True)
+    (found,) = caught.value.diagnostics
+    assert "embedding" in found.message
+    assert "embedding 7" not in found.help
 
 
 def test_without_a_table_only_whole_numbers_count() -> None:

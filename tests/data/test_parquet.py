@@ -7,6 +7,7 @@ import decimal
 import io
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -229,13 +230,33 @@ def test_types_that_feed_nothing(tmp_path: Path) -> None:
     write(tmp_path, {"when": dates, "a": A, "label": LABELS})
     found = fails(tmp_path)
     assert (found.code, "date32" in found.message) == ("E473", True)
-    assert "columns=[a" in found.help
+    assert found.help == "name the columns: `columns=[a]`"  # and not the label
     write(tmp_path, {"a": A, "label": dates})
-    assert fails(tmp_path).code == "E473"
+    found = fails(tmp_path)
+    assert (found.code, found.help) == ("E473", "name another column")
     write(tmp_path, {"a": [{"z": 1}] * 20, "label": LABELS})
     assert "structs" in fails(tmp_path).message
     write(tmp_path, {"image": [b"x"] * 20, "a": A, "label": LABELS})
     assert fails(tmp_path, {"x": (2,)}).code == "E473"
+
+
+def test_views_and_numbers_beyond_float32(tmp_path: Path) -> None:
+    texts = ["b", "a"] * 10
+    write(tmp_path, {"a": A, "b": A, "label": pa.array(texts, pa.string_view())})
+    assert open_it(tmp_path).classes == ("a", "b")
+    write(tmp_path, {"a": A, "b": [1e300] * 20, "label": LABELS})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fails(tmp_path).code == "E438"
+
+
+def test_damage_between_the_pages_is_no_question_of_rights(tmp_path: Path) -> None:
+    numbers = np.arange(4000.0)
+    write(tmp_path, {"a": numbers, "label": np.arange(4000) % 3}, compression="snappy")
+    raw = bytearray((tmp_path / "d.parquet").read_bytes())
+    raw[40:400] = b"\xff" * 360
+    (tmp_path / "d.parquet").write_bytes(raw)
+    assert fails(tmp_path).code == "E471"
 
 
 def test_ragged_lists(tmp_path: Path) -> None:
@@ -252,7 +273,7 @@ def test_ragged_lists(tmp_path: Path) -> None:
 def test_names_that_are_not_there(tmp_path: Path) -> None:
     write(tmp_path, {"alpha": A, "label": LABELS})
     found = fails(tmp_path, columns=("alhpa",))
-    assert found.help == "did you mean `alpha`?"
+    assert (found.label, found.help) == ("it has 2 columns", "did you mean `alpha`?")
     assert fails(tmp_path, target=("lable",)).help == "did you mean `label`?"
     assert fails(tmp_path, name="e.parquet").code == "E401"
     twice = pa.table([pa.array(A), pa.array(A), pa.array(LABELS)], names=["a", "a", "label"])

@@ -162,6 +162,7 @@ def test_as_many_characters_as_the_model_has_room_for(tmp_path: Path) -> None:
         ({"x": IndexShape((4,)), "y": IndexShape((4,))}, TargetSpec("index", None, (4,))),
         ({"x": IndexShape((4,))}, TargetSpec("index", None, (5,))),
         ({"x": IndexShape((4,))}, TargetSpec("value", None, (4,))),
+        ({"x": IndexShape((4,))}, TargetSpec("binary", 2, (1,))),
     ],
 )
 def test_models_that_a_text_does_not_fit(
@@ -171,7 +172,9 @@ def test_models_that_a_text_does_not_fit(
     spec = DataSpec("d", Placed(TextSource("text.txt")))
     with pytest.raises(DnnError) as caught:
         load(spec, tmp_path, inputs, {"target": target}, 0)
-    assert [d.code for d in caught.value.diagnostics] == ["E245"]
+    (found,) = caught.value.diagnostics
+    assert found.code == "E245"
+    assert found.help
 
 
 def test_the_place_of_a_row_is_a_line(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def slug(heading: str) -> str:
 # Examples -----------------------------------------------------------------------------------------
 
 FILES = sorted(EXAMPLES.glob("*.dnn"))
-NEEDS_A_DOWNLOAD = {"fashion.dnn"}
+NEEDS_A_DOWNLOAD = {"fashion.dnn", "resnet20.dnn"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.name)

@@ -155,3 +155,22 @@ def test_a_thousand_layers_of_selu_are_followed_to_the_end() -> None:
     told = re.search(r"(\d)e(\d+) times", found.message)
     assert told is not None
     assert 13 <= int(told[2]) <= 17
+
+
+def test_a_mean_over_many_places_is_not_a_vanishing_gradient() -> None:
+    """Each place gets a thousandth of it, and the weights the sum over the places."""
+    convolutions = "conv 16 3x3 pad=same | relu | conv 32 3x3 pad=same stride=2 | relu"
+    mean = (
+        f"model net {{ input x[3 64 64]; {convolutions} | global_avg_pool | dense 10 | softmax }}"
+    )
+    program, _ = check(Source("a.dnn", mean))
+    assert program is not None
+    net = program.models["net"]
+    ratio, summed = predict(net).gradient_ratio(net), predict(net).weight_ratio(net)
+    assert ratio is not None
+    assert summed is not None
+    assert ratio < -2.5
+    assert abs(summed) < 1
+    assert said(mean) == []
+    deep = "repeat 20 { conv 16 3x3 pad=same | sigmoid } | global_avg_pool | dense 10 | softmax"
+    assert [d.code for d in said(f"model net {{ input x[3 32 32]; {deep} }}")] == ["W420"]

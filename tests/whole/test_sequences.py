@@ -183,7 +183,7 @@ WRONG = {
     "input t[5 3] size=4; lstm 4": ("E102", "one of: dtype"),
     "input t[5] dtype=int64 7; embedding 9 4 | lstm 4": ("E105", ""),
     "input t[5] dtype=int64 dtype=int64; embedding 9 4 | lstm 4": ("E106", ""),
-    "input t[5]; embedding 9 4 | lstm 4": ("E201", "`input text[64] dtype=int64`"),
+    "input t[5]; embedding 9 4 | lstm 4": ("E201", "`input x[5] dtype=int64`"),
     "input t[5] dtype=int64; dense 4": ("E201", "`embedding COUNT 32`"),
     "input t[5 3]; dense 4": ("E201", "`flatten | dense 4` gives it 15; for each of 5 positions: "
                               "`dense 4 per=position`"),
