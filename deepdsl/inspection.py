@@ -12,11 +12,7 @@ from deepdsl.data.request import DataSpec
 from deepdsl.initializers import Initializer
 from deepdsl.ir import Node, by_times
 from deepdsl.ops import conv_lowering
-from deepdsl.ops.batched import MatMul
-from deepdsl.ops.convolution import Convolution, Sliding, TransposedConvolution
-from deepdsl.ops.gru_steps import GruOperator
-from deepdsl.ops.linear import Gemm
-from deepdsl.ops.lstm_steps import LstmOperator
+from deepdsl.ops.convolution import Convolution, Sliding
 from deepdsl.registry import Registered
 from deepdsl.step import decays, inference_graph
 
@@ -134,35 +130,8 @@ def layer_rows(model: Model) -> tuple[Row, ...]:
 
 
 def _flops(node: Node) -> int:
-    """Floating-point operations for one row: two for each product of a matrix, one for each element
-    else.
-    """
-    shape = [_per_row(d) for d in node.outputs[0].type.shape]
-    if isinstance(node.op, MatMul):
-        return 2 * _per_row(node.inputs[0].type.shape[-1]) * prod(shape)
-    if isinstance(node.op, LstmOperator | GruOperator):
-        positions, weights = shape[0], node.inputs[1:3]
-        return 2 * positions * sum(w.type.count or 0 for w in weights)
-    if isinstance(node.op, Sliding):
-        return _geometry(node).work
-    if isinstance(node.op, Gemm):
-        inner = node.inputs[1].type.shape[1 if node.op.transpose_b else 0]
-        assert isinstance(inner, int)
-        return 2 * inner * prod(shape)
-    return prod(shape) if node.inputs else 0
-
-
-def _per_row(dim: int | str) -> int:
-    """A dimension, with one row for the batch: 64 of `N*64`."""
-    return dim if isinstance(dim, int) else prod(int(n) for n in dim.split("*") if n.isdigit())
-
-
-def _geometry(node: Node) -> conv_lowering.Geometry:
-    """Of a convolution; of a transposed one, the geometry of what it turns round."""
-    assert isinstance(node.op, Sliding)
-    x, weight, out = (v.type.shape for v in (*node.inputs[:2], node.outputs[0]))
-    turned = isinstance(node.op, TransposedConvolution)
-    return node.op.geometry(out, x, weight) if turned else node.op.geometry(x, out, weight)
+    """Floating-point operations for one row."""
+    return node.op.flops(node.outputs[0].type, *(v.type for v in node.inputs))
 
 
 def convolution_rows(model: Model) -> list[list[str]]:
@@ -173,7 +142,7 @@ def convolution_rows(model: Model) -> list[list[str]]:
     for node in inference_graph(model).nodes:
         if not isinstance(node.op, Sliding):
             continue
-        g = _geometry(node)
+        g = node.op.seen(node.outputs[0].type, *(v.type for v in node.inputs))
         forward = "conv"
         back, weights = conv_lowering.input_gradient(g), conv_lowering.weight_gradient(g)
         if not isinstance(node.op, Convolution):

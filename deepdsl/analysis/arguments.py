@@ -213,6 +213,17 @@ class _Written:
         names = ", ".join(f"`{p.name}`" for p in self.places)
         return f"{count} value{'s' if count > 1 else ''}: {names}"
 
+    def _with_those_before(self, missing: Signature) -> str:
+        """An example of an argument, behind what was given in front of it."""
+        if not missing.positional or missing not in self.places:
+            return instead.example(missing)
+        before = self.places[: self.places.index(missing)]
+        told = [
+            self.spans[p.name].text if p.name in self.spans else instead.example(p) for p in before
+        ]
+        named = any(text.startswith(f"{p.name}=") for p, text in zip(before, told, strict=True))
+        return " ".join([*told, f"{missing.name}=" * named + instead.example(missing)])
+
     def finish(self, span: Span) -> Any:
         for place in self.signature.values():
             if place.name in self.values and place.many:
@@ -225,7 +236,7 @@ class _Written:
                     self._wrong(place, self.spans[place.name], f"`{self.spans[place.name].text}`")
                     self.failed = True
             elif place.required and place.name not in self.spans and not self.strange:
-                example = f"{self.cls.name} {instead.example(place)}"
+                example = f"{self.cls.name} {self._with_those_before(place)}"
                 missing = MissingArgument(
                     span, self.cls.name, place.name, place.doc, place.kind.expected, example
                 )

@@ -5,7 +5,7 @@ from deepdsl.ir.constant import Constant
 from deepdsl.ir.graph import Graph, Node, Param, Role, Value
 from deepdsl.ir.op import Emitter, Op
 from deepdsl.ir.show import show_graph
-from deepdsl.ir.types import Dim, DType, Shape, ShapeError, Type, broadcast, by_times
+from deepdsl.ir.types import Dim, DType, Shape, ShapeError, Type, broadcast, by_times, per_row
 from deepdsl.ir.verify import verify
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Value",
     "broadcast",
     "by_times",
+    "per_row",
     "show_graph",
     "verify",
 ]

@@ -82,6 +82,12 @@ class Op:
         assert grad is not None
         return self.vjp(b, grad, out, *inputs)
 
+    def flops(self, out: Type, *inputs: Type) -> int:
+        """Floating-point operations for one row of the batch: one for each element, and two for
+        each term of a sum of products.
+        """
+        return out.per_row if inputs else 0
+
     @property
     def title(self) -> str:
         """The operation's name, as texts and tensor names write it."""

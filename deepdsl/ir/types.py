@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Literal
 
 from deepdsl.record import record
@@ -46,11 +47,21 @@ class Type:
             total *= dim
         return total
 
+    @property
+    def per_row(self) -> int:
+        """How many elements belong to one row of the batch: 64 where a dimension is `N*64`."""
+        return prod(per_row(dim) for dim in self.shape)
+
     def with_shape(self, shape: Sequence[Dim]) -> Type:
         return Type(tuple(shape), self.dtype)
 
     def with_dtype(self, dtype: DType) -> Type:
         return Type(self.shape, dtype)
+
+
+def per_row(dim: Dim) -> int:
+    """A dimension, with one row for the batch."""
+    return dim if isinstance(dim, int) else prod(int(n) for n in dim.split("*") if n.isdigit())
 
 
 def broadcast(*shapes: Shape) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from deepdsl.ir import Param, ShapeError, Type, Value, broadcast, by_times
+from deepdsl.ir import Param, Shape, ShapeError, Type, Value, broadcast, by_times
 from deepdsl.ops.arithmetic import add
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.shaping import Concatenate, Reshape
@@ -104,6 +104,19 @@ class Concat(Layer):
         return Transfer(joined, tuple(gains))
 
 
+def one_shape(x: Shape, y: Shape) -> str:
+    """How two values that are to be added, or the like, are brought to one shape."""
+    if len(x) == len(y) > 2 and x[2:] == y[2:]:
+        return f"`conv {x[1]} 1` makes {x[1]} channels of the other"
+    if len(x) == len(y) > 2:
+        return "give convolutions and pools the same strides and pads, for instance `pad=same`"
+    try:
+        broadcast(x, y)
+    except ShapeError:
+        return "bring both to one shape first, for instance with `dense`"
+    return "sizes of 1 are not repeated silently: use `reshape` or `dense`"
+
+
 @record
 class AddLayer(Layer, name="add"):
     """`add a b`, or `a + b`: the sum of named values of the same shape."""
@@ -115,16 +128,12 @@ class AddLayer(Layer, name="add"):
         total = inputs[0]
         for other in inputs[1:]:
             if other.type.shape != total.type.shape:
-                try:
-                    broadcast(total.type.shape, other.type.shape)
-                    hint = ""
-                except ShapeError:
-                    hint = "bring both to one shape first, for instance with `dense`"
+                hint = one_shape(total.type.shape, other.type.shape)
                 raise ShapeError(
                     f"`+` adds values of one shape, not {by_times(total.type.shape[1:])}"
                     f" and {by_times(other.type.shape[1:])}",
                     "these differ",
-                    hint or "sizes of 1 are not repeated silently: use `reshape` or `dense`",
+                    hint,
                 )
             total = add(scope.builder, total, other)
         return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.ir import Builder, Emitter, Node, Op, ShapeError, Type, Value, by_times
+from deepdsl.ir import Builder, Emitter, Node, Op, ShapeError, Type, Value, by_times, per_row
 from deepdsl.record import record
 
 
@@ -21,6 +21,9 @@ class MatMul(Op):
 
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
         return onnx.node("MatMul", *inputs)
+
+    def flops(self, out: Type, *inputs: Type) -> int:
+        return 2 * per_row(inputs[0].shape[-1]) * out.per_row
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, Value]:
         x, y = inputs

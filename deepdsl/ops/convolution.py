@@ -40,6 +40,13 @@ class Sliding(Op):
             self.pads[rank:],
         )
 
+    def seen(self, out: Type, *inputs: Type) -> Geometry:
+        """The convolution that this is, or goes back through."""
+        raise NotImplementedError
+
+    def flops(self, out: Type, *inputs: Type) -> int:
+        return self.seen(out, *inputs).work
+
     def outs(self, ins: Shape, kernel: Shape) -> tuple[int, ...]:
         """How many windows there are along each axis."""
         rank = len(self.strides)
@@ -63,6 +70,10 @@ def _whole(shape: Shape) -> tuple[int, ...]:
     return sizes
 
 
+def _seen(op: Sliding, node: Node) -> Geometry:
+    return op.seen(node.outputs[0].type, *(v.type for v in node.inputs))
+
+
 def _of_features(b: Builder, grad: Value) -> Value:
     """The gradient of a bias: the sum over all but the features."""
     return b.add(ReduceSum((0, *range(2, grad.type.rank))), grad)
@@ -82,14 +93,15 @@ class Convolution(Sliding):
             raise ShapeError(f"weights {told} do not go with {channels} channels")
         return x.with_shape((x.shape[0], w.shape[0], *self.outs(x.shape[2:], w.shape[2:])))
 
+    def seen(self, out: Type, *inputs: Type) -> Geometry:
+        return self.geometry(inputs[0].shape, out.shape, inputs[1].shape)
+
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
-        x, w = (v.type.shape for v in node.inputs[:2])
-        geometry = self.geometry(x, node.outputs[0].type.shape, w)
-        return conv_lowering.convolution(onnx, geometry, *inputs)
+        return conv_lowering.convolution(onnx, _seen(self, node), *inputs)
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, ...]:
         x, w = inputs[:2]
-        g = self.geometry(x.type.shape, out.type.shape, w.type.shape)
+        g = self.seen(out.type, x.type, w.type)
         return (
             b.add(transposed(g), grad, w),
             b.add(weight_gradient(g), x, grad),
@@ -114,14 +126,15 @@ class TransposedConvolution(Sliding):
         (inner,) = _whole(w.shape[1:2])
         return y.with_shape((y.shape[0], inner * self.groups, *self.sizes))
 
+    def seen(self, out: Type, *inputs: Type) -> Geometry:
+        return self.geometry(out.shape, inputs[0].shape, inputs[1].shape)
+
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
-        y, w = (v.type.shape for v in node.inputs[:2])
-        geometry = self.geometry(node.outputs[0].type.shape, y, w)
-        return TRANSPOSED[self.lowering](onnx, geometry, *inputs)
+        return TRANSPOSED[self.lowering](onnx, _seen(self, node), *inputs)
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, ...]:
         y, w = inputs[:2]
-        g = self.geometry(out.type.shape, y.type.shape, w.type.shape)
+        g = self.seen(out.type, y.type, w.type)
         return (
             b.add(convolution(g), grad, w),
             b.add(weight_gradient(g), grad, y),
@@ -146,14 +159,15 @@ class ConvolutionWeightGradient(Sliding):
         channels, filters = _whole((x.shape[1], grad.shape[1]))
         return x.with_shape((filters, channels // self.groups, *self.kernel))
 
+    def seen(self, out: Type, *inputs: Type) -> Geometry:
+        return self.geometry(inputs[0].shape, inputs[1].shape, out.shape)
+
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
-        x, grad = (v.type.shape for v in node.inputs)
-        geometry = self.geometry(x, grad, node.outputs[0].type.shape)
-        return WEIGHTS[self.lowering](onnx, geometry, *inputs)
+        return WEIGHTS[self.lowering](onnx, _seen(self, node), *inputs)
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, ...]:
         x, y = inputs
-        g = self.geometry(x.type.shape, y.type.shape, out.type.shape)
+        g = self.seen(out.type, x.type, y.type)
         return b.add(transposed(g), y, grad), b.add(convolution(g), x, grad)
 
 

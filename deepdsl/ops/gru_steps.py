@@ -4,7 +4,7 @@ inference.
 
 from __future__ import annotations
 
-from deepdsl.ir import Builder, Emitter, Node, Op, Type, Value
+from deepdsl.ir import Builder, Emitter, Node, Op, Type, Value, per_row
 from deepdsl.ops.arithmetic import add, mul, square, sub
 from deepdsl.ops.positions import at_each_position
 from deepdsl.ops.recurrence import (
@@ -223,6 +223,9 @@ class GruOperator(Op):
             linear_before_reset=int(self.reset_after),
         )
         return onnx.node("Squeeze", made, onnx.constant((1,), "i64"))
+
+    def flops(self, out: Type, *inputs: Type) -> int:
+        return 2 * per_row(out.shape[0]) * sum(w.count or 0 for w in inputs[1:3])
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, ...]:
         """By way of the steps that training takes."""

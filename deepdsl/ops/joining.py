@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deepdsl.ir import Param, Shape, ShapeError, Type, Value, by_times
 from deepdsl.ops.arithmetic import add, mul, scaled
+from deepdsl.ops.arrangement import one_shape
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.shaping import Reshape
 from deepdsl.ops.signal import Gain, Moments, Transfer
@@ -79,7 +80,7 @@ def _gated(x: Shape, y: Shape) -> Shape:
 def _advice(gate: Shape, whole: Shape) -> str:
     if len(whole) > 2 and len(gate) == 2:
         return f"a gate of {by_times(whole[1:])} has a number for each channel: `dense {whole[1]}`"
-    return "bring both to one shape first, for instance with `dense` or `reshape`"
+    return one_shape(whole, gate)
 
 
 @record
@@ -100,7 +101,7 @@ class Mean(Layer):
                 raise ShapeError(
                     f"`mean` takes values of one shape, not {shapes}",
                     "these differ",
-                    "bring all to one shape first, for instance with `dense`",
+                    one_shape(total.type.shape, other.type.shape),
                 )
             total = add(scope.builder, total, other)
         return scaled(scope.builder, 1 / len(inputs), total)

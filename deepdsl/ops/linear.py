@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.ir import Builder, Emitter, Node, Op, ShapeError, Type, Value, by_times
+from deepdsl.ir import Builder, Emitter, Node, Op, ShapeError, Type, Value, by_times, per_row
 from deepdsl.ops.arithmetic import unbroadcast
 from deepdsl.record import record
 
@@ -29,6 +29,9 @@ class Gemm(Op):
         return onnx.node(
             "Gemm", *inputs, transA=int(self.transpose_a), transB=int(self.transpose_b)
         )
+
+    def flops(self, out: Type, *inputs: Type) -> int:
+        return 2 * per_row(inputs[1].shape[1 if self.transpose_b else 0]) * out.per_row
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, ...]:
         x, w = inputs[:2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.ir import Builder, Emitter, Node, Op, Type, Value
+from deepdsl.ir import Builder, Emitter, Node, Op, Type, Value, per_row
 from deepdsl.ops.activations import Tanh
 from deepdsl.ops.arithmetic import mul, square
 from deepdsl.ops.positions import at_each_position
@@ -141,6 +141,9 @@ class LstmOperator(Op):
         direction = "reverse" if self.reverse else "forward"
         made = onnx.node("LSTM", x, w, r, both, hidden_size=units, direction=direction)
         return onnx.node("Squeeze", made, onnx.constant((1,), "i64"))
+
+    def flops(self, out: Type, *inputs: Type) -> int:
+        return 2 * per_row(out.shape[0]) * sum(w.count or 0 for w in inputs[1:3])
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, ...]:
         """By way of the steps that training takes."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 from deepdsl.ir import Builder, Dim, Emitter, Node, Op, Param, ShapeError, Type, Value, by_times
 from deepdsl.ops.batched import Transpose
 from deepdsl.ops.layer import Layer, Scope
+from deepdsl.ops.shaping import Reshape
 from deepdsl.ops.signal import Gain, Moments, Transfer
 from deepdsl.ops.windows import space
-from deepdsl.record import record
+from deepdsl.record import changed, record
 from deepdsl.registry import Either, Integer, Kind, ListOf, Mismatch, argument, option
 
 
@@ -135,10 +136,14 @@ class Crop(Layer):
 
 @record
 class Surround(Op):
-    """Zeros in front of and behind each axis, the batch included."""
+    """Zeros in front of and behind each axis, the batch included.
+
+    `apart` keeps the pad a step of its own, see `padded_apart`.
+    """
 
     begins: tuple[int, ...]
     ends: tuple[int, ...]
+    apart: bool = False
 
     def infer(self, *inputs: Type) -> Type:
         (x,) = inputs
@@ -147,11 +152,33 @@ class Surround(Op):
         )
 
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
-        pads = onnx.constant((*self.begins, *self.ends), "i64")
-        return onnx.node("Pad", inputs[0], pads)
+        if not self.apart:
+            pads = onnx.constant((*self.begins, *self.ends), "i64")
+            return onnx.node("Pad", inputs[0], pads)
+        x, out = (v.type.shape[1:] for v in (node.inputs[0], node.outputs[0]))
+        flat = onnx.node("Reshape", inputs[0], onnx.constant((-1, *x[1:]), "i64"))
+        pads = onnx.constant((0, *self.begins[2:], 0, *self.ends[2:]), "i64")
+        made = onnx.node("Pad", flat, pads)
+        return onnx.node("Reshape", made, onnx.constant((-1, *out), "i64"))
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value]:
         return (b.add(Within(self.begins, self.ends), grad),)
+
+
+def padded_apart(b: Builder, x: Value) -> Value:
+    """An image for a pool to read: zeros that were put around it stay zeros.
+
+    onnxruntime takes a Pad in front of a pool for the pool's own pad: zeros become -infinity for
+    MaxPool (1.31), and a pad as wide as the window is refused when the graph is loaded.
+    """
+    made = b.made_by(x)
+    while made is not None and isinstance(made.op, Reshape) and made.inputs[0].type == x.type:
+        made = b.made_by(made.inputs[0])
+    if made is None or not isinstance(made.op, Surround):
+        return x
+    if any((*made.op.begins[:2], *made.op.ends[:2])):  # around channels; it is left alone
+        return x
+    return b.add(changed(made.op, apart=True), made.inputs[0])
 
 
 @record

@@ -9,6 +9,7 @@ from typing import Any
 from deepdsl.ir import Builder, Emitter, Node, Op, Param, ShapeError, Type, Value
 from deepdsl.ops.arithmetic import CODES, mul, scaled, sub
 from deepdsl.ops.layer import Layer, Scope
+from deepdsl.ops.moving import padded_apart
 from deepdsl.ops.pool_signal import counts, through_largest, through_mean
 from deepdsl.ops.rectifiers import Relu
 from deepdsl.ops.reductions import ReduceMean
@@ -57,7 +58,7 @@ class MaxPool(Layer):
         (x,) = inputs
         over = pool_windows(self.name, x.type, self.size, self.stride, self.pad)
         if not scope.training:
-            return scope.builder.add(MaxOf(over), x)
+            return scope.builder.add(MaxOf(over), padded_apart(scope.builder, x))
         b, before = scope.builder, scope.builder.made_by(x)
         if before is not None and isinstance(before.op, Relu):
             return b.add(Relu(), largest(b, before.inputs[0], over))
@@ -238,6 +239,7 @@ class AvgPool(Layer):
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         (x,) = inputs
         over = pool_windows(self.name, x.type, self.size, self.stride, self.pad)
+        x = padded_apart(scope.builder, x)
         return scope.builder.add(MeanOf(over, self.count_pad), x)
 
     def signal(
@@ -328,7 +330,7 @@ class GlobalMaxPool(Layer):
         b = scope.builder
         whole = space(self.name, x.type, "")
         over = windows(self.name, x.type, whole, whole)
-        made = largest(b, x, over) if scope.training else b.add(MaxOf(over), x)
+        made = largest(b, x, over) if scope.training else b.add(MaxOf(over), padded_apart(b, x))
         return b.add(Reshape(x.type.shape[:2]), made)
 
     def signal(

@@ -6,6 +6,7 @@ from math import prod
 
 from deepdsl.ir import Builder, Emitter, Node, Op, Param, Type, Value
 from deepdsl.ops.layer import Layer, Scope
+from deepdsl.ops.moving import padded_apart
 from deepdsl.ops.signal import Gain, Moments, Transfer
 from deepdsl.ops.windows import Size, Windows, for_each_axis, shown, space
 from deepdsl.record import record
@@ -66,6 +67,7 @@ class Enlarge(Op):
         return _resize(onnx, inputs[0], factors, self.method)
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value]:
+        grad = padded_apart(b, grad)
         return (b.add(EnlargeTransposed(self.factors, self.method), grad),)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from workbench import on_runtime, program, reference
+from workbench import near, on_runtime, program, reference
 
 from deepdsl.ir import Builder, ShapeError, Type, Value
 from deepdsl.lower import forward
@@ -15,7 +15,7 @@ from deepdsl.ops.layer import Scope
 from deepdsl.ops.pooling import LargerOfPairs, MaxPool, MaxWithPlace
 from deepdsl.ops.rectifiers import Relu
 from deepdsl.ops.windows import windows
-from deepdsl.passes import prune
+from deepdsl.passes import optimize, prune
 
 
 def image(*sizes: int) -> Type:
@@ -105,3 +105,27 @@ def test_dropout_of_whole_channels() -> None:
     assert set(np.unique(first)) == {np.float32(0), np.float32(1 / 0.75)}
     assert (first == 0).mean() == pytest.approx(0.25, abs=0.05)
     assert len(np.unique(channels(0.25)[0, 0])) == 2
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "zero_pad 1 | max_pool 2",
+        "zero_pad 1 | max_pool 3 stride=1",
+        "zero_pad 2 | max_pool 2 pad=1",
+        "zero_pad 1 | reshape [3 10 10] | max_pool 3",
+        "zero_pad 1 | global_max_pool",
+        "zero_pad 3 | avg_pool 3",
+        "zero_pad 1 | avg_pool 2 pad=1",
+        "zero_pad [1 0 2 1] | avg_pool 3 pad=1 count_pad=true",
+        "zero_pad 1 | split [1 2] part=2 | max_pool 2",
+    ],
+)
+def test_zeros_in_front_of_a_pool_stay_zeros(body: str, training: bool) -> None:
+    """A runtime may not take them for the pool's own pad, which is -infinity."""
+    model = program(f"model m {{ input x[3 8 8]\n{body} }}").models["m"]
+    made = forward(model, training=training)
+    graph = optimize(made.builder.graph(made.outputs))
+    below = -np.random.default_rng(2).uniform(1, 2, (2, 3, 8, 8)).astype(np.float32)
+    near(on_runtime(graph, {"x": below})["output"], reference(graph, {"x": below})["output"])

@@ -171,6 +171,11 @@ OPS = (
         for ends in (((0, 0, 1, 0), (0, 0, 2, 1)), ((0, 1, 0, 0), (0, 0, 0, 0)))
     ),
     smooth(
+        moving.Surround((0, 0, 1, 0), (0, 0, 2, 1), apart=True),
+        real("N", 2, 3, 3),
+        formula=lambda x: widened(x, (0, 0, 1, 0), (0, 0, 2, 1)),
+    ),
+    smooth(
         moving.Within((0, 1, 0, 2), (0, 0, 1, 0)),
         real("N", 2, 3, 3),
         formula=lambda x: x[:, 1:, :-1, 2:],
