@@ -118,7 +118,8 @@ class KeywordAsName(Diagnostic):
 
     @property
     def help(self) -> str:
-        return f"choose another name, such as `{self.word}_1`"
+        choice = "; a choice stands on a line of its own, or behind `name =`"
+        return f"choose another name, such as `{self.word}_1`" + choice * (self.word == "if")
 
 
 @record

@@ -156,7 +156,8 @@ class SpreadOver(Op):
         tiled = all(
             k * n == size for k, n, size in zip(over.sizes, over.outs, self.sizes, strict=True)
         )
-        if over.strides == over.sizes and tiled and len(over.sizes) > 1:
+        tiled = tiled and over.strides == over.sizes and not over.padded
+        if tiled and len(over.sizes) > 1:
             return _resize(onnx, inputs[0], over.sizes, "nearest")
         # As images of one channel: a grouped kernel is several times slower.
         alone = onnx.node("Reshape", inputs[0], onnx.constant((-1, 1, *over.outs), "i64"))

@@ -56,7 +56,6 @@ CASES = [
     (IMAGE, "a = x | max_pool 2\nx + a", "E201", "the same strides and pads"),
     (IMAGE, "a = x | conv 5 1\nx + a", "E201", "`conv 3 1` makes 3 channels of the other"),
     (IMAGE, "conv 8", "E104", "write `conv 8 3x3`"),
-    (IMAGE, "conv", "E104", "write `conv 10 3x3`"),
     (IMAGE, "conv filters=8", "E104", "write `conv filters=8 size=3x3`"),
     (IMAGE, "maxpool2d 2", "E101", "did you mean `max_pool`"),
     (IMAGE, "zeropadding2d 1", "E101", "did you mean `zero_pad`"),

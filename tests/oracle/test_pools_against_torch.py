@@ -119,6 +119,19 @@ def test_avg_pool(case: tuple[tuple[int, ...], ...], counts: bool) -> None:
     )
 
 
+@pytest.mark.parametrize("counts", [False, True])
+@pytest.mark.parametrize(("sizes", "pad"), [((9, 6), (1, 1)), ((6, 9), (0, 1))])
+def test_windows_as_many_as_without_the_pad(
+    sizes: tuple[int, ...], pad: tuple[int, ...], counts: bool
+) -> None:
+    """The windows would tile the image, were they not moved by the pad."""
+    compare(
+        AvgPool((3, 3), pad=pad, count_pad=counts),
+        lambda t: F.avg_pool2d(t, 3, 3, pad, count_include_pad=counts),
+        draws(3, 2, *sizes),
+    )
+
+
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.lists(

@@ -104,6 +104,8 @@ CASES = (
     (BLOCK, (2, 3, 4)),
     (over((5, 7), (2, 3)), (5, 7)),
     (over((6,), (2,)), (6,)),
+    # As many windows as would tile the image, and moved by the pad.
+    (over((6, 9), (3, 3), (3, 3), (1, 1)), (6, 9)),
 )
 
 OPS: tuple[OpSample, ...] = (
