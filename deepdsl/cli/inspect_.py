@@ -97,7 +97,7 @@ def _training(found: Inspection, training: Training) -> list[str]:
         batch += f", {training.accumulate} batches an update"
     lines = [
         f"trained on   {training.data}: {training.loss.show()}, {batch}, "
-        f"{training.epochs} epochs, seed {training.seed}",
+        f"{training.epochs} epoch{'s' * (training.epochs != 1)}, seed {training.seed}",
         f"optimizer    {_options(training.optimizer)}",
         f"schedule     {_options(training.schedule)}",
     ]

@@ -271,7 +271,9 @@ def test_inspect_draws(dnnc: Dnnc, tmp_path: Path) -> None:
         == 1
     )
     flat = dnnc("inspect", "net.dnn", "--svg", "-", "--depth", "0").out
-    texts = ["".join(t.itertext()) for t in ET.fromstring(flat).iter("{http://www.w3.org/2000/svg}text")]
+    texts = [
+        "".join(t.itertext()) for t in ET.fromstring(flat).iter("{http://www.w3.org/2000/svg}text")
+    ]
     assert "bodybody" in texts  # its tip and its name
     assert 'class="group"' not in flat
     wrong = dnnc("inspect", "net.dnn", "--svg", "-", "--depth", "-1")
