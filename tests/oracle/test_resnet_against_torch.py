@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="PyTorch, of the extra `oracle`, is 
 Array = np.ndarray[Any, Any]
 F = torch.nn.functional
 SPEC = Path(__file__).parents[1] / "golden" / "language" / "resnet20.dnn"
-STEPS, ROWS, RATE, MOMENTUM, DECAY, L2, SMOOTHING = 10, 8, 0.1, 0.9, 1e-4, 1e-4, 0.1
+STEPS, ROWS, RATE, MOMENTUM, DECAY, L2, SMOOTHING = 10, 16, 0.1, 0.9, 1e-4, 1e-4, 0.1
 EPSILON, KEPT = 1e-3, 0.99
 
 
@@ -79,13 +79,7 @@ def test_ten_steps_of_resnet20() -> None:
     assert sum(p.type.count or 0 for p in ours.task.model.params if p.trainable) == 272_474
     trainable = frozenset(p.name for p in ours.task.model.params if p.trainable)
     theirs = Net(ours.state, trainable)
-    # The second norm of each block begins at zero; give it a say, so that all gradients count.
-    rng = np.random.default_rng(3)
-    for path in trainable:
-        if path.endswith("batch_norm_2.gamma"):
-            value = rng.uniform(0.2, 0.5, ours.state[path].shape).astype(np.float32)
-            ours.state[path] = value
-            theirs.tensors[path] = torch.tensor(value.astype(np.float64), requires_grad=True)
+    rng = np.random.default_rng(0)
     paths = [p.name for p in ours.task.model.params]
     start = {path: theirs.tensors[path].detach().numpy().copy() for path in paths}
     weights = [theirs.tensors[path] for path in theirs.trainable]
@@ -109,10 +103,9 @@ def test_ten_steps_of_resnet20() -> None:
         optimizer.step()
         made = ours.step(image=image, target=label)
         assert float(made["loss"]) == pytest.approx(loss.item(), rel=1e-4)
-    # Where a sum lands on the other side of relu's corner by rounding, the two part ways: PyTorch
-    # in float32 is further from itself in float64 (5e-3 after ten steps) than this is (1e-3).
     for path, before in start.items():
         wanted = theirs.tensors[path].detach().numpy()
         moved = float(np.linalg.norm(wanted - before))
         assert moved > 0, path
-        assert float(np.linalg.norm(ours.state[path] - wanted)) <= 1e-2 * moved, path
+        rounding = 1e-6 * float(np.linalg.norm(wanted))
+        assert np.linalg.norm(ours.state[path] - wanted) <= 1e-3 * moved + rounding, path
