@@ -103,7 +103,7 @@ class Job:
 
 def target_spec(target: Target) -> TargetSpec:
     """What the data is asked for."""
-    row = tuple(d for d in target.type.shape[1:] if isinstance(d, int))
+    row = target.type.row
     if target.kind == "index":
         return TargetSpec("index", target.classes, row)
     if target.kind in ("binary", "margin"):

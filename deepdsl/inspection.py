@@ -124,7 +124,7 @@ def layer_rows(model: Model) -> tuple[Row, ...]:
         shared = bool(call.params) and not fresh
         seen.update(p.name for p in call.params)
         count = sum(p.type.count or 0 for p in fresh)
-        output = tuple(d for d in call.type.shape[1:] if isinstance(d, int))
+        output = call.type.row
         rows.append(Row(call.path, call.layer.name, output, count, _detail(call), shared))
     return tuple(rows)
 

@@ -38,7 +38,7 @@ class Input:
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        shape = tuple(d for d in self.type.shape[1:] if isinstance(d, int))
+        shape = self.type.row
         return IndexShape(shape, self.rows) if self.type.dtype == "i64" else shape
 
 

@@ -114,7 +114,7 @@ class Standardize(Transform):
         return shifted
 
     def expand(self, scope: Scope, x: Value) -> Value:
-        return _shifted(scope, x, row_shape(x))
+        return _shifted(scope, x, x.type.row)
 
 
 @record
@@ -170,11 +170,7 @@ class Normalize(Transform):
         return shifted
 
     def expand(self, scope: Scope, x: Value) -> Value:
-        return _shifted(scope, x, (len(self.mean), *(1 for _ in row_shape(x)[1:])), len(self.std))
-
-
-def row_shape(x: Value) -> Shape:
-    return tuple(d for d in x.type.shape[1:] if isinstance(d, int))
+        return _shifted(scope, x, (len(self.mean), *(1 for _ in x.type.row[1:])), len(self.std))
 
 
 def _shifted(scope: Scope, x: Value, shape: Shape, stds: int | None = None) -> Value:

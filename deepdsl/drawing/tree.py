@@ -100,7 +100,7 @@ class _Grower:
         inner = groups[-1]
         fresh = {p.name: p.type.count or 0 for p in call.params if p.name not in self.counted}
         self.counted |= fresh.keys()
-        shape = tuple(d for d in call.type.shape[1:] if isinstance(d, int))
+        shape = call.type.row
         shared = bool(call.params) and not fresh
         row = Row(words(call.layer), call.path, shape, sum(fresh.values()), shared=shared)
         box = self._continued(call, inner)

@@ -48,6 +48,11 @@ class Type:
         return total
 
     @property
+    def row(self) -> tuple[int, ...]:
+        """The sizes without the batch's, which is the first."""
+        return tuple(d for d in self.shape[1:] if isinstance(d, int))
+
+    @property
     def per_row(self) -> int:
         """How many elements belong to one row of the batch: 64 where a dimension is `N*64`."""
         return prod(per_row(dim) for dim in self.shape)

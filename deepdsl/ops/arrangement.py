@@ -21,10 +21,6 @@ def _unchanged(
     return Transfer(inputs[0], (Gain.every(1.0),))
 
 
-def _sizes(value: Value) -> tuple[int, ...]:
-    return tuple(d for d in value.type.shape[1:] if isinstance(d, int))
-
-
 @record
 class Flatten(Layer):
     """`flatten`: all features of a row as one vector, in order."""
@@ -36,7 +32,7 @@ class Flatten(Layer):
         (x,) = inputs
         if x.type.rank == 2:
             return x
-        return scope.builder.add(Reshape((x.type.shape[0], prod(_sizes(x)))), x)
+        return scope.builder.add(Reshape((x.type.shape[0], prod(x.type.row))), x)
 
 
 @record
@@ -52,12 +48,12 @@ class ReshapeTo(Layer, name="reshape"):
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         (x,) = inputs
-        have, want = prod(_sizes(x)), prod(self.shape)
+        have, want = prod(x.type.row), prod(self.shape)
         if have != want:
             raise ShapeError(
                 f"`reshape` cannot make {by_times(self.shape)} = {want}",
-                f"it was given {by_times(_sizes(x))}"
-                + (f" = {have}" if len(_sizes(x)) > 1 else ""),
+                f"it was given {by_times(x.type.row)}"
+                + (f" = {have}" if len(x.type.row) > 1 else ""),
                 "the counts must be equal: a reshape neither drops nor repeats a number",
             )
         return scope.builder.add(Reshape((x.type.shape[0], *self.shape)), x)

@@ -54,7 +54,7 @@ class Convolving(Layer, abstract=True):
 
     def _space(self, x: Type) -> tuple[int, ...]:
         """The axes of space; an image without channels is told apart from a sequence."""
-        sizes = tuple(d for d in x.shape[1:] if isinstance(d, int))
+        sizes = x.row
         if len(sizes) == len(self.size) > 1:
             raise ShapeError(
                 f"`{self.name}` takes channels and {len(sizes)} axes of space",
@@ -177,7 +177,7 @@ class Conv(Convolving):
         self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
     ) -> Transfer | None:
         w = self.windows(types[0])
-        ins = tuple(d for d in types[0].shape[2:] if isinstance(d, int))
+        ins = types[0].row[1:]
         return self._signal(inputs[0], types[0], params, w.outs, joined(w, ins, w.outs))
 
 
@@ -261,7 +261,7 @@ class ConvTranspose(Convolving):
                 "leave `max_norm` out, or take `l2`",
             )
         weights = self._weights(scope, shape, fans, x.type, (0, *range(2, len(shape))))
-        outs = tuple(d for d in x.type.shape[2:] if isinstance(d, int))
+        outs = x.type.row[1:]
         geometry = Geometry(
             self.filters,
             channels,

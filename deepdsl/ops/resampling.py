@@ -54,12 +54,12 @@ class Enlarge(Op):
 
     def infer(self, *inputs: Type) -> Type:
         (x,) = inputs
-        sizes = (d * f for d, f in zip(_space(x), self.factors, strict=True))
+        sizes = (d * f for d, f in zip(x.row[1:], self.factors, strict=True))
         return x.with_shape((*x.shape[:2], *sizes))
 
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
         x = node.inputs[0].type
-        sizes, factors = _space(x), self.factors
+        sizes, factors = x.row[1:], self.factors
         if len(sizes) == 1:  # a line is an image of height 1: onnxruntime has no kernel for lines
             given = onnx.node("Reshape", inputs[0], onnx.constant((0, 0, 1, -1), "i64"))
             made = _resize(onnx, given, (1, *factors), self.method)
@@ -88,10 +88,6 @@ def _resize(onnx: Emitter, x: str, factors: tuple[int, ...], method: str) -> str
     )
 
 
-def _space(x: Type) -> tuple[int, ...]:
-    return tuple(d for d in x.shape[2:] if isinstance(d, int))
-
-
 @record
 class EnlargeTransposed(Op):
     """What `Enlarge` does, transposed: each number gets the sum of what was made of it."""
@@ -101,7 +97,7 @@ class EnlargeTransposed(Op):
 
     def infer(self, *inputs: Type) -> Type:
         (x,) = inputs
-        sizes = (d // f for d, f in zip(_space(x), self.factors, strict=True))
+        sizes = (d // f for d, f in zip(x.row[1:], self.factors, strict=True))
         return x.with_shape((*x.shape[:2], *sizes))
 
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
@@ -112,7 +108,7 @@ class EnlargeTransposed(Op):
             )
             return onnx.node("Mul", mean, onnx.constant(float(prod(self.factors)), x.dtype))
         made = inputs[0]
-        sizes = list(_space(x))
+        sizes = list(x.row[1:])
         for axis in range(len(sizes)):
             if self.factors[axis] == 1:
                 continue

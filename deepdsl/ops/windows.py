@@ -105,7 +105,7 @@ def extent(size: int, dilation: int) -> int:
 
 def space(name: str, x: Type, example: str = "2x2") -> tuple[int, ...]:
     """The axes that windows slide over: all behind the batch and the channels."""
-    sizes = tuple(d for d in x.shape[2:] if isinstance(d, int))
+    sizes = x.row[1:]
     if x.rank in (3, 4, 5) and len(sizes) == x.rank - 2:
         return sizes
     given = by_times(x.shape[1:])
@@ -195,7 +195,7 @@ def _too_large(
     around: tuple[int, ...],
     pad: Pad,
 ) -> ShapeError:
-    sizes = tuple(d for d in x.shape[2:] if isinstance(d, int))
+    sizes = x.row[1:]
     label = f"here it is given {by_times(x.shape[1:])}"
     if around != sizes:
         label += f", with the pads {by_times(around)}"
