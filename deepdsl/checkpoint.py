@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import DamagedCheckpoint, NoSuchRun
-from deepdsl.files import write_atomically
+from deepdsl.files import named, write_atomically
 
 FORMAT = 1
 # What inference needs is in one file; what only further training needs is in the other.
@@ -55,27 +55,35 @@ def write(folder: Path, checkpoint: Checkpoint, roles: Mapping[str, str], spec: 
     }
     beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
     try:
-        sums = {}
-        for name, tensors in parts.items():
-            data = save({k: _plain(v) for k, v in tensors.items()})
-            sums[name] = hashlib.sha256(data).hexdigest()
-            write_atomically(beside / name, data)
-        meta = {
-            "format": FORMAT,
-            "spec_sha256": spec,
-            "epoch": checkpoint.epoch,
-            "steps_done": checkpoint.steps_done,
-            "sums": dict(checkpoint.sums),
-            "best": list(checkpoint.best) if checkpoint.best else None,
-            "watched": dict(checkpoint.watched),
-            "sha256": sums,
-        }
-        write_atomically(beside / META, (json.dumps(meta, indent=2) + "\n").encode())
-        _replace(folder, beside)
+        with named(folder):
+            beside.mkdir(parents=True)
+            _fill(beside, checkpoint, parts, spec)
+            _replace(folder, beside)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _fill(
+    folder: Path, checkpoint: Checkpoint, parts: Mapping[str, Mapping[str, Any]], spec: str
+) -> None:
+    """Every file of a checkpoint, `meta.json` with their sums."""
+    sums = {}
+    for name, tensors in parts.items():
+        data = save({k: _plain(v) for k, v in tensors.items()}, {"format": "deepdsl"})
+        sums[name] = hashlib.sha256(data).hexdigest()
+        write_atomically(folder / name, data)
+    meta = {
+        "format": FORMAT,
+        "spec_sha256": spec,
+        "epoch": checkpoint.epoch,
+        "steps_done": checkpoint.steps_done,
+        "sums": dict(checkpoint.sums),
+        "best": list(checkpoint.best) if checkpoint.best else None,
+        "watched": dict(checkpoint.watched),
+        "sha256": sums,
+    }
+    write_atomically(folder / META, (json.dumps(meta, indent=2) + "\n").encode())
 
 
 def _plain(array: NDArray[Any]) -> NDArray[Any]:
