@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from deepdsl.diagnostics import Diagnostic, DnnError, Label, Report, Use, closest
 from deepdsl.diagnostics.files import CannotRead
-from deepdsl.diagnostics.names import NotBuiltYet, TooLarge
+from deepdsl.diagnostics.names import TooLarge
 from deepdsl.diagnostics.templates import CannotUse, FilesInCircle
 from deepdsl.reading import read_source
 from deepdsl.record import record
@@ -18,7 +19,9 @@ from deepdsl.syntax.parser import parse_partial
 from deepdsl.syntax.uses import Uses
 
 MOST_FILES = 100
-MOST_BYTES = 10_000_000  # of all of them
+MOST_BYTES = 10_000_000  # of all texts
+# What files of other programs end with.
+LIBRARY = ".onnx"
 
 
 @record
@@ -39,7 +42,7 @@ def gather(file: ast.File, report: Report) -> tuple[Uses, list[Diagnostic]]:
     source = file.span.source
     first = Step(os.path.realpath(source.path) if source.path else "", source.name)
     gathering.follow(file, (first,))
-    return Uses(gathering.files), gathering.problems
+    return Uses(gathering.files, gathering.libraries), gathering.problems
 
 
 class _Gathering:
@@ -48,8 +51,10 @@ class _Gathering:
     def __init__(self, report: Report) -> None:
         self.report = report
         self.files: dict[Span, ast.File] = {}
+        self.libraries: dict[Span, Any] = {}
         self.problems: list[Diagnostic] = []
         self._known: dict[str, ast.File | None] = {}
+        self._opened: dict[str, Any] = {}
         self._bytes = 0
 
     def follow(self, file: ast.File, way: tuple[Step, ...]) -> None:
@@ -64,8 +69,8 @@ class _Gathering:
 
     def _reached(self, item: ast.Use, way: tuple[Step, ...]) -> ast.File | None:
         shown = os.path.join(item.span.source.folder, item.file.value)
-        if item.file.value.endswith(".onnx"):
-            self.report.add(NotBuiltYet(item.file.span, "an .onnx file behind `use`"))
+        if item.file.value.endswith(LIBRARY):
+            self._library(item, shown)
             return None
         key = os.path.realpath(shown)
         step = Step(key, shown, item.file.span)
@@ -76,6 +81,24 @@ class _Gathering:
             self._known[key] = None
             self._known[key] = self._read(item, shown, (*way, step))
         return self._known[key]
+
+    def _library(self, item: ast.Use, shown: str) -> None:
+        """A file of another program; what is wrong with it stands at its name."""
+        key = os.path.realpath(shown)
+        if key not in self._opened:
+            self._opened[key] = None
+            if (refused := self._refused(item, shown)) is not None:
+                self.report.add(refused)
+                return
+            # A check without such files loads neither onnx nor NumPy.
+            from deepdsl.foreign import open_onnx
+
+            try:
+                self._opened[key] = open_onnx(Path(shown), shown, item.file.span)
+            except DnnError as error:
+                self.report.extend(error.diagnostics)
+        if self._opened[key] is not None:
+            self.libraries[item.span] = self._opened[key]
 
     def _read(self, item: ast.Use, shown: str, way: tuple[Step, ...]) -> ast.File | None:
         refused = self._refused(item, shown)
@@ -105,14 +128,18 @@ class _Gathering:
     def _refused(self, item: ast.Use, shown: str) -> Diagnostic | None:
         """Why a file is not read."""
         span = item.file.span
-        if not shown.endswith(".dnn"):
-            return CannotUse(span, shown or '""', "it is no .dnn file", _other(shown))
+        if not shown.endswith((".dnn", LIBRARY)):
+            reason = "it is neither a .dnn nor an .onnx file"
+            return CannotUse(span, shown or '""', reason, _other(shown))
         if os.path.isdir(shown):
             return CannotUse(span, shown, "it is a folder")
         if not os.path.isfile(shown):
             return CannotUse(span, shown, "there is no such file", _other(shown))
-        if len(self._known) > MOST_FILES:
-            return TooLarge(span, f"{len(self._known)} files are used up to here", str(MOST_FILES))
+        count = len(self._known) + len(self._opened)
+        if count > MOST_FILES:
+            return TooLarge(span, f"{count} files are used up to here", str(MOST_FILES))
+        if shown.endswith(LIBRARY):
+            return None  # its reader knows how large it may be
         self._bytes += os.path.getsize(shown)
         if self._bytes > MOST_BYTES:
             told = f"the files that are used have {self._bytes:,} bytes up to here"
@@ -124,7 +151,8 @@ def _other(shown: str) -> str:
     """A file beside it that may be meant."""
     folder, name = os.path.split(shown)
     try:
-        there = sorted(f for f in os.listdir(folder or ".") if f.endswith(".dnn"))
+        endings = LIBRARY if name.endswith(LIBRARY) else (".dnn", LIBRARY)
+        there = sorted(f for f in os.listdir(folder or ".") if f.endswith(endings))
     except (OSError, ValueError):
         return ""
     near = f"{name}.dnn" if f"{name}.dnn" in there else closest(name, there)
@@ -150,34 +178,41 @@ def _circle(way: tuple[Step, ...], step: Step) -> FilesInCircle:
 SPEC, USED = "spec.dnn", "used"
 
 
-def kept_together(file: ast.File, uses: Uses) -> dict[str, str]:
-    """The texts of a file and of all that it uses, by their places in a folder of their own; their
-    `use` lines speak of these.
+def kept_together(file: ast.File, uses: Uses) -> dict[str, str | bytes]:
+    """What a file and all that it uses are, by their places in a folder of their own; their `use`
+    lines speak of these.  Texts, and the bytes of files of other programs, with the files that
+    these need inside.
     """
     names: dict[int, str] = {}
     for used in uses.files.values():
         if id(used) not in names:
             names[id(used)] = _free(used.span.source.name, names.values())
-    texts = {SPEC: _moved(file, uses, names, f"{USED}/")}
+    for library in uses.libraries.values():
+        if id(library) not in names:
+            names[id(library)] = _free(library.shown, names.values(), LIBRARY)
+    kept: dict[str, str | bytes] = {SPEC: _moved(file, uses, names, f"{USED}/")}
     for used in uses.files.values():
-        texts[f"{USED}/{names[id(used)]}"] = _moved(used, uses, names, "")
-    return texts
+        kept[f"{USED}/{names[id(used)]}"] = _moved(used, uses, names, "")
+    for library in uses.libraries.values():
+        kept[f"{USED}/{names[id(library)]}"] = library.kept()
+    return kept
 
 
-def _free(path: str, taken: Collection[str]) -> str:
+def _free(path: str, taken: Collection[str], ending: str = ".dnn") -> str:
     """The file's own name, or one with a number where another has it."""
-    stem = os.path.basename(path).removesuffix(".dnn")
-    number, name = 2, f"{stem}.dnn"
+    stem = os.path.basename(path).removesuffix(ending)
+    number, name = 2, f"{stem}{ending}"
     while name.lower() in {other.lower() for other in taken}:
-        number, name = number + 1, f"{stem}-{number}.dnn"
+        number, name = number + 1, f"{stem}-{number}{ending}"
     return name
 
 
 def _moved(file: ast.File, uses: Uses, names: Mapping[int, str], folder: str) -> str:
     text = file.span.source.text
-    lines = [i for i in file.items if isinstance(i, ast.Use) and i.span in uses.files]
+    found = {**uses.files, **uses.libraries}
+    lines = [i for i in file.items if isinstance(i, ast.Use) and i.span in found]
     # From the end, so that the places before stay right.
     for line in reversed(lines):
-        there, span = names[id(uses.files[line.span])], line.file.span
+        there, span = names[id(found[line.span])], line.file.span
         text = f'{text[: span.start]}"{folder}{there}"{text[span.end :]}'
     return text

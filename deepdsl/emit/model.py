@@ -26,6 +26,7 @@ NUMPY: dict[DType, Any] = {
     "i64": np.int64,
     "i32": np.int32,
     "u32": np.uint32,
+    "i8": np.int8,
     "u8": np.uint8,
     "bool": np.bool_,
 }
@@ -35,6 +36,7 @@ ONNX: dict[DType, int] = {
     "i64": TensorProto.INT64,
     "i32": TensorProto.INT32,
     "u32": TensorProto.UINT32,
+    "i8": TensorProto.INT8,
     "u8": TensorProto.UINT8,
     "bool": TensorProto.BOOL,
 }
@@ -195,9 +197,10 @@ def emit(graph: Graph, name: str, weights: Weights | None = None) -> OnnxModel:
         stored,
         value_info=[_info(v, names[v]) for v in inner],
     )
+    others = {d: v for node in graph.nodes for d, v in node.op.domains.items()}
     model = helper.make_model(
         proto,
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid(d, v) for d, v in {**others, "": OPSET}.items()],
         ir_version=IR_VERSION,
         producer_name="deepdsl",
         producer_version=VERSION,

@@ -4,7 +4,7 @@ back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from deepdsl.ir.graph import Node, Value
@@ -81,6 +81,11 @@ class Op:
         (grad,), (out,) = grads, outs
         assert grad is not None
         return self.vjp(b, grad, out, *inputs)
+
+    @property
+    def domains(self) -> Mapping[str, int]:
+        """The opsets of other domains than ONNX's own that its ONNX is of."""
+        return {}
 
     def flops(self, out: Type, *inputs: Type) -> int:
         """Floating-point operations for one row of the batch: one for each element, and two for

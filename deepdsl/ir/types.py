@@ -8,7 +8,7 @@ from typing import Literal
 
 from deepdsl.record import record
 
-DType = Literal["f32", "f64", "i64", "i32", "u32", "u8", "bool"]
+DType = Literal["f32", "f64", "i64", "i32", "u32", "i8", "u8", "bool"]
 Dim = int | str
 Shape = tuple[Dim, ...]
 

@@ -264,6 +264,7 @@ class IsFinite(Op):
 CODES: dict[DType, int] = {
     "f32": 1,
     "u8": 2,
+    "i8": 3,
     "i32": 6,
     "i64": 7,
     "bool": 9,

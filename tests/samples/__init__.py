@@ -1,6 +1,6 @@
 """One row of test data for each operation and for each name of the language."""
 
-from . import convolutions, pools, sequences
+from . import convolutions, imports, pools, sequences
 from .feeds import ROWS, Array, Feed
 from .judging import LOSSES, METRICS, LossSample, MetricSample
 from .layers import LAYERS, LayerSample
@@ -16,7 +16,7 @@ from .operations import OPS, OpSample
 from .starts import INITIALIZERS, InitializerSample
 
 LAYERS = (*LAYERS, *sequences.LAYERS, *pools.LAYERS, *convolutions.LAYERS)
-OPS = (*OPS, *sequences.OPS, *pools.OPS, *convolutions.OPS)
+OPS = (*OPS, *sequences.OPS, *pools.OPS, *convolutions.OPS, *imports.OPS)
 
 __all__ = [
     "INITIALIZERS",
