@@ -25,6 +25,12 @@ BATCH_NUMBERS = 1 << 20
 MAX_BATCH = 1024
 
 
+def rows_together(graph: Graph) -> int:
+    """How many rows make a batch of evaluation."""
+    numbers = sum(prod(int(d) for d in v.type.shape[1:]) for v in graph.inputs)
+    return int(np.clip(BATCH_NUMBERS // max(1, numbers), 1, MAX_BATCH))
+
+
 def batches(view: View, graph: Graph) -> Iterator[tuple[dict[str, NDArray[Any]], int]]:
     """The rows of a view in order, in buffers for the inputs of a graph; each with the count of its
     rows.
@@ -32,8 +38,7 @@ def batches(view: View, graph: Graph) -> Iterator[tuple[dict[str, NDArray[Any]],
     The buffers are used again for the next batch.
     """
     rows_of = {v.name: tuple(int(d) for d in v.type.shape[1:]) for v in graph.inputs}
-    numbers = sum(prod(shape) for shape in rows_of.values())
-    size = int(np.clip(BATCH_NUMBERS // max(1, numbers), 1, MAX_BATCH))
+    size = view.together or rows_together(graph)
     buffers = {
         v.name: np.empty((size, *rows_of[v.name]), NUMPY[v.type.dtype]) for v in graph.inputs
     }

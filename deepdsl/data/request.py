@@ -90,6 +90,8 @@ class DataSpec:
     target: Placed[Target] | None = None  # `target input`
     span: Span | None = None
     augments: tuple[Placed[Augmentation], ...] = ()
+    # Inputs whose rows have been through the transforms: kept outputs of frozen layers.
+    ready: frozenset[str] = frozenset()
 
     @property
     def rows_of_classes(self) -> bool:

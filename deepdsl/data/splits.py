@@ -96,7 +96,8 @@ def fit_transforms(spec: DataSpec, train: View) -> tuple[dict[str, dict[str, Arr
     """For each transform in order, its constants by input: each is fitted to what those before
     it leave.
     """
-    applied: dict[str, list[Callable[[Array], Array]]] = {name: [] for name in train.table.inputs}
+    names = (name for name in train.table.inputs if name not in spec.ready)
+    applied: dict[str, list[Callable[[Array], Array]]] = {name: [] for name in names}
     fitted: list[dict[str, dict[str, Array]]] = []
     for placed in spec.transforms:
         found: dict[str, dict[str, Array]] = {}

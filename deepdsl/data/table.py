@@ -193,6 +193,9 @@ def build_table(
 class View:
     """Some rows of a table, in a fixed order."""
 
+    #: How many rows are evaluated at a time, where their size is not what decides it.
+    together: int | None = None
+
     def __init__(self, table: Table, rows: Rows) -> None:
         self.table = table
         self.rows = rows
