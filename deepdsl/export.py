@@ -5,7 +5,7 @@ was evaluated.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deepdsl.analysis.keeping import wrong_keeping
 from deepdsl.backend import Backend, open_backend
 from deepdsl.data.transforms import Scale
 from deepdsl.diagnostics import DnnError
+from deepdsl.diagnostics.quantize import QuantizedDiffers
 from deepdsl.diagnostics.runtime import ExportDiffers
 from deepdsl.emit import OPSET, emit
 from deepdsl.files import write_atomically
@@ -23,7 +25,9 @@ from deepdsl.fold import fold_batch_norms
 from deepdsl.initializers import stream
 from deepdsl.ir import Graph
 from deepdsl.passes import prune
+from deepdsl.quantize import quantize_weights
 from deepdsl.record import changed
+from deepdsl.rows import TOLERANCES
 from deepdsl.runs import Trained
 from deepdsl.step import Task, evaluation_graph, inference_graph
 from deepdsl.uncertainty import draws_graph, sampled_graph, sampling_state, statistics
@@ -44,6 +48,7 @@ class Exported:
     bytes: int
     opset: int
     folded: int
+    quantized: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -52,6 +57,7 @@ class Exported:
             "bytes": self.bytes,
             "opset": self.opset,
             "folded_batch_norms": self.folded,
+            "quantized": list(self.quantized),
         }
 
 
@@ -61,38 +67,100 @@ def export(
     fold: bool | None = None,
     tolerance: float | None = None,
     samples: int | None = None,
+    quantize: str | None = None,
+    keep_float: Sequence[str] | None = None,
 ) -> Exported:
     """Write a run as one ONNX file.
 
     The file takes raw inputs in float32, indices in int64, with any batch size and gives the
     model's outputs, softmax included.  With `samples` it gives their means over so many passes with
-    dropout at work, and as `NAME_std` their deviations; it is a pure function all the same.  `fold`
-    and `tolerance` default to the export section's.  Raises DnnError with CannotSample where there
-    is no noise, and with ExportDiffers, and writes nothing, when the file's outputs are further
-    from the evaluation graph's than the tolerance, times the size of the outputs where that is
-    above 1.
+    dropout at work, and as `NAME_std` their deviations; it is a pure function all the same.
+    `fold`, `tolerance`, `quantize` (`int8`, or `none`) and `keep_float` default to the export
+    section's.
+    Raises DnnError with CannotSample where there is no noise, and with ExportDiffers or
+    QuantizedDiffers, and writes nothing, when the file's outputs are further from the evaluation
+    graph's than the tolerance, times the size of the outputs where that is above 1.
     """
     wanted = run.program.exports.get(run.model.name)
     fold = fold if fold is not None else (wanted.fold_batch_norm if wanted else True)
-    tolerance = tolerance if tolerance is not None else (wanted.verify if wanted else 1e-5)
+    how = keeping(run, tolerance, quantize, keep_float)
     graph = inference_graph(run.model, run.data) if samples is None else sampled_graph(run, samples)
     state = sampling_state(run)
     weights: Mapping[str, Array] = {p.name: state[p.name] for p in graph.params}
     folded = 0
     if fold:
         graph, weights, folded = fold_batch_norms(graph, weights)
+    plain = graph, weights
+    whole: tuple[str, ...] = ()
+    if how.quantize is not None:
+        graph, weights, whole = quantize_weights(graph, weights, how.keep_float)
     model = emit(graph, run.model.name, weights)
     noted = metadata(run)
-    model.annotate(noted if samples is None else {**noted, "deepdsl.samples": str(samples)})
+    noted.update({"deepdsl.samples": str(samples)} if samples is not None else {})
+    noted.update({"deepdsl.quantize": how.quantize} if how.quantize is not None else {})
+    model.annotate(noted)
     model.check()
     data = model.serialize()
     error, size = difference(run, data, samples)
     # Outputs of a thousand have a thousandth less digits behind the point.
-    if not error <= tolerance * size:
-        raise DnnError([ExportDiffers(None, error, tolerance * size)])
+    if not error <= how.tolerance * size:
+        if whole:
+            told = costliest(run, *plain, whole, samples)
+            raise DnnError([QuantizedDiffers(None, error, how.tolerance * size, told)])
+        raise DnnError([ExportDiffers(None, error, how.tolerance * size)])
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, data)
-    return Exported(file, error, len(data), OPSET, folded)
+    return Exported(file, error, len(data), OPSET, folded, whole)
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How weights are kept in the file, and how far its outputs may be off."""
+
+    quantize: str | None
+    keep_float: Sequence[str]
+    tolerance: float
+
+
+def keeping(
+    run: Trained, tolerance: float | None, quantize: str | None, keep_float: Sequence[str] | None
+) -> Keeping:
+    """What is asked for, by the export section where that is silent; DnnError where what is to stay
+    float is not there.
+    """
+    wanted = run.program.exports.get(run.model.name)
+    written = wanted.quantize if wanted is not None else None
+    chosen = written if quantize is None else None if quantize == "none" else quantize
+    kept = tuple(keep_float or ()) if keep_float or wanted is None else wanted.keep_float
+    kept = kept if chosen is not None or keep_float else ()
+    if wrong := tuple(wrong_keeping(chosen, kept, run.model, None)):
+        raise DnnError(wrong)
+    # The section's tolerance is for how it keeps weights.
+    told = wanted.verify if wanted is not None and chosen == written else None
+    default = told if told is not None else TOLERANCES[chosen]
+    return Keeping(chosen, kept, tolerance if tolerance is not None else default)
+
+
+# So many tensors, the largest, are tried alone to see what they cost.
+_TRIED_ALONE = 64
+
+
+def costliest(
+    run: Trained,
+    graph: Graph,
+    weights: Mapping[str, Array],
+    whole: Sequence[str],
+    samples: int | None,
+) -> tuple[tuple[str, float], ...]:
+    """The three tensors that cost most, with the difference when each is quantized alone."""
+    largest = sorted(whole, key=lambda name: -weights[name].size)[:_TRIED_ALONE]
+    costs = []
+    for name in largest:
+        others = [other for other in whole if other != name]
+        alone, values, _ = quantize_weights(graph, weights, others)
+        data = emit(alone, run.model.name, values).serialize()
+        costs.append((name, difference(run, data, samples)[0]))
+    return tuple(sorted(costs, key=lambda each: -each[1])[:3])
 
 
 def metadata(run: Trained) -> dict[str, str]:
@@ -171,6 +239,12 @@ def plausible(run: Trained, name: str, shape: tuple[int, ...]) -> Array:
     if name in rows:
         return rng.integers(0, rows[name] or 2, shape)
     values: Array = rng.standard_normal(shape)
+    image = run.manifest.get("images", {}).get(name)
+    if image is not None:
+        # Noise beyond what an image can hold drives a softmax to 0 and 1, and hides differences.
+        low, high = image["range"]
+        inside = np.clip((low + high) / 2 + (high - low) / 4 * values, low, high)
+        return np.asarray(np.round(inside) if high > 1 else inside, np.float32)
     for number, placed in reversed(list(enumerate(run.data.transforms, 1))):
         transform = placed.row
         if not transform.concerns(name):

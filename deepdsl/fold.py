@@ -5,6 +5,8 @@ With s = gamma / sqrt(variance + epsilon) and t = beta - mean * s, batch norm is
 feature.  After a linear layer, (x W + b) s + t = x (W s) + (b s + t); before one, (x s + t) W + b =
 x (s W) + (t W + b).  The second holds for a convolution only where nothing is padded: what is
 padded is 0, and would have to be t.
+
+What is folded gets tensors of its own: weights that are used elsewhere too stay as they are there.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ Array = NDArray[Any]
 class _Folding:
     weights: dict[str, Array]
     params: dict[str, Param]
-    made: dict[tuple[Value, ...], tuple[Param, Param]] = field(default_factory=dict)
+    made: dict[tuple[Any, ...], tuple[Param, Param]] = field(default_factory=dict)
 
     def affine(self, norm: Node) -> tuple[Array, Array]:
         """s and t of a batch norm, in float64."""
@@ -48,7 +50,7 @@ class _Folding:
         """New parameters in the place of the linear layer's; a shared part folded twice gets them
         once.
         """
-        key = (*linear.inputs[1:], *norm.inputs[1:])
+        key = (linear.op, *linear.inputs[1:], *norm.inputs[1:])
         if key not in self.made:
             old = linear.inputs[1]
             assert isinstance(old, Param)
@@ -98,6 +100,9 @@ def fold_batch_norms(
     return prune(graph), state.weights, folded
 
 
+# With weights of its own, and with another layer's transposed.
+_DENSE = (Gemm(), Gemm(transpose_b=True))
+
 Merged = tuple[tuple[Node, Node], Node]
 
 
@@ -146,10 +151,10 @@ def _into_after(
 
 
 def _is_linear(node: Node) -> bool:
-    """A dense layer or a convolution: its operands behind the first are parameters, not transposed,
-    the bias one row.
+    """A dense layer or a convolution: its operands behind the first are parameters, the bias one
+    row.
     """
-    known = node.op == Gemm() or isinstance(node.op, Convolution | TransposedConvolution)
+    known = node.op in _DENSE or isinstance(node.op, Convolution | TransposedConvolution)
     return known and all(isinstance(v, Param) for v in node.inputs[1:])
 
 
@@ -171,12 +176,14 @@ def _apart(node: Node, weight: Array) -> Array:
             return parts.transpose(0, 2, 1, 3)
         case TransposedConvolution(groups=groups):
             return weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
+        case Gemm(transpose_b=True):
+            return weight.T[None, :, :, None]
     return weight[None, :, :, None]
 
 
 def _together(node: Node, apart: Array, shape: tuple[int, ...]) -> Array:
     """The inverse of `_apart`."""
-    turned = isinstance(node.op, Convolution)
+    turned = isinstance(node.op, Convolution) or node.op == Gemm(transpose_b=True)
     return (apart.transpose(0, 2, 1, 3) if turned else apart).reshape(shape)
 
 

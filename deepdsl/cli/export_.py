@@ -23,7 +23,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-fold", action="store_true", help="keep batch norms as they are")
     parser.add_argument(
-        "--verify", metavar="E", type=float, help="largest difference allowed (1e-5)"
+        "--verify",
+        metavar="E",
+        type=float,
+        help="largest difference allowed (1e-5, with int8 weights 1e-2)",
+    )
+    parser.add_argument(
+        "--quantize", choices=("int8", "none"), help="keep weights in one byte each, or as they are"
+    )
+    parser.add_argument(
+        "--keep-float",
+        action="append",
+        metavar="PATH",
+        help="a layer, part or tensor that --quantize leaves as it is; may be given again",
     )
     parser.add_argument(
         "--samples",
@@ -46,11 +58,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
         False if options.no_fold else None,
         options.verify,
         options.samples,
+        options.quantize,
+        options.keep_float,
     )
     reference = "evaluation graph" if options.samples is None else "mean and deviation by NumPy"
     folded = f", {made.folded} batch norm{'s' * (made.folded != 1)} folded" if made.folded else ""
+    count = len(made.quantized)
+    whole = f", {count} tensor{'s' * (count != 1)} in int8" if count else ""
     output.result(
-        f"{made.file}: {made.bytes:,} bytes, opset {made.opset}{folded}\n"
+        f"{made.file}: {made.bytes:,} bytes, opset {made.opset}{folded}{whole}\n"
         f"verified: largest difference from the {reference} {made.max_abs_error:.2g}",
         made.as_json(),
     )

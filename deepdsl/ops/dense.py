@@ -10,7 +10,17 @@ from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.positions import at_each_position, needs_sequence
 from deepdsl.ops.signal import Gain, Moments, Transfer
 from deepdsl.record import record
-from deepdsl.registry import Boolean, Choice, Either, Entry, Integer, Number, argument, option
+from deepdsl.registry import (
+    Boolean,
+    Choice,
+    Either,
+    Entry,
+    Integer,
+    Names,
+    Number,
+    argument,
+    option,
+)
 from deepdsl.regularizers import regularizer
 
 
@@ -34,6 +44,15 @@ class Dense(Layer):
     `weight_decay` of its SGD is 2 * l2.  max_norm keeps the norm of the weights into each unit, a
     column of W, at most that large, after each step.  `default dense l2=1e-4` is for all layers
     below it.
+
+    `dense 300 tie=encoder.dense_2` has no matrix of its own: it takes that of another dense layer
+    of the model that stands before it, transposed, and has a bias of its own.  The layer must take
+    what the other one gives, and give as many numbers as that one takes.  The path is looked up
+    from the part or block in which the layer stands outwards to the model: of the layers before it
+    the nearest is meant.  There is one tensor, the other layer's: gradients from both uses add up
+    in it, and its start, its penalties and max_norm are given there.  It is for autoencoders, whose
+    decoder then has half the numbers to learn.  In PyTorch it is F.linear(x, W, bias) with the W of
+    the other Linear transposed; Keras needs a layer class for it.
     """
 
     units: int = argument(Integer(minimum=1, maximum=2**24), "number of outputs")
@@ -47,6 +66,9 @@ class Dense(Layer):
     per: str | None = option(
         Choice(("position",)), "each position of a sequence by itself, not a vector", None
     )
+    tie: str | None = option(
+        Names(), "the path of a dense layer, whose weights are used transposed", None
+    )
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         (x,) = inputs
@@ -59,13 +81,23 @@ class Dense(Layer):
         assert isinstance(inputs_count, int)
         fans = (inputs_count, self.units)
         dtype: Any = x.type.dtype
-        rule = regularizer(self.l1, self.l2, self.max_norm)
-        weight = scope.param("weight", fans, self.init, "weight", fans, dtype, rule)
+        tied = self.tie is not None
+        if tied:
+            (path,), fans_there = self.borrows, fans[::-1]
+            type_ = Type(fans_there, dtype)
+            weight = scope.builder.param(path, type_, self.init, "weight", fans_there)
+        else:
+            rule = regularizer(self.l1, self.l2, self.max_norm)
+            weight = scope.param("weight", fans, self.init, "weight", fans, dtype, rule)
         if self.bias is False:
-            return at_each_position(scope.builder, x, weight)
+            return at_each_position(scope.builder, x, weight, transposed=tied)
         start = self.bias if isinstance(self.bias, Initializer) else Zeros()
         bias = scope.param("bias", (self.units,), start, "bias", fans, dtype)
-        return at_each_position(scope.builder, x, weight, bias)
+        return at_each_position(scope.builder, x, weight, bias, transposed=tied)
+
+    @property
+    def borrows(self) -> tuple[str, ...]:
+        return () if self.tie is None else (f"{self.tie}.weight",)
 
     def _not_a_vector(self, given: Type) -> ShapeError:
         shape = given.shape[1:]
@@ -80,7 +112,11 @@ class Dense(Layer):
     ) -> Transfer | None:
         """A sum of independent products, with mean 0 and variance fan_in Var[w] E[x^2], and the
         bias.
+
+        What flows into tied weights was made with them: the products are not independent.
         """
+        if self.tie is not None:
+            return None
         weight = params[0]
         fan_in, units = weight.fans or (1, 1)
         spread = weight.init.variance((fan_in, units)) if weight.init is not None else None

@@ -54,7 +54,8 @@ class Layer(Registered, kind="layer"):
     `transparent` layers are looked through when that activation is sought; `operands` layers take
     named values as arguments; `parts_rows` layers divide by how much rows differ (batch norm);
     what `independent` layers predict of signals holds for operands that have no weights in common;
-    `indices` layers take whole numbers, others numbers with fractions.
+    `indices` layers take whole numbers, others numbers with fractions; through a layer that is not
+    `differentiable` nothing can be trained.
     """
 
     activation: ClassVar[str | None] = None
@@ -63,11 +64,17 @@ class Layer(Registered, kind="layer"):
     parts_rows: ClassVar[bool] = False
     independent: ClassVar[bool] = False
     indices: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = True
 
     def expand(self, scope: Scope, *inputs: Value) -> Value:
         """Add the layer's operations; its output.  Shapes that do not fit raise ShapeError."""
         assert isinstance(self, Op), f"{type(self).__name__} has no expand"
         return scope.builder.add(self, *inputs)
+
+    @property
+    def borrows(self) -> tuple[str, ...]:
+        """The paths of parameters of other layers that it uses."""
+        return ()
 
     def signal(
         self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]

@@ -30,8 +30,10 @@ def flattened(b: Builder, x: Value) -> Value:
     return x if x.type.rank == 2 else b.add(Reshape((rows_of(x.type), x.type.shape[-1])), x)
 
 
-def at_each_position(b: Builder, x: Value, weight: Value, *bias: Value) -> Value:
+def at_each_position(
+    b: Builder, x: Value, weight: Value, *bias: Value, transposed: bool = False
+) -> Value:
     """`x @ weight [+ bias]` along the last axis: one product for all positions of all rows."""
-    made = b.add(Gemm(), flattened(b, x), weight, *bias)
-    shape = (*x.type.shape[:-1], weight.type.shape[-1])
+    made = b.add(Gemm(transpose_b=transposed), flattened(b, x), weight, *bias)
+    shape = (*x.type.shape[:-1], made.type.shape[-1])
     return made if made.type.shape == shape else b.add(Reshape(shape), made)

@@ -34,6 +34,23 @@ BODIES = {
         2,
         0,
     ),
+    "behind tied weights": ("dense 6 | tanh | dense 4 tie=dense_1 | batch_norm | relu", 1, 0),
+    "before tied weights": ("dense 6 | tanh | batch_norm | dense 4 tie=dense_1", 1, 0),
+    "on both uses of tied weights": (
+        "dense 6 | batch_norm | tanh | batch_norm | dense 4 tie=dense_1 bias=false | batch_norm",
+        3,
+        0,
+    ),
+    "one norm behind square tied weights and their owner": (
+        "part p { batch_norm }; dense 4 bias=false | p | tanh | dense 4 tie=dense_1 bias=false | p",
+        2,
+        0,
+    ),
+    "beside tied weights alone": (
+        "dense 6 | tanh | dense 4 tie=dense_1 | tanh | dense 6 | batch_norm",
+        1,
+        0,
+    ),
     "a shared layer after two norms": (
         "part p { dense 4 }; a = relu | batch_norm | p; b = tanh | batch_norm | p; a + b",
         2,
