@@ -1,0 +1,1 @@
+"""Trains a file with different settings, and compares the runs."""

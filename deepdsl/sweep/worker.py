@@ -1,0 +1,104 @@
+"""Trains one run of a sweep, in this process or, by `python -m deepdsl.sweep.worker`, for another
+one: a task a line comes in as JSON, and a line about its end goes out.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from deepdsl.diagnostics.files import refusal
+
+
+@dataclass(frozen=True)
+class Task:
+    """A run to be made: the text, where it stands, and where it goes."""
+
+    name: str
+    text: str
+    path: str
+    model: str
+    folder: str
+    place: str
+    device: str
+    threads: int
+    runs: dict[str, str]  # of other models of the file
+
+    def as_line(self) -> str:
+        return json.dumps(asdict(self)) + "\n"
+
+
+@dataclass(frozen=True)
+class End:
+    """How a task ended: it is done, or it was interrupted, or it failed for a reason."""
+
+    code: str = ""
+    reason: str = ""
+    help: str = ""
+    interrupted: bool = False
+
+    def as_line(self) -> str:
+        return json.dumps(asdict(self)) + "\n"
+
+
+def train(task: Task) -> End:
+    """Train into the task's place, or go on with what was begun there."""
+    try:
+        return _train(task)
+    except KeyboardInterrupt:
+        return End(interrupted=True)
+    except Exception as error:
+        # One run that nobody foresaw is no reason to lose the others.
+        refused = refusal(error) if isinstance(error, OSError) else None
+        if refused is not None:
+            return End(refused.code, refused.message, refused.help)
+        return End("E699", f"{type(error).__name__}: {error}")
+
+
+def _train(task: Task) -> End:
+    from deepdsl.compiler import load_program, training_of
+    from deepdsl.diagnostics import DnnError
+    from deepdsl.source import Source
+    from deepdsl.workflow import prepare
+
+    place = Path(task.place)
+    resume = (place / "checkpoints" / "last").is_dir() and (place / "manifest.json").exists()
+    if not resume:
+        # Begun and never kept: what it logged is told again.
+        for name in ("manifest.json", "log.jsonl", "log.csv"):
+            (place / name).unlink(missing_ok=True)
+    try:
+        program, _ = load_program(Source(task.name, task.text, task.path))
+        training = training_of(program, task.model)
+        runs = {name: Path(path) for name, path in task.runs.items()}
+        folder, threads = Path(task.folder), task.threads
+        session = prepare(program, training, folder, place, task.device, threads, resume, runs=runs)
+        finished = session.train()
+    except DnnError as error:
+        first = error.diagnostics[0]
+        words = f"{first.message}: {first.label}" if first.label else first.message
+        return End(first.code, words, first.help)
+    return End(interrupted=finished.outcome.interrupted)
+
+
+def serve(lines: Any, out: Any) -> None:
+    """Do one task after another until there are no more."""
+    try:
+        for line in lines:
+            end = train(Task(**json.loads(line)))
+            out.write(end.as_line())
+            out.flush()
+            if end.interrupted:
+                return
+    except KeyboardInterrupt:
+        return
+
+
+if __name__ == "__main__":
+    # A process whose parent ignores the signal would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    serve(sys.stdin, sys.stdout)
