@@ -94,7 +94,7 @@ class Program:
         Raises DnnError with the diagnostics of what is wrong: the text, the data, the device, or a
         number that went NaN.
         """
-        from deepdsl.runs import free_directory
+        from deepdsl.runs import free_directory, run_place, runs_of
         from deepdsl.workflow import prepare
 
         changes = {**(settings or {}), "epochs": epochs, "seed": seed}
@@ -105,11 +105,12 @@ class Program:
         job = None if x is None else _job_of_arrays(program, training, source, x, y, valid)
         own = self._source.name
         stem = Path(own).stem if own.endswith(".dnn") else training.model
-        place = Path(out) if out is not None else Path("runs") / stem
+        place = Path(out) if out is not None else run_place(stem, training.model, 1)
         if out is None and not resume:
             place = free_directory(place)
+        runs = runs_of(program, stem)
         session = prepare(
-            program, training, self._folder, place, device, threads, resume, job, warnings
+            program, training, self._folder, place, device, threads, resume, job, warnings, runs
         )
         finished = session.train()
         return Run(finished.path, finished.figures)
@@ -264,14 +265,21 @@ class Run:
         return measure_table(self._predictor, task, table)
 
     def export(
-        self, path: str | Path, fold_batch_norm: bool = True, samples: int | None = None
+        self,
+        path: str | Path,
+        fold_batch_norm: bool = True,
+        samples: int | None = None,
+        quantize: str | None = None,
+        tolerance: float | None = None,
     ) -> Exported:
         """Write one verified ONNX file; what was written, with the largest difference found.  With
-        `samples` the file gives means and deviations, as `predict` does.
+        `samples` the file gives means and deviations, as `predict` does.  `quantize="int8"` keeps
+        weights in one byte each, `"none"` as they are; by default, and for the difference that is
+        allowed, the export section counts.
         """
         from deepdsl.export import export
 
-        return export(self._trained, Path(path), fold_batch_norm, samples=samples)
+        return export(self._trained, Path(path), fold_batch_norm, tolerance, samples, quantize)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the page about the run, one HTML file, `report.html` in its directory by default;

@@ -17,10 +17,11 @@ from deepdsl.diagnostics import DnnError
 from deepdsl.frontend import check, load_program, model_of, read_source, training_of
 from deepdsl.losses import Target
 from deepdsl.lower import TARGET
-from deepdsl.schedules import FACTOR_PATH, Plateau
+from deepdsl.manifest import manifest_of
+from deepdsl.pace import begun_path
+from deepdsl.schedules import FACTOR_PATH
 from deepdsl.source import Source
 from deepdsl.step import Task, evaluation_graph, inference_graph, step_graph
-from deepdsl.version import VERSION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from deepdsl.data.splits import Splits
     from deepdsl.emit import OnnxModel
     from deepdsl.ir import Graph, Param
+    from deepdsl.reuse import Loaded
 
     State = Mapping[str, NDArray[Any]]
 
@@ -47,12 +49,11 @@ __all__ = [
     "spec_hash",
     "training_of",
     "wanted_target",
+    "with_reused",
     "write_artifacts",
 ]
 
 T = TypeVar("T")
-
-FORMAT = 1
 
 # For each input the columns of a table that feed it, by name.
 Columns = Mapping[str, Sequence[str]]
@@ -63,12 +64,17 @@ Columns = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Job:
-    """A task with its data opened: all that is needed to compile and to train."""
+    """A task with its data opened: all that is needed to compile and to train.
+
+    `loaded` are the weights of the pieces that the model reuses; None where they have not been
+    read.
+    """
 
     task: Task
     splits: Splits
     source: Source
     used: tuple[Source, ...] = ()  # the files that it uses
+    loaded: tuple[Loaded, ...] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -181,6 +187,17 @@ def _load(
     return load(spec, folder, inputs, targets, task.training.seed, select, classes, columns)
 
 
+def with_reused(job: Job, runs: Mapping[str, Path]) -> Job:
+    """The job with the weights of what its model reuses; `runs` are the run directories of other
+    models of the file.  Raises DnnError where they do not fit.
+    """
+    if job.loaded is not None or not job.task.model.reused:
+        return job
+    from deepdsl.reuse import load_reused
+
+    return replace(job, loaded=load_reused(job.task.model, runs))
+
+
 # Graphs and state ---------------------------------------------------------------------------------
 
 
@@ -188,22 +205,78 @@ def _load(
 class Artifacts:
     """What `dnnc build` writes and the trainer runs."""
 
-    step: OnnxModel
+    stages: tuple[Stage, ...]
     evaluate: OnnxModel
-    step_graph: Graph
     evaluation_graph: Graph
     inference_graph: Graph
     state: State
     manifest: Mapping[str, Any]
 
+    @property
+    def step(self) -> OnnxModel:
+        """The step of the first stage."""
+        return self.stages[0].step
+
+    @property
+    def step_graph(self) -> Graph:
+        return self.stages[0].graph
+
+    @property
+    def step_state(self) -> State:
+        """The part of the state that the step of the first stage has."""
+        return {p.name: self.state[p.name] for p in self.step_graph.params}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The step of one stage of a training."""
+
+    number: int
+    training: Training
+    graph: Graph
+    step: OnnxModel
+
+    def file(self, stages: int) -> str:
+        """What its file is called."""
+        return f"step_{self.number + 1}.onnx" if stages > 1 else "step.onnx"
+
+    @property
+    def fresh(self) -> tuple[str, ...]:
+        """The state that begins anew with the stage: slots of what was not trained before, sums of
+        gradients, the factor of a plateau.
+        """
+        return tuple(p.name for p in self.graph.params if self.number and self._anew(p))
+
+    def _anew(self, param: Param) -> bool:
+        head, _, rest = param.name.partition(".")
+        if head == "accumulated":
+            return True
+        if param.name == FACTOR_PATH:
+            return self.training.clock == self.number
+        if head != "optimizer":
+            return False
+        _, _, tensor = rest.partition(".")
+        born = self.training.births
+        return born.get(tensor) == self.number or tensor == f"since_{self.number}"
+
+    @property
+    def begun(self) -> str | None:
+        """The state that takes the number of steps done when the stage begins."""
+        path = begun_path(self.number)
+        return path if path in {p.name for p in self.graph.params} else None
+
 
 def initial_state(graphs: Collection[Graph], job: Job) -> dict[str, NDArray[Any]]:
-    """The first value of every parameter: drawn from its own stream, or taken from the data."""
+    """The first value of every parameter: that of a trained network where it is reused, what was
+    learned from the data, or drawn from its own stream.
+    """
     from deepdsl.data import fit_transforms
     from deepdsl.initializers import Deferred
 
     seed = job.task.training.seed
     fitted: dict[str, Any] = {}
+    for loaded in with_reused(job, {}).loaded or ():
+        fitted.update(loaded.values)
     params = {p.name: p for graph in graphs for p in graph.params}
     if any(isinstance(p.init, Deferred) for p in params.values()):
         assert job.splits.train is not None
@@ -242,122 +315,33 @@ def build(job: Job) -> Artifacts:
     from deepdsl.emit import emit
 
     task = job.task
-    step = step_graph(task, job.steps_per_epoch)
+    stages = compile_stages(job)
     evaluate = evaluation_graph(task)
     infer = inference_graph(task.model, task.data)
-    name = task.model.name
-    emitted = emit(step, f"{name}_step")
-    judged = emit(evaluate, f"{name}_eval")
-    state = initial_state((step, evaluate, infer), job)
-    manifest = _manifest(job, step, evaluate, infer, emitted)
-    return Artifacts(emitted, judged, step, evaluate, infer, state, manifest)
+    judged = emit(evaluate, f"{task.model.name}_eval")
+    state = initial_state((*(stage.graph for stage in stages), evaluate, infer), job)
+    spec = spec_hash(job.source, job.used)
+    manifest = manifest_of(job, stages, evaluate, infer, spec)
+    return Artifacts(stages, judged, evaluate, infer, state, manifest)
+
+
+def compile_stages(job: Job) -> tuple[Stage, ...]:
+    """The step of each stage of a training."""
+    from deepdsl.emit import emit
+
+    made: list[Stage] = []
+    trainings = job.task.training.stages
+    for number, training in enumerate(trainings):
+        graph = step_graph(replace(job.task, training=training), job.steps_per_epoch)
+        title = f"{job.task.model.name}_step" + (f"_{number + 1}" if len(trainings) > 1 else "")
+        made.append(Stage(number, training, graph, emit(graph, title)))
+    return tuple(made)
 
 
 def spec_hash(source: Source, used: Sequence[Source] = ()) -> str:
     """The hash of a file's text; of one that uses others, of all their texts, a zero between."""
     texts = "\0".join(each.text for each in (source, *used))
     return hashlib.sha256(texts.encode()).hexdigest()
-
-
-def _manifest(
-    job: Job, step: Graph, evaluate: Graph, infer: Graph, emitted: OnnxModel
-) -> dict[str, Any]:
-    """Names, shapes and types of everything that crosses the border of a file, and which output
-    feeds which input.
-    """
-    training, model = job.task.training, job.task.model
-    params = {p.name: p for graph in (step, evaluate) for p in graph.params}
-    return {
-        "format": FORMAT,
-        "deepdsl": VERSION,
-        "model": model.name,
-        "spec_sha256": spec_hash(job.source, job.used),
-        "seed": training.seed,
-        "batch": training.batch,
-        "epochs": training.epochs,
-        "steps_per_epoch": job.steps_per_epoch,
-        "accumulate": training.accumulate,
-        "plateau": _plateau(training),
-        "metrics": list(training.metric_names),
-        "classes": list(job.classes),
-        "columns": job.columns,
-        "images": job.images,
-        "state": [
-            {
-                "name": p.name,
-                "shape": list(p.type.shape),
-                "dtype": p.type.dtype,
-                "role": p.role,
-                "next": emitted.updates.get(p.name),
-            }
-            for p in params.values()
-        ],
-        "target": _target(job, step),
-        "init": {"file": "init.onnx"},
-        "step": _interface("step.onnx", step, training),
-        "eval": _interface("eval.onnx", evaluate, training),
-        "forward": _interface("forward.onnx", infer, training),
-        "infer": {**_interface("infer.onnx", infer, training), "state": []},
-        "parameters": {
-            "trainable": sum(p.type.count or 0 for p in params.values() if p.trainable),
-            "total": sum(p.type.count or 0 for p in model.params),
-        },
-    }
-
-
-def _plateau(training: Training) -> dict[str, Any] | None:
-    """What a host must know to lower the rate between epochs; None with any other schedule."""
-    schedule = training.schedule
-    if not isinstance(schedule, Plateau):
-        return None
-    return {
-        "state": FACTOR_PATH,
-        "on": schedule.on,
-        "best": training.best_of(schedule.on),
-        "factor": schedule.factor,
-        "patience": schedule.patience,
-        "min_delta": schedule.min_delta,
-        "cooldown": schedule.cooldown,
-        "lowest": schedule.min_lr / training.optimizer.lr,
-    }
-
-
-def _target(job: Job, step: Graph) -> dict[str, Any] | None:
-    """What stands in the input for what is to be learned; None where the target is the model's own
-    input.
-    """
-    if TARGET not in {v.name for v in step.inputs}:
-        return None
-    (number,) = job.task.model.outputs.values()
-    target = job.task.training.loss.target(job.task.model.type_of(number), job.task.one_hot)
-    return {"input": TARGET, "kind": target.kind, "classes": target.classes}
-
-
-def _interface(file: str, graph: Graph, training: Training) -> dict[str, Any]:
-    """What a host feeds and reads.  `holds` says how to add an output up over batches, and `finish`
-    what to make of the sums.
-    """
-    holds = {"loss": "mean over the batch", "lr": "the rate of this step", "all_finite": "health"}
-    finish = {"loss": "mean"}
-    for metric in training.metrics:
-        sums = "sum over the rows of the batch"
-        holds[metric.name] = "scores for each row" if metric.collects else sums
-        finish[metric.name] = metric.finish
-
-    def told(name: str, value: Any) -> dict[str, Any]:
-        return {"name": name, "shape": list(value.type.shape), "dtype": value.type.dtype}
-
-    def made(name: str, value: Any) -> dict[str, Any]:
-        held = holds.get(name, "the model's output, one row for each")
-        out = {**told(name, value), "holds": held}
-        return {**out, "finish": finish[name]} if name in finish else out
-
-    return {
-        "file": file,
-        "inputs": [told(v.name, v) for v in graph.inputs],
-        "state": [p.name for p in graph.params],
-        "outputs": [made(key, value) for key, value in graph.outputs.items()],
-    }
 
 
 def write_artifacts(artifacts: Artifacts, folder: Path) -> None:
@@ -376,7 +360,7 @@ def write_artifacts(artifacts: Artifacts, folder: Path) -> None:
     infer = artifacts.inference_graph
     files = {
         "init.onnx": emit_state(artifacts.state),
-        "step.onnx": artifacts.step,
+        **{stage.file(len(artifacts.stages)): stage.step for stage in artifacts.stages},
         "eval.onnx": artifacts.evaluate,
         "forward.onnx": emit(infer, name),
         "infer.onnx": emit(infer, name, artifacts.state),

@@ -11,28 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepdsl.backend import Backend
-from deepdsl.compiler import Job
 from deepdsl.diagnostics.runtime import NotFinite
 from deepdsl.emit import emit
 from deepdsl.ir import Graph, Param, Value
+from deepdsl.observing import NumbersWentWrong
+from deepdsl.passes import prune
 from deepdsl.record import changed
 from deepdsl.step import step_with_gradients
-from deepdsl.trainer import NumbersWentWrong
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def first_bad_tensor(
-    wrong: NumbersWentWrong, job: Job, backend: Backend, checkpoint: str = ""
-) -> NotFinite:
+def first_bad_tensor(wrong: NumbersWentWrong, backend: Backend, checkpoint: str = "") -> NotFinite:
     """The message that names it, in the order of computation: state first, then activations, loss,
     gradients, updates.
     """
+    job = wrong.job
     for name, tensor in wrong.before.items():
         if found := bad(tensor):
             # The step before wrote it; the loss of that step was still finite.
             return NotFinite(None, f"`{name}`", found, wrong.epoch, wrong.step - 1, checkpoint)
     graph, gradients = step_with_gradients(job.task, job.steps_per_epoch)
+    # What nothing needs may read what the state does not have.
+    graph = prune(graph)
     told = {g: f"the gradient of `{p.name}`" for p, g in gradients.items()}
     values = [v for node in graph.nodes for v in node.outputs if v.type.dtype in ("f32", "f64")]
     watched = changed(graph, outputs={f"watch:{i}": v for i, v in enumerate(values)}, updates={})

@@ -119,13 +119,16 @@ def layer_rows(model: Model) -> tuple[Row, ...]:
     """One row for each use of a layer, in the order of computation."""
     seen: set[str] = set()
     rows = []
+    sources = {t: r.path for r in model.reused for t in r.tensors if t not in r.fresh}
     for call in model.calls:
         fresh = [p for p in call.params if p.name not in seen]
         shared = bool(call.params) and not fresh
         seen.update(p.name for p in call.params)
         count = sum(p.type.count or 0 for p in fresh)
         output = call.type.row
-        rows.append(Row(call.path, call.layer.name, output, count, _detail(call), shared))
+        source = next((sources[p.name] for p in fresh if p.name in sources), "")
+        detail = _detail(call, source)
+        rows.append(Row(call.path, call.layer.name, output, count, detail, shared))
     return tuple(rows)
 
 
@@ -161,14 +164,19 @@ def convolution_rows(model: Model) -> list[list[str]]:
 _SIZES = ("units", "filters", "shape")
 
 
-def _detail(call: Call) -> str:
-    """How weights begin, and every option with its value, default or not, but for what is off."""
-    told = []
+def _detail(call: Call, source: str = "") -> str:
+    """How weights begin, and every option with its value, default or not, but for what is off.
+
+    `source` is what they are reused from.
+    """
+    told = [f"from {source}"] if source else []
     for s in call.layer.signature():
         value = getattr(call.layer, s.name)
         off = value == s.default and (value is None or value is True or value == 0)
         if s.name == "init" and isinstance(value, Initializer):
-            told.append(value.show())
+            told += [] if source else [value.show()]
+        elif s.name == "tie" and value is not None:
+            told.append(f"tied to {value}")
         elif s.name not in _SIZES and not off:
             told.append(f"{s.name}={s.shown(value)}")
     return " ".join(told)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from deepdsl.analysis import Training
+from deepdsl.observing import Arrays, Epoch, Listener
 from deepdsl.tally import Tally
-from deepdsl.trainer import Arrays, Epoch, Listener
 
 
 class Listeners:
@@ -13,6 +14,10 @@ class Listeners:
 
     def __init__(self, *listeners: Listener) -> None:
         self.listeners = listeners
+
+    def stage_begins(self, training: Training, notes: Sequence[str]) -> None:
+        for listener in self.listeners:
+            listener.stage_begins(training, notes)
 
     def epoch_begins(self, epoch: int, rows: int, done: int) -> None:
         for listener in self.listeners:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deepdsl.analysis.freezing import Freezing
 from deepdsl.analysis.model import Model, Training
 from deepdsl.data.request import DataSpec
 from deepdsl.ir import Builder, Value
@@ -35,8 +36,11 @@ def forward(
     seed: int = 0,
     sampling: bool = False,
     repeats: int = 1,
+    freezing: Freezing | None = None,
 ) -> Forward:
     """The model's operations, with the data's transforms applied to its raw inputs.
+
+    A layer that is frozen works as it does at inference, also while the others are trained.
 
     With `sampling` layers that draw random numbers in training draw them here too.  With `repeats`
     each row goes through the layers so many times.
@@ -45,9 +49,10 @@ def forward(
     values = [preprocess(b, b.input(i.name, i.type), i.name, spec) for i in model.inputs]
     if repeats > 1:
         values = [b.add(RepeatRows(repeats), value) for value in values]
+    still = freezing.calls - freezing.moving if freezing is not None else frozenset()
     for call in model.calls:
         inputs = [values[n] for n in call.inputs]
-        scope = Scope(b, call.path, training, seed, sampling)
+        scope = Scope(b, call.path, training and call.path not in still, seed, sampling)
         with b.at(call.path, call.span):
             values.append(call.layer.expand(scope, *inputs))
     return Forward(b, values, {name: values[n] for name, n in model.outputs.items()})
@@ -59,7 +64,7 @@ def preprocess(b: Builder, x: Value, name: str, spec: DataSpec | None) -> Value:
     What a transform learned from the data is a constant parameter, `data.INPUT.TRANSFORM_1.mean`,
     which takes its value when the state is made.
     """
-    if spec is None:
+    if spec is None or name in spec.ready:
         return x
     for number, placed in enumerate(spec.transforms, 1):
         transform = placed.row
@@ -89,7 +94,7 @@ def judged(model: Model, training: Training, spec: DataSpec, one_hot: bool, trai
     A last softmax or sigmoid that the loss is fused with is left out of the loss's path: the loss
     reads that layer's input.
     """
-    made = forward(model, spec, train, training.seed)
+    made = forward(model, spec, train, training.seed, freezing=training.freezing)
     b = made.builder
     (number,) = model.outputs.values()
     output = made.values[number]

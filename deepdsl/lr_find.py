@@ -21,7 +21,7 @@ from deepdsl.data.order import epoch_order
 from deepdsl.data.table import View
 from deepdsl.record import changed
 from deepdsl.schedules import Exponential
-from deepdsl.trainer import step_model
+from deepdsl.stages import step_model
 
 # One epoch's updates, but no fewer and no more than these.
 FEWEST_STEPS, MOST_STEPS = 100, 1000
@@ -92,9 +92,8 @@ def find_rate(
     steps = steps or steps_of(updates)
     training = _searching(job.task.training, low, high, steps)
     artifacts = build(replace(job, task=replace(job.task, training=training)))
-    names = {p.name for p in artifacts.step_graph.params}
-    state = {k: v for k, v in artifacts.state.items() if k in names}
-    stepper = backend.stepper(step_model(artifacts), state)
+    state = artifacts.step_state
+    stepper = backend.stepper(step_model(artifacts.stages[0]), state)
     assert job.splits.train is not None
     try:
         rates, losses, diverged = _climb(stepper, job.splits.train, training, steps)
@@ -108,6 +107,7 @@ def _searching(training: Training, low: float, high: float, steps: int) -> Train
     factor = (high / low) ** (1 / max(1, steps - 1))
     return changed(
         training,
+        phases=(),
         optimizer=changed(training.optimizer, lr=low),
         schedule=Exponential(factor=factor, every=1.0, per="step"),
     )

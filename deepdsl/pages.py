@@ -29,6 +29,7 @@ KINDS = {
     "augmentation": "augmentations of training images",
     "train_row": "rows of a train section",
     "export_row": "rows of an export section",
+    "word": "words for trained layers",
 }
 
 
@@ -46,10 +47,10 @@ WORDS = {
     "output": "`output NAME`: a value that the model gives; the last line where none is named",
     "part": "`part NAME { dense 8 | relu }`: layers with a name, which a line then uses by it",
     "repeat": "`repeat 3 { dense 8 | relu }`: the same layers, several times, each with weights",
-    "reuse": "`reuse NAME`: a part once more, with the same weights; not compiled yet",
-    "phase": "`phase NAME { epochs 5 }`: a part of a training; not compiled yet",
+    "phase": "`phase NAME { freeze body; optimizer sgd lr=0.1; epochs 5 }`: a stage of a training",
     "block": "`block NAME(n=8) { dense n | relu }`: a template, with fresh weights at each use",
-    "use": '`use "file.dnn" as NAME`: the blocks, models and constants of another file',
+    "use": '`use "file.dnn" as NAME weights="runs/file"`: the blocks, models and constants of '
+    "another file, and its trained weights for `reuse`; or an .onnx file",
     "if": "`if n == 1 then in else in | dense 8`: a choice, made when the file is compiled",
 }
 

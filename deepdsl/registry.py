@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import MISSING, field
+from keyword import iskeyword
 from typing import Any, ClassVar, TypeVar
 
 from deepdsl.record import fields_of, record
@@ -284,6 +285,11 @@ class Signature:
     default: Any
 
     @property
+    def field(self) -> str:
+        """The name of the field, which has a `_` behind it where the name is a word of Python."""
+        return f"{self.name}_" if iskeyword(self.name) else self.name
+
+    @property
     def required(self) -> bool:
         return self.default is MISSING
 
@@ -329,7 +335,9 @@ class Registered:
     @classmethod
     def signature(cls) -> tuple[Signature, ...]:
         return tuple(
-            Signature(f.name, m["kind"], m["doc"], m["positional"], m["many"], f.default)
+            Signature(
+                f.name.rstrip("_"), m["kind"], m["doc"], m["positional"], m["many"], f.default
+            )
             for f in fields_of(cls)
             if "kind" in (m := f.metadata)
         )
@@ -357,7 +365,7 @@ class Registered:
         told = [
             s.shown(v) if s.positional else f"{s.name}={s.shown(v)}"
             for s in self.signature()
-            if (v := getattr(self, s.name)) != s.default
+            if (v := getattr(self, s.field)) != s.default
         ]
         return f"{self.name}({' '.join(told)})" if told else self.name
 

@@ -20,10 +20,10 @@ from deepdsl.compiler import load_program, model_of, read_source, training_of
 from deepdsl.data.request import DataSpec, Placed
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.diagnostics.runtime import CannotResume, NoSuchRun, RunExists
-from deepdsl.files import write_atomically
+from deepdsl.files import named, write_atomically
 from deepdsl.initializers import Initializer
+from deepdsl.observing import Epoch
 from deepdsl.record import changed
-from deepdsl.trainer import Epoch
 from deepdsl.used_files import SPEC, kept_together
 
 
@@ -90,7 +90,8 @@ class RunDirectory:
         An epoch that was taken up in its middle may lack a figure: its cell is empty.
         """
         told = record.as_json()
-        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+        lines = self.path / "log.jsonl"
+        with named(lines), lines.open("a", encoding="utf-8") as file:
             file.write(json.dumps(told) + "\n")
         flat = {k: v for k, v in told.items() if k not in ("train", "valid")}
         for split in ("train", "valid"):
@@ -105,7 +106,7 @@ class RunDirectory:
         if not path.exists():
             writer.writeheader()
         writer.writerow(flat)
-        with path.open("a", encoding="utf-8") as file:
+        with named(path), path.open("a", encoding="utf-8") as file:
             file.write(text.getvalue())
 
 
@@ -116,7 +117,8 @@ def _write_texts(path: Path, program: Program) -> None:
     # The file itself at last: it speaks of the others.
     for name in sorted(texts, key=lambda name: name == SPEC):
         (path / name).parent.mkdir(exist_ok=True)
-        write_atomically(path / name, texts[name].encode())
+        kept = texts[name]
+        write_atomically(path / name, kept.encode() if isinstance(kept, str) else kept)
 
 
 # Resuming -----------------------------------------------------------------------------------------
@@ -179,7 +181,30 @@ def _compared(
             yield f"the row `{name}` of its data", old, new
     for number, (row, other_row) in enumerate(zip_longest(old_data.transforms, data.transforms), 1):
         yield f"transform {number} of its data", _row(row), _row(other_row)
-    yield "its optimizer", old_training.optimizer.name, training.optimizer.name
+    yield "its phases", _phases(old_training), _phases(training)
+    yield "how often layers thaw in it", _thaws(old_training), _thaws(training)
+    for a, b in zip(old_training.stages, training.stages, strict=False):
+        yield from _stages(a, b)
+
+
+def _phases(training: Training) -> str:
+    names = dict.fromkeys(s.phase for s in training.stages)
+    return ", ".join(f"`{name}`" for name in names if name) or "none"
+
+
+def _thaws(training: Training) -> str:
+    return str(sum(s.begins > 0 for s in training.stages))
+
+
+def _stages(old: Training, new: Training) -> Iterator[tuple[str, str, str]]:
+    """The same for the phases of a training, whose epochs are the user's to change."""
+    name = f" in phase `{old.phase}`" if old.phase else ""
+    yield f"its optimizer{name}", old.optimizer.name, new.optimizer.name
+    was, now = (", ".join(s.freezing.told) or "nothing" for s in (old, new))
+    yield f"what is frozen{name}", was, now
+    for tensor in sorted(old.freezing.tensors ^ new.freezing.tensors):
+        was, now = ("frozen" if tensor in s.freezing.tensors else "free" for s in (old, new))
+        yield f"`{tensor}`{name}", was, now
 
 
 def _input(given: Input | None) -> str:
@@ -238,6 +263,25 @@ def free_directory(path: Path) -> Path:
         free = path.with_name(f"{path.name}-{number}")
         number += 1
     return free
+
+
+def run_place(stem: str, model: str, trainings: int) -> Path:
+    """Where a training's run goes: runs/STEM, and the model too where a file trains several."""
+    return Path("runs") / (stem if trainings == 1 else f"{stem}-{model}")
+
+
+def runs_of(program: Program, stem: str) -> dict[str, Path]:
+    """The last finished run of each model that a file trains, where there is one at its place."""
+    found: dict[str, Path] = {}
+    for training in program.trainings:
+        place = run_place(stem, training.model, len(program.trainings))
+        number, candidate = 2, place
+        while (candidate / "manifest.json").exists():
+            if "result" in read_manifest(candidate):
+                found[training.model] = candidate
+            candidate = place.with_name(f"{place.name}-{number}")
+            number += 1
+    return found
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from deepdsl.analysis.model import BATCH, Model, Training
 from deepdsl.autodiff import gradients
 from deepdsl.data.request import DataSpec
-from deepdsl.initializers import Constant, Initializer, Zeros
+from deepdsl.initializers import Zeros
 from deepdsl.ir import Builder, Graph, Param, Role, Type, Value
 from deepdsl.lower import Judged, forward, judged
-from deepdsl.ops.arithmetic import Floor, IsFinite, Less, Where, add, cast, div, mul, plus, scaled
+from deepdsl.ops.arithmetic import Floor, IsFinite, Less, Where, add, cast, div, mul, plus
 from deepdsl.ops.random import STEP_PATH
 from deepdsl.ops.sampling import draws, mean_and_deviation
 from deepdsl.ops.shaping import Concatenate, Split
-from deepdsl.optimizers import Rates, Slot
+from deepdsl.optimizers import Rates
+from deepdsl.pace import Pace, alike, begin_of, slot_path
 from deepdsl.passes import optimize
-from deepdsl.record import changed
-from deepdsl.schedules import Clock
 
 # Vectors up to this many elements (biases, normalization) are stepped together as one: an
 # operation on a small tensor costs its call.  Matrices would have to be reshaped and copied.
@@ -84,19 +83,22 @@ def step_with_gradients(task: Task, steps_per_epoch: int) -> tuple[Graph, dict[P
     """
     made = judged(task.model, task.training, task.data, task.one_hot, train=True)
     b = made.forward.builder
-    wanted = [p for p in b.params if p.trainable]
+    still = task.training.freezing.tensors
+    wanted = [p for p in b.params if p.trainable and p.name not in still]
     grads = gradients(b, made.loss, wanted)
     raw = {p: grads[p] for p in wanted if p in grads}
     with b.at("optimizer"):
-        rates, healthy = _apply(b, task, grads, steps_per_epoch, made)
-    outputs = {"loss": made.loss, **made.metrics, "lr": rates.lr, "all_finite": healthy}
+        lr, healthy = _apply(b, task, grads, steps_per_epoch, made)
+    outputs = {"loss": made.loss, **made.metrics, "lr": lr, "all_finite": healthy}
     return b.graph(outputs), raw
 
 
 def _apply(
     b: Builder, task: Task, grads: dict[Value, Value], steps_per_epoch: int, made: Judged
-) -> tuple[Rates, Value]:
-    """Clip the gradients, make the rates, and note every parameter's next value."""
+) -> tuple[Value, Value]:
+    """Clip the gradients and note every parameter's next value; the rate, and whether all is
+    finite.
+    """
     training = task.training
     several = training.accumulate > 1
     group = _accumulated(b, grads, training.accumulate) if several else None
@@ -111,16 +113,12 @@ def _apply(
         done, t, due = group.done, plus(b, group.done, 1.0), group.due
     else:
         done, t, due = cast(b, step, "f64"), cast(b, following, "f64"), None
-    rates = _rates(b, task, done, t, steps_per_epoch)
-    for slot in training.optimizer.scalars():
-        kept = _scalar(b, slot)
-        b.update(kept, _where(b, due, rates.kept[slot.name], kept))
-    for params in _groups(
-        [p for p in grads if isinstance(p, Param)], len(training.optimizer.slots())
-    ):
-        _update(b, task, rates, params, [grads[p] for p in params], due)
+    pace = Pace(b, training, steps_per_epoch, done, t, due)
+    for key, params in alike([p for p in grads if isinstance(p, Param)], training).items():
+        for joined in _groups(params, len(training.optimizer.slots())):
+            _update(b, task, pace.of(*key), joined, [grads[p] for p in joined], due)
     healthy = b.add(IsFinite(), made.loss if norm is None else add(b, made.loss, norm))
-    return rates, healthy
+    return pace.lr, healthy
 
 
 @dataclass(frozen=True)
@@ -171,34 +169,6 @@ def _penalized(b: Builder, grads: dict[Value, Value]) -> dict[Value, Value]:
     }
 
 
-def _rates(b: Builder, task: Task, done: Value, t: Value, steps_per_epoch: int) -> Rates:
-    """The scalars of a step: `done` updates were made before, this is number `t`."""
-    training = task.training
-    optimizer, schedule = training.optimizer, training.schedule
-    batches = training.accumulate
-    if schedule.needs_epochs:
-        # Divided, since n * (1 / n) may fall short of 1, and a jump would come a step late.
-        passed = done if batches == 1 else scaled(b, float(batches), done)
-        time = div(b, passed, b.like(float(steps_per_epoch), done))
-        clock = Clock(time, batches / steps_per_epoch, float(training.epochs))
-    else:
-        whole = training.epochs * steps_per_epoch // batches
-        clock = Clock(done, 1.0, float(max(1, whole)))
-    kept = {slot.name: _scalar(b, slot) for slot in optimizer.scalars()}
-    rates = optimizer.rates(b, schedule.at(b, optimizer.lr, clock), t, kept)
-    moved = schedule.momentum(b, clock) if getattr(optimizer, "momentum", 0.0) else None
-    return rates if moved is None else changed(rates, momentum=cast(b, moved, "f32"))
-
-
-def _scalar(b: Builder, slot: Slot) -> Param:
-    """A number that the optimizer keeps for the whole training."""
-    return b.param(f"optimizer.{slot.name}", Type((), "f64"), _start(slot), "counter")
-
-
-def _start(slot: Slot) -> Initializer:
-    return Constant(slot.start) if slot.start else Zeros()
-
-
 def _where(b: Builder, due: Value | None, new: Value, old: Value) -> Value:
     """What becomes of a tensor: nothing, where no update is due."""
     return new if due is None else b.add(Where(), due, new, old)
@@ -237,7 +207,7 @@ def _update(
     optimizer = task.training.optimizer
     slots = {
         slot.name: [
-            b.param(f"optimizer.{slot.name}.{p.name}", p.type, _start(slot), "slot") for p in group
+            b.param(slot_path(slot.name, p.name), p.type, begin_of(slot), "slot") for p in group
         ]
         for slot in optimizer.slots()
     }

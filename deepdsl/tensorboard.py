@@ -14,8 +14,8 @@ import numpy as np
 from deepdsl.checkpoint import Checkpoint
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import MissingPackage
+from deepdsl.observing import Arrays, Epoch, Silent
 from deepdsl.report.history import SPLITS, number, read_history
-from deepdsl.trainer import Arrays, Epoch, Silent
 
 # What a step changes and the model does not consist of.
 _NO_WEIGHTS = {"slot", "counter", "constant"}

@@ -7,10 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 _PLANNED = {
-    "dense.": "tie",
-    "train": "precision freeze unfreeze lr_mult cache",
-    "export": "quantize",
-    "onnx.": "quantize",
+    "train": "precision",
 }
 
 

@@ -12,16 +12,33 @@ from typing import Any
 from deepdsl.analysis import Program, Training
 from deepdsl.backend import Backend, open_backend
 from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import Artifacts, Job, build, open_job
+from deepdsl.compiler import Artifacts, Job, build, open_job, with_reused
 from deepdsl.data.request import Split
 from deepdsl.data.table import View
 from deepdsl.diagnose import first_bad_tensor
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.lints.training import known_with_data
+from deepdsl.observing import Arrays, Listener, NumbersWentWrong, Observer, Outcome, Silent
 from deepdsl.runs import Described, RunDirectory
 from deepdsl.tally import Figures
-from deepdsl.trainer import Arrays, Listener, NumbersWentWrong, Observer, Outcome, Silent, Trainer
+from deepdsl.trainer import Trainer
 from deepdsl.watch import need_valid
+
+
+def in_order(program: Program) -> list[Training]:
+    """The trainings of a file in the order of their sections, each behind those of the models that
+    it stands on.
+    """
+    left = list(program.trainings)
+    made: list[Training] = []
+    while left:
+        waiting = {t.model for t in left}
+        ready = [
+            t for t in left if not waiting & {r.trained for r in program.models[t.model].reused}
+        ]
+        made.append((ready or left)[0])
+        left.remove(made[-1])
+    return made
 
 
 @dataclass(frozen=True)
@@ -63,13 +80,14 @@ class Session:
             listener or Silent(),
             self.start,
             self._observer(probe_every),
+            cache=self.run.path.parent / ".cache",
         )
         try:
             outcome = trainer.run()
         except NumbersWentWrong as wrong:
             kept = self.run.path / "checkpoints" / "last"
             where = str(kept) if kept.is_dir() else ""
-            raise DnnError([first_bad_tensor(wrong, self.job, self.backend, where)]) from None
+            raise DnnError([first_bad_tensor(wrong, self.backend, where)]) from None
         test: Figures = {}
         tested = None if outcome.interrupted else self._test_rows()
         if tested is not None:
@@ -87,6 +105,8 @@ class Session:
             "restored_epoch": outcome.restored,
             "interrupted": outcome.interrupted,
         }
+        if outcome.proofs:
+            figures["frozen"] = [proof.as_json() for proof in outcome.proofs]
         final = "best" if outcome.restored is not None else "last"
         self.run.finish(self.artifacts.manifest, final, figures)
         self._report(trainer, figures, outcome.state, tested)
@@ -109,7 +129,7 @@ class Session:
         task, splits = self.job.task, self.job.splits
         views: dict[Split, View | None] = {"test": tested, "valid": splits.valid}
         graph = self.artifacts.evaluation_graph
-        confusion = quick_confusion(trainer.runner, graph, task, views, state)
+        confusion = quick_confusion(trainer.judges.whole, graph, task, views, state)
         told = Described(
             self.run.path,
             self.program,
@@ -146,8 +166,12 @@ def prepare(
     resume: bool = False,
     job: Job | None = None,
     warnings: Sequence[Diagnostic] = (),
+    runs: Mapping[str, Path] | None = None,
 ) -> Session:
-    """Open data and device, compile, and make or take up the run directory."""
+    """Open data and device, compile, and make or take up the run directory.
+
+    `runs` are those of other models of the file, whose weights this one may stand on.
+    """
     # The device first: a missing GPU should be said before minutes of reading data.
     backend = open_backend(device, threads)
     data_given = job is not None
@@ -156,6 +180,8 @@ def prepare(
     if found := known_with_data(program, training, len(job.splits.train)):
         job = replace(job, splits=replace(job.splits, warnings=(*job.splits.warnings, *found)))
     need_valid(training, job.splits.valid is not None)
+    # A run that goes on has its weights already.
+    job = replace(job, loaded=()) if resume else with_reused(job, runs or {})
     artifacts = build(job)
     # Where the file's data paths start from, as seen from the run: an evaluation later finds the
     # data again.

@@ -44,17 +44,16 @@ class Host:
         self.folder = folder
         self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         # The whole initial state: weights, optimizer slots, running statistics, the step counter.
-        initial = self._session("init")
+        initial = self._session(self.manifest["init"])
         names = [output.name for output in initial.get_outputs()]
         self.state = dict(zip(names, initial.run(names, {}), strict=True))
-        self.step_session = self._session("step")
-        self.eval_session = self._session("eval")
-        # A state tensor's next value is an output of the step; one without never changes.
-        self.following = {t["name"]: t["next"] for t in self.manifest["state"] if t["next"]}
+        self.initial = dict(self.state)
+        self.eval_session = self._session(self.manifest["eval"])
+        self.enter(self.manifest["phases"][0])
         # `loss` is the mean over the rows of a batch, every other metric a sum over them, of a
         # number or of a table, which `finish` says how to make a figure of.  What has a number for
         # each row (auc) would have to be collected; this host leaves it out.
-        told = {o["name"]: o for o in self.manifest["step"]["outputs"]}
+        told = {o["name"]: o for o in self.phase["step"]["outputs"]}
         self.finish = {
             name: told[name]["finish"]
             for name in self.manifest["metrics"]
@@ -62,13 +61,23 @@ class Host:
         }
         self.metrics = list(self.finish)
 
-    def _session(self, graph: str) -> ort.InferenceSession:
-        file = self.folder / self.manifest[graph]["file"]
-        return ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+    def _session(self, told: dict) -> ort.InferenceSession:
+        return ort.InferenceSession(self.folder / told["file"], providers=["CPUExecutionProvider"])
 
-    def _feeds(self, graph: str, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def enter(self, phase: dict) -> None:
+        """Begin a phase: it has a step of its own, and the state carries over."""
+        self.phase = phase
+        self.step_session = self._session(phase["step"])
+        # A state tensor's next value is an output of the step; one without never changes.
+        self.following = phase["next"]
+        # The optimizer's state of what was not trained before begins anew.
+        self.state.update({name: self.initial[name] for name in phase["fresh"]})
+        if phase["begun"]:
+            # The schedule and Adam's t count from here.
+            self.state[phase["begun"]] = np.array(self.state["step"])
+
+    def _feeds(self, told: dict, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """State and batch, by the names of the graph's inputs."""
-        told = self.manifest[graph]
         feeds = {name: self.state[name] for name in told["state"]}
         feeds.update({i["name"]: batch[i["name"]] for i in told["inputs"]})
         return feeds
@@ -77,7 +86,7 @@ class Host:
         """One training step: state and batch in, next state and figures out."""
         wanted = [*self.metrics, "lr", "all_finite"]
         made = self.step_session.run(
-            [*wanted, *self.following.values()], self._feeds("step", batch)
+            [*wanted, *self.following.values()], self._feeds(self.phase["step"], batch)
         )
         figures = dict(zip(wanted, made, strict=False))
         if not figures["all_finite"]:
@@ -92,7 +101,7 @@ class Host:
         rows = len(next(iter(data.values())))
         for start in range(0, rows, rows_at_once):
             batch = {name: values[start : start + rows_at_once] for name, values in data.items()}
-            made = self.eval_session.run(self.metrics, self._feeds("eval", batch))
+            made = self.eval_session.run(self.metrics, self._feeds(self.manifest["eval"], batch))
             add(sums, dict(zip(self.metrics, made, strict=True)), batch)
         return self._figures(sums, rows)
 
@@ -114,7 +123,7 @@ class Host:
         """The arrays of an npz file, in the shapes and types that the step takes."""
         data = {}
         with np.load(file) as arrays:
-            inputs = self.manifest["step"]["inputs"]
+            inputs = self.phase["step"]["inputs"]
             others = [i["name"] for i in inputs if i["name"] != "target"]
             short = {"target": "y", others[0]: "x"} if len(others) == 1 else {"target": "y"}
             for told in inputs:
@@ -211,25 +220,31 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("digits.npz"), help="rows to train on")
     parser.add_argument("--test", type=Path, help="rows to evaluate on")
     parser.add_argument("--valid", type=Path, help="rows for the schedule `plateau` to watch")
-    parser.add_argument("--epochs", type=int, help="the file's own by default")
+    parser.add_argument("--epochs", type=int, help="in each phase; the file's own by default")
     options = parser.parse_args()
 
     host = Host(options.folder)
     data = host.read(options.data)
     rows = len(next(iter(data.values())))
     valid = host.read(options.valid) if options.valid else None
-    plateau = Plateau(host.manifest["plateau"]) if host.manifest["plateau"] else None
-    if plateau and plateau.told["on"].startswith("valid.") and valid is None:
-        parser.error(f"the schedule watches {plateau.told['on']}: give its rows with --valid")
-    # Any order trains; this one is a function of the seed and the epoch.
-    for epoch in range(options.epochs or host.manifest["epochs"]):
-        order = np.random.default_rng([host.manifest["seed"], epoch]).permutation(rows)
-        figures = host.epoch(data, order)
-        print(f"epoch {epoch + 1}  {show(figures)}")
-        if plateau:
-            split, _, name = plateau.told["on"].partition(".")
-            watched = host.evaluate(valid) if split == "valid" else figures
-            plateau.epoch_done(float(watched[name]), host.state)
+    done, plateau = 0, None
+    for number, phase in enumerate(host.manifest["phases"]):
+        host.enter(phase)
+        # A phase in which layers thaw is in two of these, with one name: it watches on.
+        if not number or phase["name"] != host.manifest["phases"][number - 1]["name"]:
+            plateau = Plateau(phase["plateau"]) if phase["plateau"] else None
+        if plateau and plateau.told["on"].startswith("valid.") and valid is None:
+            parser.error(f"the schedule watches {plateau.told['on']}: give its rows with --valid")
+        for _ in range(options.epochs or phase["epochs"]):
+            # Any order trains; this one is a function of the seed and the epoch.
+            order = np.random.default_rng([host.manifest["seed"], done]).permutation(rows)
+            figures = host.epoch(data, order)
+            done += 1
+            print(f"epoch {done}  {show(figures)}")
+            if plateau:
+                split, _, name = plateau.told["on"].partition(".")
+                watched = host.evaluate(valid) if split == "valid" else figures
+                plateau.epoch_done(float(watched[name]), host.state)
     if options.test:
         print(f"test     {show(host.evaluate(host.read(options.test)))}")
 

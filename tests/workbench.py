@@ -21,10 +21,11 @@ from deepdsl.compiler import Artifacts, Job, build, initial_state, load_program,
 from deepdsl.data.splits import Splits
 from deepdsl.emit import emit
 from deepdsl.ir import Graph, verify
+from deepdsl.observing import Outcome
 from deepdsl.passes import optimize
 from deepdsl.source import Source
 from deepdsl.step import Task, evaluation_graph, inference_graph, step_with_gradients
-from deepdsl.trainer import Outcome, Trainer
+from deepdsl.trainer import Trainer
 
 Array = np.ndarray[Any, Any]
 Arrays = Mapping[str, Array]

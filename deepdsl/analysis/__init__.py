@@ -13,8 +13,9 @@ from deepdsl.analysis.model import (
     Training,
 )
 from deepdsl.analysis.network import Elaborator
-from deepdsl.analysis.sections import data_section, export_section, train_section
+from deepdsl.analysis.sections import data_section, export_section
 from deepdsl.analysis.templates import Template
+from deepdsl.analysis.training_section import train_section
 from deepdsl.analysis.unused import unused_in_file
 from deepdsl.data.request import DataSpec
 from deepdsl.diagnostics import Report, Use

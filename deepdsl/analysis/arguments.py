@@ -144,9 +144,9 @@ class _Written:
         else:
             self.strange = True
             hint = instead.for_option(self.cls, arg)
-            self._fail(
-                UnknownOption(arg.name.span, self.cls.name, name, tuple(self.signature), hint)
-            )
+            # Values that stand in a row are not written with their name.
+            known = tuple(s.name for s in self.signature.values() if not s.many)
+            self._fail(UnknownOption(arg.name.span, self.cls.name, name, known, hint))
 
     def _store(self, place: Signature, span: Span, value: Any) -> None:
         if place.name in self.spans:
@@ -245,7 +245,8 @@ class _Written:
             return FAILED
         if self.extra:
             self.values["feeds"] = tuple(self.extra.items())
-        return self.values
+        fields = {name: place.field for name, place in self.signature.items()}
+        return {fields.get(name, name): value for name, value in self.values.items()}
 
 
 def bind_entry(

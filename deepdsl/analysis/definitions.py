@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deepdsl.analysis.arguments import Default
 from deepdsl.analysis.circles import circular
 from deepdsl.analysis.layer_defaults import add_default
+from deepdsl.analysis.library import Library
 from deepdsl.analysis.templates import Named, Template
 from deepdsl.analysis.values import Constant, Environment, evaluate
 from deepdsl.diagnostics import Report, Use
-from deepdsl.diagnostics.arguments import UnknownOption
-from deepdsl.diagnostics.names import DefinedTwice, NameOfLayer, NotBuiltYet
+from deepdsl.diagnostics.arguments import (
+    GivenTwice,
+    TooManyArguments,
+    UnknownOption,
+    WrongValue,
+)
+from deepdsl.diagnostics.names import DefinedTwice, NameOfLayer
 from deepdsl.diagnostics.templates import LaterParameter
 from deepdsl.registry import Word, lookup
 from deepdsl.source import Span
 from deepdsl.syntax import ast
 from deepdsl.syntax.uses import Uses
 from deepdsl.syntax.walk import names_in
+from deepdsl.transfer import Reuse
+
+if TYPE_CHECKING:
+    from deepdsl.analysis.model import Model
 
 
 class Definitions:
@@ -42,6 +52,10 @@ class Definitions:
         self.lets: dict[str, ast.Let] = {}
         self.templates: dict[str, Template] = {}
         self.files: dict[str, Definitions | None] = {}  # None where it could not be read
+        self.libraries: dict[str, Library] = {}
+        self.weights: dict[str, ast.String] = {}  # of a used file
+        self.networks: dict[str, Model | None] = {}  # the models that others stand on
+        self.unrolling: set[str] = set()  # those that are being unrolled
         self.broken: set[str] = set()  # blocks that cannot be used, which has been said
         self._known = {} if known is None else known
         self._known[id(file)] = self
@@ -71,6 +85,15 @@ class Definitions:
         """The model of a used file."""
         found = self.template(parts) if len(parts) == 2 else None
         return found if found is not None and found.what == "model" else None
+
+    def speaks_of(self, alias: str) -> None:
+        """Note that something of a used file is used."""
+        self.env.used.add(self._names["use", alias])
+
+    def file_of(self, alias: str) -> str:
+        """How the `use` line names a file."""
+        uses = (i for i in self.file.items if isinstance(i, ast.Use) and i.name.text == alias)
+        return next((use.file.value for use in uses), "")
 
     def is_lost(self, name: str) -> bool:
         first, dot, _ = name.partition(".")
@@ -153,13 +176,10 @@ class Definitions:
             return
         name = item.name.text
         self.files[name] = None
-        for arg in item.args:
-            if isinstance(arg, ast.Keyword) and arg.name.text == "weights":
-                self.report.add(NotBuiltYet(arg.span, "`weights=` of a used file"))
-            elif isinstance(arg, ast.Keyword):
-                self.report.add(UnknownOption(arg.name.span, "use", arg.name.text, ("weights",)))
-            else:
-                self.report.add(NotBuiltYet(arg.span, "a value behind `use`"))
+        self._weights(item)
+        library = self.uses.libraries.get(item.span)
+        if library is not None:
+            self.libraries[name] = library
         file = self.uses.files.get(item.span)
         if file is None:
             return
@@ -174,6 +194,29 @@ class Definitions:
             # Who speaks of it speaks of the file.
             made = Constant(home.env.constants[let].value, item.name.span)
             self.env.constants[f"{name}.{let}"] = made
+
+    def _weights(self, item: ast.Use) -> None:
+        """What stands behind the name of a used file: where its weights are."""
+        for arg in item.args:
+            if not isinstance(arg, ast.Keyword):
+                takes = 'the file\'s name, and `weights="…"`'
+                self.report.add(TooManyArguments(arg.span, "use", takes))
+            elif arg.name.text != "weights":
+                there = arg.name.text in {s.name for s in Reuse.signature()}
+                hint = f"write it behind `reuse`, as in `reuse {item.name.text}.… {arg.span.text}`"
+                self.report.add(
+                    UnknownOption(
+                        arg.name.span, "use", arg.name.text, ("weights",), hint if there else ""
+                    )
+                )
+            elif not isinstance(arg.value, ast.String):
+                expected, shown = "a text in quotes", f"`{arg.value.span.text}`"
+                self.report.add(WrongValue(arg.value.span, "use", "weights", expected, shown))
+            elif item.name.text in self.weights:
+                first = self.weights[item.name.text].span
+                self.report.add(GivenTwice(arg.span, "use", "weights", first))
+            else:
+                self.weights[item.name.text] = arg.value
 
     def _take(self, kind: str, name: ast.Name) -> bool:
         first: Any = self._names.setdefault((kind, name.text), name.span)

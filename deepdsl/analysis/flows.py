@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deepdsl.analysis.conditions import holds
 from deepdsl.analysis.frames import Flowing, Frame
-from deepdsl.analysis.units import Units
+from deepdsl.analysis.reuse import Reuses
 from deepdsl.analysis.values import FAILED
 from deepdsl.diagnostics.arguments import TooManyArguments
 from deepdsl.diagnostics.names import OuterValue
@@ -13,7 +13,7 @@ from deepdsl.syntax import ast
 from deepdsl.syntax.walk import names_in
 
 
-class Flows(Units):
+class Flows(Reuses):
     """Follows flows through a model."""
 
     def flow(self, flow: ast.Flow, frame: Frame) -> Flowing:

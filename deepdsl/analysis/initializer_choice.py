@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from deepdsl.analysis.model import Call, Model
 from deepdsl.initializers import Initializer
+from deepdsl.ir import Param
 from deepdsl.record import changed
 from deepdsl.registry import lookup
 
@@ -14,15 +15,20 @@ FALLBACK = "glorot_uniform"
 
 
 def choose_initializers(model: Model) -> Model:
-    """The model with every `init` given.  A shared layer takes the choice of its first use."""
+    """The model with every `init` given.  A shared layer takes the choice of its first use, a
+    parameter that another layer borrows that of its own.
+    """
     readers: dict[int, list[Call]] = defaultdict(list)
     for call in model.calls:
         for value in call.inputs:
             readers[value].append(call)
     chosen: dict[str, Initializer] = {}
+    begun: dict[str, Param] = {}
     calls = []
     for call in model.calls:
-        if hasattr(call.layer, "init") and call.layer.init is None:
+        if call.layer.borrows:
+            call = changed(call, params=tuple(begun.get(p.name, p) for p in call.params))
+        elif hasattr(call.layer, "init") and call.layer.init is None:
             name = _activation_after(call.output, readers) or FALLBACK
             init = chosen.setdefault(call.path, lookup("initializer")[name]())
             layer = changed(call.layer, init=init)
@@ -31,6 +37,8 @@ def choose_initializers(model: Model) -> Model:
                 for p in call.params
             )
             call = changed(call, layer=layer, params=params)
+        for param in call.params:
+            begun.setdefault(param.name, param)
         calls.append(call)
     return changed(model, calls=tuple(calls))
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from functools import cached_property
 
+from deepdsl.analysis.freezing import Freezing
+from deepdsl.analysis.library import Reused
 from deepdsl.data.request import DataSpec, IndexShape
 from deepdsl.diagnostics import Use
 from deepdsl.ir import Param, Type
@@ -47,7 +49,8 @@ class Call:
     """A layer applied to values.  Values are numbered: the inputs first, then each call's output.
 
     `path` is where its weights live; a part used twice has two calls with one path.  `uses` lead
-    from its text to the model's, where it stands in a block.
+    from its text to the model's, where it stands in a block.  One that is `trained` was reused,
+    with weights that are known from elsewhere.
     """
 
     path: str
@@ -58,17 +61,37 @@ class Call:
     span: Span
     params: tuple[Param, ...] = ()
     uses: tuple[Use, ...] = field(default=(), compare=False)
+    trained: bool = False
+
+
+@record
+class Piece:
+    """The first use of a part or a block: the calls from `start` to before `end`, what flows into
+    it (None where that is more than one value, or none), and what it makes.  `block` is the name of
+    the block, which numbers its uses.
+    """
+
+    start: int
+    end: int
+    input: int | None
+    output: int
+    block: str = ""
 
 
 @record
 class Model:
-    """A network, unrolled: `outputs` maps a name to the number of a value."""
+    """A network, unrolled: `outputs` maps a name to the number of a value.
+
+    `pieces` has the parts and uses of blocks by path, `reused` what of it was trained before.
+    """
 
     name: str
     inputs: tuple[Input, ...]
     calls: tuple[Call, ...]
     outputs: Mapping[str, int]
     span: Span
+    pieces: Mapping[str, Piece] = field(default_factory=dict, compare=False)
+    reused: tuple[Reused, ...] = ()
 
     @property
     def params(self) -> tuple[Param, ...]:
@@ -86,7 +109,15 @@ class Model:
 
 @record
 class Training:
-    """How a model is trained on a data section."""
+    """How a model is trained on a data section.
+
+    A training in phases has them in `phases`, in the order in which they run, each a training of
+    its own with the settings that hold in it; a phase in which something thaws after some epochs
+    is in two of them, with one name.  A phase goes over `epochs` epochs; one of `phases` is what
+    happens in those from `begins` to before `ends` of them.  The schedule's time begins with the
+    stage of number `clock`, and the optimizer's state of a tensor with that of `births` (where it
+    is not the first).
+    """
 
     model: str
     data: str
@@ -102,6 +133,18 @@ class Training:
     span: Span
     spans: Mapping[str, Span]
     accumulate: int = 1
+    freezing: Freezing = Freezing()
+    phases: tuple[Training, ...] = ()
+    phase: str = ""
+    begins: int = 0
+    ends: int = 0  # 0 for the last epoch
+    clock: int = 0
+    births: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def stages(self) -> tuple[Training, ...]:
+        """The phases, or the training itself where it has none."""
+        return self.phases or (self,)
 
     def best_of(self, on: str) -> str:
         """Whether the `min` or the `max` of a watched figure, `valid.loss`, is its best."""
@@ -125,8 +168,10 @@ class Exporting:
     model: str
     file: str | None
     fold_batch_norm: bool
-    verify: float
+    verify: float | None
     span: Span
+    quantize: str | None = None
+    keep_float: tuple[str, ...] = ()
 
 
 @record

@@ -13,8 +13,9 @@ from deepdsl.analysis.model import BATCH, Model
 from deepdsl.analysis.templates import Template, unbound
 from deepdsl.analysis.unused import unused_in_model
 from deepdsl.analysis.values import FAILED, Constant, evaluate, found
-from deepdsl.diagnostics import Report
+from deepdsl.diagnostics import Report, Use
 from deepdsl.diagnostics.names import DefinedTwice, NameOfLayer, NotBuiltYet, ReservedName
+from deepdsl.diagnostics.reuse import ReusedInCircle
 from deepdsl.diagnostics.shapes import BadInputShape, LostValue, NoInput, NoLayers
 from deepdsl.diagnostics.templates import NumberedLikeBlock, OutputInBlock
 from deepdsl.ir import Type
@@ -31,11 +32,19 @@ class Elaborator(Flows):
     """Goes through a model once, applying each layer to a scratch graph to learn its shapes and
     parameters.
 
-    `reached` gets the blocks that it goes through.
+    `reached` gets the blocks that it goes through.  With `to_stand_on` the model is unrolled for
+    another one that reuses it.
     """
 
-    def __init__(self, template: Template, report: Report, reached: set[Template]) -> None:
+    def __init__(
+        self,
+        template: Template,
+        report: Report,
+        reached: set[Template],
+        to_stand_on: bool = False,
+    ) -> None:
         super().__init__(template.home, report, reached)
+        self.to_stand_on = to_stand_on
         self.source = template
         self.lets: list[ast.Let] = []  # those of the model, not of blocks
         self._used: dict[int, Collection[str]] = {}  # of each body, the names it speaks of
@@ -105,6 +114,7 @@ class Elaborator(Flows):
         last = frame.current
         if not outputs and last is not None and last.value is not None:
             outputs["output"] = (last.value, last.span)
+        self.ties.finish()
         if not outputs or self.report.has_errors:
             return None
         for unused in unused_in_model(self, outputs):
@@ -119,8 +129,28 @@ class Elaborator(Flows):
             tuple(self.trace.calls),
             {output: self.trace.numbers[value] for output, (value, _) in outputs.items()},
             self.source.syntax.name.span,
+            self.trace.pieces,
+            tuple(self.reused),
         )
         return choose_initializers(model)
+
+    def network(self, template: Template, span: Span, report: Report) -> Model | None:
+        home, name = template.home, template.name
+        if name in home.unrolling or template is self.source:
+            self.say(ReusedInCircle(span, name))
+            return None
+        if name not in home.networks:
+            home.unrolling.add(name)
+            own = Report()
+            own.uses = (Use(f"`{name}`", span), *self.report.uses)
+            made = Elaborator(template, own, self.reached, to_stand_on=True).run()
+            home.networks[name] = made
+            home.unrolling.discard(name)
+            report.extend(d for d in own if d.code.startswith("E"))
+            circles = [d for d in own if isinstance(d, ReusedInCircle)]
+            if circles:
+                self.say(ReusedInCircle(span, name))
+        return home.networks[name]
 
     # Statements -----------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from deepdsl.analysis.model import Call, Input
+from deepdsl.analysis.model import Call, Input, Piece
 from deepdsl.analysis.sizes import DEEPEST, NOTHING, Size
 from deepdsl.diagnostics import Report
 from deepdsl.diagnostics.names import TooLarge
@@ -30,14 +30,16 @@ class Trace:
         self.inputs: list[Input] = []
         self.calls: list[Call] = []
         self.numbers: dict[Value, int] = {}
+        self.pieces: dict[str, Piece] = {}
         self.read: set[Value] = set()
         self.parameters = 0  # elements of all parameters
         self.overflow = False
         self._bodies = 0  # how often a part or a block was gone through
         self._depth = 0
         self._builder = Builder()
-        self._owned: dict[str, tuple[Param, ...]] = {}
-        self._counted = 0  # parameters of the graph that are in `_owned`
+        self._owned: dict[str, tuple[Param, ...]] = {}  # of each layer, with what it borrows
+        self._params: dict[str, Param] = {}
+        self._counted = 0  # parameters of the graph that are in `_params`
 
     def add_input(self, name: str, type: Type, span: Span) -> Value:
         value = self._builder.input(name, type)
@@ -66,13 +68,24 @@ class Trace:
         number = self.numbers[out] = len(self.inputs) + len(self.calls)
         inputs = tuple(self.numbers[v] for v in values)
         if path not in self._owned:
-            self._owned[path] = self._builder.params_since(self._counted)
-            self._counted += len(self._owned[path])
-            self.parameters += sum(p.type.count or 0 for p in self._owned[path])
+            fresh = self._builder.params_since(self._counted)
+            self._counted += len(fresh)
+            self.parameters += sum(p.type.count or 0 for p in fresh)
+            borrowed = (self._params[name] for name in layer.borrows if name in self._params)
+            self._owned[path] = (*borrowed, *fresh)
+            self._params.update((p.name, p) for p in fresh)
         call = Call(path, layer, inputs, number, out.type, span, self._owned[path])
         self.calls.append(changed(call, uses=self.report.uses) if self.report.uses else call)
         self.limit(span, len(self.calls), self.parameters)
         return out
+
+    def piece(
+        self, path: str, start: int, into: Value | None, made: Value, block: str = ""
+    ) -> None:
+        """Note the use of a part or a block, whose calls are those from `start` on."""
+        flows = self.numbers.get(into) if into is not None else None
+        done = Piece(start, len(self.calls), flows, self.numbers[made], block)
+        self.pieces.setdefault(path, done)
 
     def limit(self, span: Span, calls: int, parameters: int) -> None:
         """Note the first time that so many layers or parameters are too many."""

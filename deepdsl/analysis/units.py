@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from deepdsl.analysis.arguments import bind
 from deepdsl.analysis.frames import Flowing, Frame, inside
+from deepdsl.analysis.library import Reused
 from deepdsl.analysis.model import BATCH
 from deepdsl.analysis.sizes import Sizes
 from deepdsl.analysis.templates import Called, Named, Template, bind_parameters
+from deepdsl.analysis.ties import Ties
 from deepdsl.analysis.trace import Trace
 from deepdsl.analysis.values import FAILED, Closure, evaluate, found
 from deepdsl.diagnostics import Diagnostic, Label, Report, Use, closest
 from deepdsl.diagnostics.arguments import TooManyArguments, UnknownOption, WrongValue
 from deepdsl.diagnostics.names import (
     NoOperands,
-    NotBuiltYet,
     UnknownLayer,
     UnknownReference,
     UsesItself,
@@ -41,9 +42,12 @@ class Units:
     def __init__(self, home: Definitions, report: Report, reached: set[Template]) -> None:
         self.home, self.report, self.reached = home, report, reached
         self.trace = Trace(report)
+        self.ties = Ties(self.trace, report)
         self.sizes = Sizes()
         self.stack: list[Template] = []
         self.placed: set[Span] = set()  # the names of the parts that stand somewhere
+        self.reused: list[Reused] = []
+        self.to_stand_on = False
         self.looked_at: set[Span] = set()  # what is not reached and was looked at
 
     def say(self, diagnostic: Diagnostic) -> None:
@@ -53,14 +57,17 @@ class Units:
         """Go through the statements of a body."""
         raise NotImplementedError
 
+    def reuse(self, unit: ast.Reuse, frame: Frame, into: Flowing | None) -> Flowing:
+        """A piece of a trained network applied to what flows in."""
+        raise NotImplementedError
+
     def unit(self, unit: ast.Unit, frame: Frame, into: Flowing | None) -> Flowing:
         """A layer, part, block or repeat applied to what flows in."""
         match unit:
             case ast.Repeat():
                 return self._repeat(unit, frame, into)
             case ast.Reuse():
-                self.say(NotBuiltYet(unit.span, "`reuse`"))
-                return Flowing(None, unit.span)
+                return self.reuse(unit, frame, into)
         name = unit.path.text
         if name in frame.parts:
             for arg in unit.args:
@@ -139,6 +146,7 @@ class Units:
             return Flowing(None, span)
         if layer is FAILED or into.value is None:
             return Flowing(None, span)
+        layer = self.ties.resolved(layer, called, frame, into.value)
         return self.apply(layer, span, frame, [into])
 
     def _operands(self, cls: type[Layer], called: Called, frame: Frame) -> Flowing:
@@ -208,9 +216,11 @@ class Units:
         self.placed.add(part.name.span)
         if not self._enter(part.body.span, span, frame):
             return Flowing(None, span)
-        inner = frame.inside(part, into)
+        inner, start = frame.inside(part, into), len(self.trace.calls)
         with self.trace.deeper(span):
             self.body(part.body, inner, f"the part `{name}`", part.name.span)
+        if inner.current is not None and inner.current.value is not None:
+            self.trace.piece(inner.prefix, start, into.value, inner.current.value)
         return Flowing(inner.current.value if inner.current else None, span)
 
     def _enter(self, body: Span, span: Span, frame: Frame) -> bool:
@@ -308,10 +318,15 @@ class Units:
                 return Flowing(None, span)
         elif into is not None:
             inner.values["in"] = into
+        start = len(self.trace.calls)
         with self.trace.deeper(span), self._inside(template, called):
             what = f"the {template.what} `{template.name}`"
             self.body(template.syntax.body, inner, what, template.syntax.name.span)
-        return self._made(called, inner)
+        made = self._made(called, inner)
+        if made.value is not None:
+            alone = into.value if into is not None and not handed else None
+            self.trace.piece(path, start, alone, made.value, template.name)
+        return made
 
     def _numbered(self, template: Template, span: Span, frame: Frame) -> str | None:
         """The path of a use: the block's name, numbered as layers are; None where it is taken."""

@@ -22,14 +22,18 @@ COMMANDS = {
     "check": "find every mistake in a file, without training",
     "fmt": "put a file into canonical layout",
     "inspect": "show layers, shapes, parameters, memory, work",
+    "plan": "show what happens to each layer in each phase of a training",
     "lr-find": "find a learning rate by one pass in which it grows",
     "train": "train a model",
+    "sweep": "train with different settings, and compare them",
     "report": "write a page about a run: curves, figures, the model, the plan",
     "eval": "measure a run or an ONNX file on data",
     "predict": "apply a run or an ONNX file to new rows",
     "probe": "measure signals and gradients, layer by layer, beside what theory predicts",
     "export": "write a run as one ONNX file to deploy",
     "build": "write the training step as ONNX files for any host",
+    "surgery": "show where an ONNX file can be cut, and write a starter file for it",
+    "zoo": "get trained models by name, with licence and checksum; publish your own",
     "bench": "time training steps",
     "explain": "explain a diagnostic, a layer or an option",
     "doctor": "show what this machine can run",
@@ -52,18 +56,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return options
     output = Output(options.json, options.quiet, options.verbose)
     try:
-        status: int = _module(options.command).run(options, output)
-        sys.stdout.flush()
-        return status
+        return _run(options, output)
     except BrokenPipeError:
         # The reader has gone (`dnnc … | head`): nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+
+
+def _run(options: argparse.Namespace, output: Output) -> int:
+    try:
+        status: int = _module(options.command).run(options, output)
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         output.note("interrupted")
-        return INTERRUPTED
+        status = INTERRUPTED
     except Exception as error:
-        return exit_status(output.failure(error))
+        status = exit_status(output.failure(error))
+    sys.stdout.flush()
+    return status
 
 
 def _module(command: str) -> ModuleType:
@@ -89,7 +100,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace | int:
     try:
         options = parser.parse_args(arguments)
     except _WrongUsage as wrong:
-        return Output("--json" in arguments, False, False).usage(*wrong.args)
+        message, prog = wrong.args
+        # Arguments that no one takes are refused by the parser of all commands.
+        prog = f"dnnc {known}" if prog == "dnnc" and known in COMMANDS else prog
+        usage = f"`{prog} --help` says what there is"
+        return Output("--json" in arguments, False, False).usage(message, usage)
     except SystemExit as stop:
         return int(stop.code or 0)
     if options.command is None:
@@ -99,7 +114,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace | int:
 
 
 class _WrongUsage(Exception):
-    """What is wrong with the command line, and where help is."""
+    """What is wrong with the command line, and which command was asked."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -114,4 +129,4 @@ class _Parser(argparse.ArgumentParser):
             message = f"there is no command `{word}`" + (
                 f"; {near}" if near.startswith("did") else ""
             )
-        raise _WrongUsage(message, f"`{self.prog} --help` says what there is")
+        raise _WrongUsage(message, self.prog)

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     from deepdsl.compiler import build, load_program, open_job, training_of
     from deepdsl.data.ahead import reading
     from deepdsl.data.order import epoch_order
-    from deepdsl.trainer import step_model
+    from deepdsl.stages import step_model
 
     source = changed_source(options)
     program, _ = load_program(source)
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     compiling = time.perf_counter()
     artifacts = build(job)
     compile_s = time.perf_counter() - compiling
-    stepper = backend.stepper(step_model(artifacts), artifacts.state)
+    stepper = backend.stepper(step_model(artifacts.stages[0]), artifacts.step_state)
     rows = min(training.batch, len(view))
     order = epoch_order(training.seed, 0, len(view))
     starts = range(0, len(view) - rows + 1, rows)

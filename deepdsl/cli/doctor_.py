@@ -69,13 +69,13 @@ def _try(device: str) -> str:
     from deepdsl.backend import open_backend
     from deepdsl.compiler import build, load_program, open_job
     from deepdsl.source import Source
-    from deepdsl.trainer import step_model
+    from deepdsl.stages import step_model
 
     try:
         backend: Any = open_backend(device)
         program, _ = load_program(Source("<probe>", PROBE))
         artifacts = build(open_job(program, program.trainings[0], Path(), ("train",)))
-        stepper = backend.stepper(step_model(artifacts), artifacts.state)
+        stepper = backend.stepper(step_model(artifacts.stages[0]), artifacts.step_state)
         stepper.buffers(32)
         return "" if stepper.step(32)["all_finite"] else "a step gave NaN"
     except DnnError as error:

@@ -101,6 +101,9 @@ def _training(found: Inspection, training: Training) -> list[str]:
         f"optimizer    {_options(training.optimizer)}",
         f"schedule     {_options(training.schedule)}",
     ]
+    if any(stage.phase for stage in training.stages):
+        names = ", ".join(dict.fromkeys(stage.phase for stage in training.stages))
+        lines[1:] = [f"phases       {names}; `dnnc plan` shows what holds in each"]
     if training.clip is not None:
         lines.append(f"clip         {_options(training.clip).removeprefix('clip ')}")
     decay = found.training["weight_decay"]

@@ -85,7 +85,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if search.suggestion is None:
         rows.append(["suggestion", f"none: {search.reason}"])
     else:
-        rows.append(["suggestion", f"optimizer.lr={search.suggestion:g}: {search.reason}"])
+        # With phases it is the first that was looked at, whose optimizer may be its own.
+        first = training.stages[0]
+        own = first.spans.get("optimizer") != training.spans.get("optimizer")
+        where = f"{first.phase}." if own else ""
+        told = f"{where}optimizer.lr={search.suggestion:g}: {search.reason}"
+        rows.append(["suggestion", told])
     rows.append(["picture", str(options.out)])
     human = f"{plot}\n\n{table(rows)}"
     output.result(human, {**search.as_json(), "file": str(options.out)})

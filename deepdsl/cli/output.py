@@ -12,13 +12,15 @@ from typing import Any
 
 from deepdsl.diagnostics import Diagnostic, DnnError, Severity, render_all
 from deepdsl.diagnostics.crash import Crash
-from deepdsl.diagnostics.files import FileTrouble
+from deepdsl.diagnostics.files import refusal
 from deepdsl.version import VERSION
 
 # Exit statuses: 1 the spec, 2 usage, 3 data or files, 4 runtime, 5 numbers.
 SPEC, USAGE_ERROR, FILES, RUNTIME, NUMBERS = 1, 2, 3, 4, 5
 _STATUS = {
     "E310": USAGE_ERROR,
+    "E570": USAGE_ERROR,
+    "E595": NUMBERS,
     "E601": RUNTIME,
     "E602": NUMBERS,
     "E606": NUMBERS,
@@ -27,16 +29,26 @@ _STATUS = {
     "E615": RUNTIME,
     "E699": RUNTIME,
 }
-_FAMILY = {"E4": FILES, "E6": FILES}
+_FAMILY = {"E4": FILES, "E52": FILES, "E53": FILES, "E56": FILES, "E58": USAGE_ERROR, "E6": FILES}
 
 
 def exit_status(diagnostics: Iterable[Diagnostic]) -> int:
     """The exit status that the first error asks for; 0 without errors."""
     for diagnostic in diagnostics:
         if diagnostic.severity is Severity.ERROR:
-            code = diagnostic.code
-            return _STATUS.get(code, _FAMILY.get(code[:2], SPEC))
+            return failure_status(diagnostic.code)
     return 0
+
+
+def failure_status(code: str) -> int:
+    """The exit status that an error asks for."""
+    return _STATUS.get(code, _FAMILY.get(code[:3], _FAMILY.get(code[:2], SPEC)))
+
+
+def file_status(diagnostics: Iterable[Diagnostic]) -> int:
+    """The exit status where a file was asked about that is no text: its faults are the file's."""
+    status = exit_status(diagnostics)
+    return FILES if status == SPEC else status
 
 
 class Output:
@@ -90,9 +102,8 @@ class Output:
 
 def _unforeseen(error: Exception) -> Diagnostic:
     """The system's own refusal, or else a fault of this program."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return FileTrouble(None, str(error.filename), error.strerror.lower())
-    return _crash(error)
+    refused = refusal(error) if isinstance(error, OSError) else None
+    return refused if refused is not None else _crash(error)
 
 
 def _crash(error: Exception) -> Crash:

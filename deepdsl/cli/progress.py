@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
+from deepdsl.analysis import Training
 from deepdsl.cli.output import Output
+from deepdsl.observing import Arrays, Epoch
 from deepdsl.tally import Figures, Tally, scalars
-from deepdsl.trainer import Arrays, Epoch
 from deepdsl.workflow import Session
 
 # Between two lines where there is no terminal, and between two refreshes of the bar.
@@ -56,6 +57,13 @@ class Progress:
     ) -> None:
         if self.bar is not None:
             self.bar.close()
+
+    def stage_begins(self, training: Training, notes: Sequence[str]) -> None:
+        if training.phase and not training.begins:
+            told = f"{training.epochs} epoch{'s' * (training.epochs != 1)}"
+            self.output.note(f"{training.phase}: {told}, {training.optimizer.show()}")
+        for note in notes:
+            self.output.note(f"  {note}")
 
     def epoch_begins(self, epoch: int, rows: int, done: int) -> None:
         if not self.on_terminal:

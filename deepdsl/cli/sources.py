@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from deepdsl.frontend import decoded, read_source
 from deepdsl.source import Source
+from deepdsl.used_files import SPEC
 
 
 def read(name: str) -> Source:
@@ -32,28 +34,40 @@ def depth(text: str) -> int:
 
 
 def folder_of(name: str) -> Path:
-    """What the paths in a file are relative to."""
-    return Path(name).parent if name != "-" else Path()
+    """What the paths in a file are relative to; for the text that a run directory keeps, what they
+    were relative to when it was trained.
+    """
+    if name == "-":
+        return Path()
+    here = Path(name).parent
+    if Path(name).name != SPEC or not (here / "manifest.json").is_file():
+        return here
+    from deepdsl.runs import read_manifest
+
+    return Path(os.path.normpath(here / str(read_manifest(here).get("folder", "."))))
 
 
-def add_file_arguments(parser: argparse.ArgumentParser) -> None:
-    """The file, and what is changed of it."""
+CHANGE = "change an option of the train section: optimizer.lr=0.1, batch=64; `dnnc explain E310`"
+
+
+def add_file_arguments(parser: argparse.ArgumentParser, settings: str = CHANGE) -> None:
+    """The file, and what is changed of it; `settings` is the help of --set."""
     parser.add_argument("file", metavar="FILE", help="a .dnn file, or - for stdin")
     parser.add_argument("--model", metavar="M", help="which model, where several are trained")
-    parser.add_argument("--epochs", metavar="N", help="instead of the file's `epochs`")
+    parser.add_argument("--epochs", metavar="N", help="instead of the file's, in each phase")
     parser.add_argument("--seed", metavar="S", help="instead of the file's `seed`")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="ROW.OPTION=VALUE",
-        help="change an option of the train section: optimizer.lr=0.1, batch=64",
+        help=settings,
     )
 
 
-def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+def add_training_arguments(parser: argparse.ArgumentParser, settings: str = CHANGE) -> None:
     """The arguments of every command that trains."""
-    add_file_arguments(parser)
+    add_file_arguments(parser, settings)
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="cores to use; all by default"

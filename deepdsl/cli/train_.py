@@ -1,15 +1,21 @@
-"""`dnnc train FILE`: trains, with a progress bar, into a run directory."""
+"""`dnnc train FILE`: trains, with a progress bar, into a run directory; of several trainings one
+after the other.
+"""
 
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deepdsl.cli.output import Output, table
 from deepdsl.cli.sources import add_training_arguments, changed_source, folder_of, positive
 
 if TYPE_CHECKING:
+    from deepdsl.analysis import Program, Training
+    from deepdsl.diagnostics import Diagnostic
     from deepdsl.workflow import Finished, Session
 
 INTERRUPTED = 130
@@ -39,23 +45,57 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     from deepdsl.compiler import load_program, training_of
-    from deepdsl.runs import free_directory
-    from deepdsl.workflow import prepare
+    from deepdsl.runs import runs_of
+    from deepdsl.workflow import in_order
 
     if options.tensorboard is not None:
         from deepdsl.tensorboard import need_tensorboard
 
         need_tensorboard()
-    source = changed_source(options)
-    program, warnings = load_program(source)
-    training = training_of(program, options.model)
-    place = options.out or default_directory(options.file, training.model, len(program.trainings))
+    program, warnings = load_program(changed_source(options))
+    models = [training.model for training in program.trainings]
+    several = options.model is None and len(set(models)) == len(models) > 1
+    trainings = in_order(program) if several else [training_of(program, options.model)]
+    output.warnings(warnings)
+    runs = dict(runs_of(program, _stem(options.file)))
+    told: list[dict[str, Any]] = []
+    texts: list[str] = []
+    for training in trainings:
+        if several:
+            output.note(f"{training.model} ({len(told) + 1} of {len(trainings)})")
+        finished, text = _one(options, output, program, training, warnings, runs, several)
+        runs[training.model] = finished.path
+        told.append(dict(finished.figures))
+        texts.append(f"{training.model}\n{text}" if several else text)
+        if finished.outcome.interrupted:
+            break
+    interrupted = any(figures["interrupted"] for figures in told)
+    output.result("\n\n".join(texts), {"runs": told} if several else told[0])
+    return INTERRUPTED if interrupted else 0
+
+
+def _one(
+    options: argparse.Namespace,
+    output: Output,
+    program: Program,
+    training: Training,
+    warnings: Sequence[Diagnostic],
+    runs: Mapping[str, Path],
+    several: bool,
+) -> tuple[Finished, str]:
+    """One training, and what is told of it."""
+    from deepdsl.runs import free_directory, run_place
+    from deepdsl.workflow import prepare
+
+    place = run_place(_stem(options.file), training.model, len(program.trainings))
+    if options.out is not None:
+        place = options.out / training.model if several else options.out
+    resume = options.resume and not (several and not (place / "manifest.json").exists())
     if options.out is None and not options.resume:
         free = free_directory(place)
         if free != place:
             output.note(f"{place} holds a run already; this one goes to {free}")
         place = free
-    output.warnings(warnings)
     session = prepare(
         program,
         training,
@@ -63,16 +103,35 @@ def run(options: argparse.Namespace, output: Output) -> int:
         place,
         options.device,
         options.threads,
-        options.resume,
+        resume,
         warnings=warnings,
+        runs=runs,
     )
     output.warnings(session.job.splits.warnings)
+    if session.job.loaded:
+        from deepdsl.reuse.table import table as match_table
+
+        output.note(match_table(session.job.loaded))
     finished = _train(options, output, session)
-    figures = finished.figures
     if finished.outcome.interrupted:
-        output.note(
-            f"interrupted; `dnnc train {options.file} --out {place} --resume` goes on from here"
-        )
+        model = training.model if several else options.model
+        output.note(f"interrupted; `{_again(options, model, place)}` goes on from here")
+    return finished, _told(finished, training, output)
+
+
+def _again(options: argparse.Namespace, model: str | None, place: Path) -> str:
+    """The command that goes on: what was changed of the file is changed again."""
+    words = ["dnnc", "train", options.file, *(("--model", model) if model else ())]
+    words += [word for setting in options.set for word in ("--set", setting)]
+    for name in ("epochs", "seed", "threads", "device"):
+        value = getattr(options, name)
+        words += ["--" + name, str(value)] if value not in (None, "cpu") else []
+    return shlex.join([*words, "--out", str(place), "--resume"])
+
+
+def _told(finished: Finished, training: Training, output: Output) -> str:
+    """The figures of a finished training; how it came to its end is a note."""
+    figures, outcome = finished.figures, finished.outcome
     rows = [["", *training.scalar_names]]
     for split in ("train", "valid", "test"):
         if figures[split]:
@@ -80,16 +139,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
             told = (figures[split].get(name) for name in training.scalar_names)
             rows.append([split, *("" if v is None else f"{v:.4f}" for v in told)])
     summary = f"{table(rows, range(1, len(rows[0])))}\n" if len(rows) > 1 else ""
-    if finished.outcome.restored is not None and figures["train"]:
-        summary += (
-            f"train: means over epoch {finished.outcome.restored}, while the weights changed\n"
-        )
-    if finished.outcome.stopped:
-        output.note(f"stopped after epoch {figures['epochs']}: {finished.outcome.stopped}")
-    if finished.outcome.restored is not None:
-        output.note(f"restored the weights of epoch {finished.outcome.restored}")
-    output.result(f"{summary}run: {figures['run']}", dict(figures))
-    return INTERRUPTED if finished.outcome.interrupted else 0
+    if outcome.restored is not None and figures["train"]:
+        summary += f"train: means over epoch {outcome.restored}, while the weights changed\n"
+    for proof in outcome.proofs:
+        summary += "".join(f"{line}\n" for line in proof.lines())
+    if outcome.stopped:
+        output.note(f"stopped after epoch {figures['epochs']}: {outcome.stopped}")
+    if outcome.restored is not None:
+        output.note(f"restored the weights of epoch {outcome.restored}")
+    return f"{summary}run: {figures['run']}"
 
 
 def _train(options: argparse.Namespace, output: Output, session: Session) -> Finished:
@@ -108,7 +166,5 @@ def _train(options: argparse.Namespace, output: Output, session: Session) -> Fin
             return session.train(Listeners(progress, events), options.every)
 
 
-def default_directory(file: str, model: str, trainings: int) -> Path:
-    """runs/NAME after the file, and after the model too where a file trains several."""
-    stem = Path(file).stem if file != "-" else "stdin"
-    return Path("runs") / (stem if trainings == 1 else f"{stem}-{model}")
+def _stem(file: str) -> str:
+    return Path(file).stem if file != "-" else "stdin"

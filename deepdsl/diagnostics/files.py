@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from deepdsl.diagnostics.base import Diagnostic, did_you_mean
 from deepdsl.record import record
 
@@ -56,10 +58,38 @@ class FileTrouble(Diagnostic):
     code = "E609"
     path: str
     reason: str
+    advice: str = ""
 
     @property
     def message(self) -> str:
         return f"{self.path}: {self.reason}"
+
+    @property
+    def help(self) -> str:
+        return self.advice
+
+
+# What can be done about a refusal of the system.
+_ELSEWHERE = "make the folder first, or name another place"
+_ROOM = "make room, or name another place; nothing that was complete is lost"
+_ADVICE = {
+    errno.EACCES: "name a place where you may write, or change who may write there",
+    errno.EROFS: "name a place where you may write",
+    errno.ENOENT: _ELSEWHERE,
+    errno.ENOTDIR: _ELSEWHERE,
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: _ROOM,
+}
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def refusal(error: OSError) -> FileTrouble | None:
+    """What the system refused, where it says of which file, or that there is no room for any."""
+    if not error.strerror or (error.filename is None and error.errno not in _FULL):
+        return None
+    path = str(error.filename) if error.filename is not None else "a file cannot be written"
+    return FileTrouble(None, path, error.strerror.lower(), _ADVICE.get(error.errno or 0, ""))
 
 
 @record
@@ -110,14 +140,18 @@ class NoModel(Diagnostic):
 
 @record
 class BadSetting(Diagnostic):
-    """A `--set` is not of the form ROW.OPTION=VALUE.
+    """A `--set` is not of the form ROW.OPTION=VALUE, or names what the file does not have.
 
     `--set optimizer.lr=0.1` changes an option of a row of the train section, `--set batch=64` the
-    value of a row.
+    value of a row, `--set warm_up.optimizer.lr=0.1` and `--set warm_up.epochs=3` those of a phase.
+    `data.take=500` is a row of the data section, `let.depth=3` a constant,
+    `default.dense.init=he_normal` an option of all layers of a kind, `reuse.layers=2` an option of
+    the piece that is reused; where several are, `reuse:old.net.body.layers=2`.
     """
 
     code = "E310"
     setting: str
+    advice: str = ""
 
     @property
     def message(self) -> str:
@@ -125,4 +159,5 @@ class BadSetting(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "write ROW.OPTION=VALUE, such as optimizer.lr=0.1, or ROW=VALUE, such as batch=64"
+        usual = "write ROW.OPTION=VALUE, such as optimizer.lr=0.1, or ROW=VALUE, such as batch=64"
+        return self.advice or usual

@@ -42,10 +42,14 @@ class NotBuiltYet(Diagnostic):
     """The language has this, but this version of the compiler does not.
 
     ```wrong
-    model net { input x[4]; part code { dense 2 | tanh }; dense 4 tie=code.dense_1 }
+    data digits { train builtin digits; scale (1 / 16) }
+    model net { input image[8 8]; flatten | dense 10 | softmax }
+    train net on digits { loss cross_entropy; seed 1; precision float16 }
     ```
     ```right
-    model net { input x[4]; part code { dense 2 | tanh }; dense 4 }
+    data digits { train builtin digits; scale (1 / 16) }
+    model net { input image[8 8]; flatten | dense 10 | softmax }
+    train net on digits { loss cross_entropy; seed 1 }
     ```
     """
 

@@ -268,3 +268,27 @@ class MissingPackage(Diagnostic):
     @property
     def help(self) -> str:
         return f'pip install "deepdsl[{self.extra}]"'
+
+
+@record
+class FrozenMoved(Diagnostic):
+    """A tensor that was frozen is not, bit for bit, what it was before the training.
+
+    After each stage all frozen tensors are compared with what they were when it began.  A
+    difference is a fault of deepdsl, not of the file.
+    """
+
+    code = "E616"
+    tensor: str
+
+    @property
+    def message(self) -> str:
+        return f"the frozen tensor `{self.tensor}` has changed"
+
+    @property
+    def label(self) -> str:
+        return "it should have stood still"
+
+    @property
+    def help(self) -> str:
+        return "this is a fault of deepdsl: please report it, with the file"

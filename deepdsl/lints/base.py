@@ -35,12 +35,15 @@ class Lint(Diagnostic):
 def lint(program: Program) -> list[Diagnostic]:
     """What all lints find, each once at a place."""
     found: dict[object, Diagnostic] = {}
+    # Of layers that were made and trained elsewhere nothing is said here.
+    reused = {r.span for model in program.models.values() for r in model.reused}
     for cls in Diagnostic.registry.values():
         if issubclass(cls, Lint):
             # A line in a `repeat`, or in a part used twice, is met several times, with figures of
             # its own each time: the first stand for all.
             for each in cls.check(program):
-                found.setdefault((each.code, each.span), each)
+                if each.span not in reused or each.code.startswith("W50"):
+                    found.setdefault((each.code, each.span), each)
     ways = _ways(program)
     return [
         changed(each, uses=ways[each.span]) if each.span in ways else each

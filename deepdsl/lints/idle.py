@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from deepdsl.analysis.model import Model, Program, Training
 from deepdsl.diagnostics import Label
 from deepdsl.lints.base import Lint
-from deepdsl.lints.walk import Readers, below, each_call, kernel, readers_of
+from deepdsl.lints.walk import Readers, below, each_call, each_stage, kernel, readers_of
 from deepdsl.ops.activations import Softmax
 from deepdsl.ops.dense import Dense
 from deepdsl.ops.dropout import AlphaDropout, Dropout
@@ -55,7 +55,7 @@ class CannotAct(Lint):
 
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
-        for training in program.trainings:
+        for training in each_stage(program):
             for row, wait in _waiting(training):
                 yield cls(training.spans.get(row), row, wait, training.epochs)
 
@@ -114,7 +114,7 @@ class NesterovAlone(Lint):
 
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
-        for training in program.trainings:
+        for training in each_stage(program):
             optimizer = training.optimizer
             if isinstance(optimizer, Sgd) and optimizer.nesterov and not optimizer.momentum:
                 row = program.places.row(training.span, "optimizer")

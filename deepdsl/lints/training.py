@@ -10,6 +10,7 @@ from deepdsl.data.rows import HeldOut
 from deepdsl.data.sources import Builtin
 from deepdsl.diagnostics import Diagnostic, DnnError, Edit, Label
 from deepdsl.lints.base import Lint, allowed, each_call
+from deepdsl.lints.walk import each_stage
 from deepdsl.ops.normalization import BatchNorm
 from deepdsl.record import record
 from deepdsl.source import Span
@@ -235,7 +236,7 @@ class PenaltyWithAdaptive(Lint):
 
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
-        for training in program.trainings:
+        for training in each_stage(program):
             if training.optimizer.name not in ADAPTIVE:
                 continue
             for model, call in each_call(program):
@@ -285,7 +286,7 @@ class StopWithoutBest(Lint):
 
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
-        for training in program.trainings:
+        for training in each_stage(program):
             row = program.places.row(training.span, "stop")
             stop = training.stop
             if stop is None or stop.restore != "none" or row is None or keyword(row, "restore"):
@@ -340,7 +341,7 @@ class UnusualRate(Lint):
 
     @classmethod
     def check(cls, program: Program) -> Iterator[Lint]:
-        for training in program.trainings:
+        for training in each_stage(program):
             low, high = training.optimizer.usual
             rate = training.optimizer.lr
             # Only what is far out: a rate beside the usual may be what a schedule begins from.

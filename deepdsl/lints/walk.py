@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from deepdsl.analysis.model import Call, Model, Program
+from deepdsl.analysis.model import Call, Model, Program, Training
 from deepdsl.record import record
 from deepdsl.signals import Prediction, predict
 from deepdsl.source import Span
@@ -21,6 +21,12 @@ def each_call(program: Program) -> Iterator[tuple[Model, Call]]:
     for model in program.models.values():
         for call in model.calls:
             yield model, call
+
+
+def each_stage(program: Program) -> Iterator[Training]:
+    """Each phase of each training."""
+    for training in program.trainings:
+        yield from training.stages
 
 
 def before(model: Model, call: Call) -> Iterator[Call]:

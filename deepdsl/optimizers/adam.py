@@ -26,6 +26,7 @@ class Adam(Optimizer):
     source = "Kingma & Ba 2015, arXiv:1412.6980"
     # A step moves each number by about the rate: 0.01 is much for weights of size 0.05.
     usual = (1e-6, 1e-2)
+    decays = ("beta_1", "beta_2")
 
     beta_1: float = option(Number(minimum=0, below=1), "decay of the first moment", 0.9)
     beta_2: float = option(Number(minimum=0, below=1), "decay of the second moment", 0.999)

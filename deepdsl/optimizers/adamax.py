@@ -23,6 +23,7 @@ class Adamax(Optimizer):
     source = "Kingma & Ba 2015, arXiv:1412.6980"
     # As for Adam: a step moves each number by about the rate.
     usual = (1e-6, 1e-2)
+    decays = ("beta_1", "beta_2")
 
     beta_1: float = option(Number(minimum=0, below=1), "decay of the moment", 0.9)
     beta_2: float = option(Number(minimum=0, below=1), "decay of the largest gradient", 0.999)

@@ -46,6 +46,8 @@ class Optimizer(Registered, kind="optimizer"):
 
     #: Learning rates between which trainings usually lie; one outside is probably a slip.
     usual: ClassVar[tuple[float, float]] = (1e-6, 1.0)
+    #: Options that say what the numbers of its state are: how fast they decay.
+    decays: ClassVar[tuple[str, ...]] = ()
 
     lr: float = option(Number(above=0), "the learning rate", 1e-3)
 
@@ -56,6 +58,14 @@ class Optimizer(Registered, kind="optimizer"):
     def scalars(self) -> tuple[Slot, ...]:
         """The numbers kept once for the whole training, in float64."""
         return ()
+
+    def goes_on_as(self, other: Optimizer) -> bool:
+        """Whether the state that it leaves is one that the other would have."""
+        return self._kept() == other._kept()
+
+    def _kept(self) -> tuple[object, ...]:
+        slots = tuple(slot.name for slot in (*self.slots(), *self.scalars()))
+        return self.name, slots, tuple(getattr(self, name) for name in self.decays)
 
     def rates(self, b: Builder, lr: Value, t: Value, kept: Slots) -> Rates:
         """Scalars for one step, from the rate (float64), the step's number counted from 1

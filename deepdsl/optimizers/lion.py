@@ -25,6 +25,7 @@ class Lion(Optimizer):
     source = "Chen et al. 2023, arXiv:2302.06675"
     # Ten times below Adam's: the step is the rate, even where Adam's would be small.
     usual = (1e-6, 1e-3)
+    decays = ("beta_1", "beta_2")
 
     beta_1: float = option(Number(minimum=0, below=1), "how much of m is in the step", 0.9)
     beta_2: float = option(Number(minimum=0, below=1), "decay of m", 0.99)

@@ -27,6 +27,7 @@ class Nadam(Optimizer):
     source = "Dozat 2016, Incorporating Nesterov Momentum into Adam"
     # As for Adam: a step moves each number by about the rate.
     usual = (1e-6, 1e-2)
+    decays = ("beta_1", "beta_2")
 
     beta_1: float = option(Number(minimum=0, below=1), "decay of the first moment", 0.9)
     beta_2: float = option(Number(minimum=0, below=1), "decay of the second moment", 0.999)

@@ -28,6 +28,7 @@ class Rmsprop(Optimizer):
     source = "Tieleman & Hinton 2012, Lecture 6.5; centered: Graves 2013, arXiv:1308.0850"
     # As for Adam: a step moves each number by about the rate.
     usual = (1e-6, 1e-2)
+    decays = ("rho",)
 
     rho: float = option(Number(above=0, below=1), "decay of the mean square", 0.9)
     momentum: float = option(Number(minimum=0, below=1), "how much of the last step is kept", 0.0)

@@ -49,12 +49,23 @@ def _flow(made: Forward, model: Model, total: Value) -> tuple[Graph, Names]:
     b = made.builder
     given = set(b.graph({}).inputs)
     wanted = {n: v for n, v in enumerate(made.values) if v not in given}
-    grads = gradients(b, total, list(dict.fromkeys(wanted.values())))
+    dark = _without_gradient(model)
+    asked = [v for n, v in wanted.items() if n not in dark]
+    grads = gradients(b, total, list(dict.fromkeys(asked)))
     values = {n: f"value:{n}" for n in wanted}
     back = {n: f"gradient:{n}" for n, v in wanted.items() if v in grads}
     outputs = {name: made.values[n] for n, name in values.items()}
     outputs |= {name: grads[made.values[n]] for n, name in back.items()}
     return optimize(b.graph(outputs)), Names(values, back)
+
+
+def _without_gradient(model: Model) -> set[int]:
+    """The values behind which stands a layer that no gradient comes through."""
+    dark: set[int] = set()
+    for call in reversed(model.calls):
+        if call.output in dark or not call.layer.differentiable:
+            dark.update(call.inputs)
+    return dark
 
 
 def activity_graph(task: Task, train: bool) -> tuple[Graph, dict[int, str]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from deepdsl.analysis import Training
 from deepdsl.backend import Backend
 from deepdsl.ops.activations import Activation
 from deepdsl.probe.graphs import loss_flow
@@ -35,6 +36,11 @@ class ProbeLog:
     every: int
     file: Path
     meter: Meter | None = field(default=None, init=False)
+
+    def enter(self, training: Training) -> None:
+        """What is frozen works otherwise than what is trained: a stage has a graph of its own."""
+        self.task = replace(self.task, training=training)
+        self.meter = None
 
     def due(self, step: int) -> bool:
         """Whether the step with this number, from 1, is observed: the first update's, and that of

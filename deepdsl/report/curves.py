@@ -22,6 +22,7 @@ def curves_section(history: History, best: int | None) -> Section:
 def _charts(history: History, best: int | None) -> Iterator[str]:
     epochs = history.epochs
     marks = [Mark(best, f"best: epoch {best}")] if best in epochs else []
+    marks += _phases(history)
     for name in history.names:
         columns = {split: history.column(name, split) for split in SPLITS}
         # All of them NaN is worth a chart that says so; a split that is not there is not.
@@ -36,6 +37,14 @@ def _charts(history: History, best: int | None) -> Iterator[str]:
     yield _one("Learning rate", history, "lr", "learning rate", log_y=far)
     yield _one("Time of an epoch, training alone", history, "wall_s", "seconds")
     yield _one("Speed", history, "rows_per_s", "rows per second")
+
+
+def _phases(history: History) -> Iterator[Mark]:
+    """Where each phase behind the first one begins."""
+    phases = [record.get("phase") for record in history.records]
+    for before, here, epoch in zip(phases, phases[1:], history.epochs[1:], strict=False):
+        if isinstance(here, str) and here != before:
+            yield Mark(epoch, here)
 
 
 def _one(title: str, history: History, name: str, label: str, log_y: bool = False) -> str:

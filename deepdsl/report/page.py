@@ -13,6 +13,7 @@ from deepdsl.diagnostics import Diagnostic
 from deepdsl.drawing import picture
 from deepdsl.files import write_atomically
 from deepdsl.inspection import layer_rows, table_rows
+from deepdsl.plan import plan
 from deepdsl.report.confusion import Confusion
 from deepdsl.report.curves import curves_section, probe_section
 from deepdsl.report.history import (
@@ -204,7 +205,22 @@ def _layers(subject: Described) -> Section:
 
 def _plan(subject: Described) -> Section:
     rows = plan_rows(subject.training, subject.data)
-    return Section("Plan", table(["setting", "value", "options"], rows))
+    body = table(["setting", "value", "options"], rows)
+    if any(stage.freezing.told or stage.phase for stage in subject.training.stages):
+        head, *layers = plan(subject.program, subject.training).rows()
+        body += table(head, layers, (1,), "What happens to each layer")
+    for line in _proofs(subject.manifest.get("result")):
+        body += paragraph(line)
+    return Section("Plan", body)
+
+
+def _proofs(result: Any) -> Iterator[str]:
+    """What was frozen and was found unchanged."""
+    told = result.get("frozen") if isinstance(result, dict) else None
+    for proof in told if isinstance(told, list) else ():
+        where = f" in phase {proof['phase']}" if proof.get("phase") else ""
+        for pattern, count in proof.get("unchanged", {}).items():
+            yield f"{pattern}: {count} tensors were compared bit for bit, and are unchanged{where}."
 
 
 def _warnings(warnings: Sequence[Diagnostic]) -> Section | None:

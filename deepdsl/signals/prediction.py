@@ -106,6 +106,9 @@ def predict(model: Model, inputs: Mapping[str, Moments] | None = None) -> Predic
 
 def _transfer(model: Model, call: Call, operands: list[Moments | None]) -> Transfer | None:
     known = tuple(x for x in operands if x is not None)
+    if call.trained:
+        # What its weights are is not known before they are read.
+        return None
     if len(known) < len(operands) or (call.layer.independent and _alike(model, call)):
         return None
     types = tuple(model.type_of(n) for n in call.inputs)

@@ -24,14 +24,20 @@ class Places:
     def __init__(self, file: ast.File | None) -> None:
         self._source = file.span.source if file else None
         self._units: dict[tuple[int, int], Unit] = {}
-        self._sections: dict[int, ast.Data | ast.Train] = {}
+        self._sections: dict[int, ast.Data | ast.Train | ast.Phase] = {}
         self._defaults: set[tuple[str, str]] = set()
+        self._uses: dict[str, ast.Use] = {}
         for item in file.items if file else ():
             match item:
                 case ast.Data():
                     self._sections[item.name.span.start] = item
+                case ast.Use():
+                    self._uses[item.name.text] = item
                 case ast.Train():
                     self._sections[item.model.span.start] = item
+                    for phase in item.rows:
+                        if isinstance(phase, ast.Phase):
+                            self._sections[phase.name.span.start] = phase
                 case ast.Model() | ast.Block() | ast.Default():
                     self._visit(item)
 
@@ -41,8 +47,8 @@ class Places:
             return None  # the text of a used file
         return self._units.get((span.start, span.end))
 
-    def section(self, span: Span | None) -> ast.Data | ast.Train | None:
-        """The data section with its name there, or the train section with its model's."""
+    def section(self, span: Span | None) -> ast.Data | ast.Train | ast.Phase | None:
+        """The data section or phase with its name there, or the train section with its model's."""
         return None if span is None else self._sections.get(span.start)
 
     def row(self, section: Span | None, name: str) -> ast.Row | None:
@@ -51,6 +57,10 @@ class Places:
         rows = found.rows if found else ()
         named = [r for r in rows if isinstance(r, ast.Row) and r.name.text == name]
         return named[-1] if named else None
+
+    def use(self, alias: str) -> ast.Use | None:
+        """The `use` line with a name."""
+        return self._uses.get(alias)
 
     def has_default(self, layer: str, option: str) -> bool:
         """Whether a `default` anywhere in the file gives a layer this option."""

@@ -42,6 +42,17 @@ def blank_statement(layout: Layout, statement: Statement) -> Edit:
     return blank(layout, *layout.extent(statement))
 
 
+def closes(layout: Layout, index: int) -> int | None:
+    """Where a list ends that is closed on a line further down, with no brace between."""
+    depth = 0
+    for token in layout.tokens[index:]:
+        if token.kind == "mark":
+            depth += (token.text == "[") - (token.text == "]")
+            if depth == 0 or token.text in ("{", "}"):
+                return token.end if token.text == "]" else None
+    return None
+
+
 def apply(text: str, edits: Iterable[Edit]) -> str:
     """The text with edits made; they do not overlap."""
     pieces: list[str] = []

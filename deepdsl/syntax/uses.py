@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Any
 
 from deepdsl.record import record
 from deepdsl.source import Source, Span
@@ -12,9 +13,13 @@ from deepdsl.syntax import ast
 
 @record
 class Uses:
-    """The file behind each `use` line, at any depth; one that could not be read is not there."""
+    """The file behind each `use` line, at any depth; one that could not be read is not there.
+
+    `libraries` are files of other programs (analysis.library.Library).
+    """
 
     files: Mapping[Span, ast.File] = field(default_factory=dict)
+    libraries: Mapping[Span, Any] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[Source, ...]:

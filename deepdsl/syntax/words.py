@@ -19,7 +19,7 @@ from deepdsl.diagnostics.text import (
 )
 from deepdsl.source import Source, Span
 from deepdsl.syntax.calls import layer_called, rewritten
-from deepdsl.syntax.repair import Edit, Finding, blank, blank_statement, mended_line, short
+from deepdsl.syntax.repair import Edit, Finding, blank, blank_statement, closes, mended_line, short
 from deepdsl.syntax.scan import Layout, Statement
 
 DEEPEST = 40
@@ -227,7 +227,10 @@ def open_brackets(layout: Layout) -> Iterator[Finding]:
             found = layout.span(stop) if stop is not None else None
             opening = layout.tokens[index].text
             diagnostic = UnclosedBracket(layout.span(index), opening, found)
-            yield Finding(diagnostic, (blank_statement(layout, statement),))
+            start, end = layout.extent(statement)
+            # A list over several lines is one mistake, and its other lines are none.
+            end = (closes(layout, index) or end) if stop is None else end
+            yield Finding(diagnostic, (blank(layout, start, end),))
 
 
 def _unclosed(layout: Layout, statement: Statement) -> tuple[int, int | None] | None:

@@ -180,7 +180,6 @@ CASES: dict[str, str] = {
         E113 2:14 onnx
         E103 3:19 "net.onnx"
         E103 3:35 let tiny = …
-        E107 4:30
     """,
     "gaps": """
         E001 1:16
@@ -405,12 +404,7 @@ CASES: dict[str, str] = {
     """,
     "part_recursion": "E115 4:25 repeat N { … }",
     "planned": """
-        E107 1:5
-        E107 4:15
-        E001 5:11 if true == true then …
-        E107 6:22
-        E107 9:51
-        E107 9:70
+        E107 3:51
     """,
     "python_style": """
         E001 1:1 model NAME { … }

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +69,49 @@ def test_a_place_that_cannot_be_written(
         answer = dnnc(*command, "--json")
         assert (answer.status, answer.codes) == (3, ["E609"]), command
         assert "file" in answer.err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_no_fault_of_this_program(
+    dnnc: Dnnc, spec: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", full)
+    for command, place in (
+        (("train", "net.dnn", "--epochs", "1", "--out", "full", *ONE), "full/"),
+        (("export", run_folder, "-o", "full.onnx"), "full.onnx:"),
+        (("inspect", "net.dnn", "--svg", "net.svg"), "net.svg:"),
+    ):
+        answer = dnnc(*command, "--json")
+        assert (answer.status, answer.codes) == (3, ["E609"]), command
+        told = answer.json["diagnostics"][0]
+        assert told["message"].startswith(place)
+        assert told["message"].endswith(os.strerror(number).lower())
+        assert "make room" in told["help"]
+        assert ".tmp" not in answer.err
+
+
+def test_a_reader_that_has_gone(spec: Path) -> None:
+    spec.write_text("model net { input x[4]; dense 3 | softmaxx }\n" * 2000)
+    program = "import sys; from deepdsl.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "train", str(spec), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        err = process.stderr.read().decode()
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+
+
+def test_help_is_that_of_the_command(dnnc: Dnnc) -> None:
+    for words in (("plan", "net.dnn", "--out", "x"), ("train", "net.dnn", "--epochz", "3")):
+        answer = dnnc(*words)
+        assert answer.status == 2
+        assert answer.err.endswith(f"`dnnc {words[0]} --help` says what there is\n")
+    assert dnnc("bogus").err.endswith("`dnnc --help` says what there is\n")
 
 
 def test_cuda_where_there_is_none(dnnc: Dnnc, spec: Path, tmp_path: Path) -> None:

@@ -303,7 +303,11 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_all_goes_on(
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert "interrupted; `dnnc train net.dnn --out run --resume` goes on from here" in err
+    again = (
+        "dnnc train net.dnn --set batch=16 --set optimizer.lr=1e-3 --epochs 40 --threads 1"
+        " --out run --resume"
+    )
+    assert f"interrupted; `{again}` goes on from here" in err
     told = json.loads(out)
     assert told["interrupted"] is True
     assert told["epochs"] < 40

@@ -21,8 +21,9 @@ from deepdsl.data.ahead import WAITING, Ahead, Direct, reading
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.data_csv import NoRows
 from deepdsl.judge import evaluate
+from deepdsl.observing import Epoch, Silent
 from deepdsl.source import Source
-from deepdsl.trainer import Epoch, Silent, Trainer
+from deepdsl.trainer import Trainer
 
 ROWS = 53
 

@@ -43,6 +43,7 @@ WRITTEN = [
     "CONTRIBUTING.md",
     "docs/guide.md",
     "docs/language.md",
+    "docs/zoo.md",
 ]
 NEAR = 0.05
 DNNC = "from deepdsl.cli import main; raise SystemExit(main())"
@@ -235,6 +236,8 @@ def slug(heading: str) -> str:
 
 FILES = sorted(EXAMPLES.glob("*.dnn"))
 NEEDS_A_DOWNLOAD = {"fashion.dnn", "resnet20.dnn"}
+# Those that stand on another training.
+STANDING = {"transfer.dnn", "pretrain.dnn"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.name)
@@ -276,7 +279,9 @@ def opened(file: Path, batch: int | None = None, epochs: int = 1) -> Any:
 
 
 @pytest.mark.parametrize(
-    "file", [f for f in FILES if f.name not in NEEDS_A_DOWNLOAD], ids=lambda f: f.name
+    "file",
+    [f for f in FILES if f.name not in NEEDS_A_DOWNLOAD | STANDING],
+    ids=lambda f: f.name,
 )
 def test_an_example_trains(file: Path, folder: Path) -> None:
     run([sys.executable, "examples/make_pairs.py"], folder, succeeds=True)
@@ -285,6 +290,18 @@ def test_an_example_trains(file: Path, folder: Path) -> None:
     Trainer(job, build(job), open_backend("cpu", 1), keeper).run()
     (record,) = keeper.records
     assert all(np.isfinite(v).all() for v in (*record.train.values(), *record.valid.values()))
+
+
+def test_examples_that_stand_on_others_train(folder: Path) -> None:
+    def train(file: str) -> str:
+        command = [sys.executable, "-c", DNNC, "train", f"examples/{file}", "--epochs", "2"]
+        return run(command, folder, succeeds=True)
+
+    train("digits.dnn")
+    assert "body: 4 tensors unchanged in warm_up" in train("transfer.dnn")
+    both = train("pretrain.dnn")
+    assert "weights of `coder.encoder` from runs/pretrain-coder" in both
+    assert "body: 4 tensors unchanged" in both
 
 
 # The step in another host -------------------------------------------------------------------------

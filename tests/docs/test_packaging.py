@@ -79,7 +79,7 @@ def test_the_wheel_has_every_module_and_nothing_else(wheel: zipfile.ZipFile) -> 
         f"{package.replace('.', '/')}/{file.name}"
         for package in PACKAGES
         for file in folder_of(package).iterdir()
-        if file.suffix in (".py", ".lark", ".npz", ".typed", ".md")
+        if file.suffix in (".py", ".lark", ".npz", ".typed", ".md", ".json")
     }
     assert names == wanted
     assert {

@@ -42,6 +42,26 @@ RESIDUAL = """model net {
 }
 """
 
+NORMED = """
+data digits {{ train builtin digits; scale (1 / 16) }}
+model old {{
+  input x[8 8]
+  part body {{ flatten | dense 8 bias=false | batch_norm | relu }}
+  dense 10 | softmax
+}}
+model new {{ input x[8 8]; part body {{ reuse old.body }}; dense 10 | softmax }}
+train old on digits {{ loss cross_entropy; seed 1 }}
+train new on digits {{ loss cross_entropy; seed 1; {} }}
+"""
+STANDING = """
+data old {{ train builtin digits; scale (1 / 16) }}
+data new {{ train builtin digits; take 100; {} }}
+model old {{ input x[8 8]; part body {{ flatten | dense 8 | relu }}; dense 10 | softmax }}
+model new {{ input x[8 8]; part body {{ {}reuse old.body }}; dense 10 | softmax }}
+train old on old {{ loss cross_entropy; seed 1 }}
+train new on new {{ loss cross_entropy; seed 1 }}
+"""
+
 # Code -> programs.  The code's warnings stand at the marks and nowhere else.
 CASES: dict[str, list[str]] = {
     "W402": [
@@ -360,6 +380,79 @@ CASES: dict[str, list[str]] = {
         net("  dense 16 | relu | «dropout 50% | dense 3 | softmax").replace("«", ""),
         net("  dense 16 | relu | dropout 50%"),
         net("  dense 300 | dropout 20%"),
+    ],
+    "W501": [
+        trained(
+            "dense 8 | relu | dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1; «freeze dense_2",
+        ),
+        trained(
+            "dense 8 | relu | dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1; phase a { freeze dense_1; epochs 2 };"
+            " phase b { unfreeze dense_1; «freeze dense_2; epochs 2 }",
+        ),
+        trained(
+            "dense 8 | relu | dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1; freeze dense_1",
+        ),
+    ],
+    "W502": [
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1; epochs 4; «freeze dense_1 until=4",
+        ),
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1; epochs 5; freeze dense_1 until=4",
+        ),
+    ],
+    "W503": [
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1; freeze dense_1; «lr_mult dense_1=0.1",
+        ),
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1; phase a { freeze dense_1; lr_mult dense_1=0.1; epochs 2 };"
+            " phase b { unfreeze dense_1; epochs 2 }",
+        ),
+    ],
+    "W504": [
+        STANDING.format("", "«"),
+        STANDING.format("scale (1 / 16)", ""),
+        STANDING.format("", "").replace("reuse old.body", "flatten | dense 8 | relu"),
+    ],
+    "W505": [
+        NORMED.format("«batch 8"),
+        NORMED.format("phase a { freeze body; epochs 1 }; phase b { unfreeze body }; «batch 8"),
+        NORMED.format("batch 32"),
+        NORMED.format('batch 8; freeze "body.*batch_norm_*"'),
+    ],
+    "W506": [
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1; «epochs 9; phase a { epochs 2 }; phase b { epochs 3 }",
+        ),
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1; «optimizer adam; phase a { optimizer sgd lr=0.1 }",
+        ),
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1; epochs 9; optimizer adam; phase a { epochs 2 };"
+            " phase b { freeze dense_1 }",
+        ),
+    ],
+    "W510": [
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1; «freeze dense_1 cache=ram",
+            DIGITS[:-2] + "; augment crop pad=1 }",
+        ),
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1; freeze dense_1 cache=ram",
+        ),
     ],
 }
 ROWS = [

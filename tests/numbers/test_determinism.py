@@ -11,7 +11,8 @@ from workbench import Memory, opened, run
 
 from deepdsl.backend import open_backend
 from deepdsl.checkpoint import read, write
-from deepdsl.trainer import Outcome, Silent, Trainer
+from deepdsl.observing import Outcome, Silent
+from deepdsl.trainer import Trainer
 
 DIGITS = """
 data digits {{ train builtin digits; take 400; valid split=10%; scale (1 / 16) }}

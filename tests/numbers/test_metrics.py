@@ -33,9 +33,10 @@ from deepdsl.emit import NUMPY
 from deepdsl.ir import Builder, Graph, Type, verify
 from deepdsl.losses import Target
 from deepdsl.metrics import F1, R2, Auc, ConfusionMatrix, Figure, Metric, Precision, Recall
+from deepdsl.observing import Silent
 from deepdsl.passes import optimize
 from deepdsl.tally import Tally
-from deepdsl.trainer import Silent, Trainer
+from deepdsl.trainer import Trainer
 
 Array = np.ndarray[Any, Any]
 

@@ -14,6 +14,7 @@ from deepdsl.backend import open_backend
 from deepdsl.emit import emit
 from deepdsl.ir import Builder, Type
 from deepdsl.ops.arithmetic import cast
+from deepdsl.pace import Pace
 from deepdsl.rows import Clip
 from deepdsl.schedules import (
     Constant,
@@ -25,7 +26,6 @@ from deepdsl.schedules import (
     Polynomial,
     Schedule,
 )
-from deepdsl.step import _rates
 
 LR = 0.3
 
@@ -42,7 +42,7 @@ def rate_at(
     assert training.training.schedule == schedule
     b = Builder()
     done = cast(b, b.input("done", Type((), "i64")), "f64")
-    made = _rates(b, training, done, done, steps_per_epoch)
+    made = Pace(b, training.training, steps_per_epoch, done, done, None)
     graph = b.graph({"lr": made.lr})
     runner = open_backend("cpu", 1).runner(emit(graph, "rate").serialize())
     state = {p.name: np.ones((), np.float64) for p in graph.params}

@@ -1,0 +1,171 @@
+"""What a training does to each layer in each of its phases: frozen or not, how fast it learns,
+where its weights come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from deepdsl.analysis.model import Call, Model, Program, Training
+from deepdsl.frozen_prefix import cut_frozen
+from deepdsl.ir import Param
+from deepdsl.record import record
+
+
+@record
+class PlannedTensor:
+    """A tensor in a phase: its rate at the beginning of the phase; None where it is not trained, as
+    running values of batch norm never are.
+    """
+
+    path: str
+    frozen: bool
+    lr: float | None
+    source: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "frozen": self.frozen,
+            "lr": self.lr,
+            "source": self.source,
+        }
+
+
+@record
+class PlannedPhase:
+    """A stage of a training; `cached` are the layers whose outputs are kept, and `why_not` says why
+    there are none where something is frozen.
+    """
+
+    name: str
+    training: Training
+    tensors: tuple[PlannedTensor, ...]
+    cached: frozenset[str]
+    why_not: str
+
+    @property
+    def epochs(self) -> int:
+        return (self.training.ends or self.training.epochs) - self.training.begins
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "epochs": self.epochs,
+            "optimizer": self.training.optimizer.show(),
+            "schedule": self.training.schedule.show(),
+            "cached": sorted(self.cached),
+            "not_cached_because": self.why_not or None,
+            "tensors": [tensor.as_json() for tensor in self.tensors],
+        }
+
+
+@record
+class Plan:
+    """The phases of one training."""
+
+    model: Model
+    training: Training
+    phases: tuple[PlannedPhase, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "model": self.model.name,
+            "data": self.training.data,
+            "phases": [phase.as_json() for phase in self.phases],
+        }
+
+    def rows(self, tensors: bool = False) -> list[list[str]]:
+        """A table: a row for each layer with weights (for each tensor), a column for each phase."""
+        head = ["tensor" if tensors else "layer", "numbers", "weights from"]
+        several = len(self.phases) > 1
+        head += [_head(p, f"stage {n}" * several) for n, p in enumerate(self.phases, 1)]
+        made = [head]
+        seen: set[str] = set()
+        for call in self.model.calls:
+            own = [p for p in call.params if p.name not in seen]
+            seen.update(p.name for p in own)
+            for group in [[p] for p in own] if tensors else [own] * bool(own):
+                made.append(self._row(call, group, group[0].name if tensors else call.path))
+        return made
+
+    def _row(self, call: Call, group: Sequence[Param], name: str) -> list[str]:
+        sources = _sources(self.model)
+        told = [sources.get(p.name) or _start(p) for p in group if _tells(p, sources)]
+        told = told or [f"tied to {owner.rpartition('.')[0]}" for owner in call.layer.borrows]
+        told = list(dict.fromkeys(told))
+        cells = [name, f"{sum(p.type.count or 0 for p in group):,}", ", ".join(told[:2])]
+        for phase in self.phases:
+            planned = {t.path: t for t in phase.tensors}
+            trained = [planned[p.name] for p in group if p.trainable or len(group) == 1]
+            text = ", ".join(dict.fromkeys(_told(t) for t in trained))
+            if call.path in phase.training.freezing.moving:
+                text += ", statistics move"
+            cells.append(f"{text}, cached" if call.path in phase.cached else text)
+        return cells
+
+
+def _told(tensor: PlannedTensor) -> str:
+    if tensor.frozen:
+        return "frozen"
+    return "moves" if tensor.lr is None else f"{tensor.lr:g}"
+
+
+def _head(phase: PlannedPhase, otherwise: str) -> str:
+    name = phase.name or otherwise or "training"
+    return f"{name} ({phase.epochs} epoch{'s' * (phase.epochs != 1)})"
+
+
+def _tells(param: Param, sources: Mapping[str, str]) -> bool:
+    """Whether where a tensor comes from tells something: biases and norms begin as they all do."""
+    return param.role == "weight" or param.name in sources
+
+
+def _start(param: Param) -> str:
+    return param.init.show() if hasattr(param.init, "show") else str(param.init)
+
+
+def _sources(model: Model) -> Mapping[str, str]:
+    """For each reused tensor, the piece that it is from; one that begins afresh is not there."""
+    found: dict[str, str] = {}
+    for reused in model.reused:
+        where = f" ({reused.weights})" if reused.weights else ""
+        told = f"{reused.path}{where}"
+        found.update({here: told for here in reused.tensors if here not in reused.fresh})
+    return found
+
+
+def plan(program: Program, training: Training) -> Plan:
+    """What a training does in each phase, as far as the text says it."""
+    model, data = program.models[training.model], program.datasets[training.data]
+    sources = _sources(model)
+    phases = []
+    for stage in training.stages:
+        freezing = stage.freezing
+        tensors = tuple(
+            PlannedTensor(
+                p.name,
+                p.name in freezing.tensors,
+                _rate(p, stage),
+                sources.get(p.name) or _start(p),
+            )
+            for p in model.params
+        )
+        cached: frozenset[str] = frozenset()
+        why_not = ""
+        if freezing.tensors:
+            cut = cut_frozen(model, freezing, data)
+            if isinstance(cut, str):
+                why_not = cut
+            else:
+                cached = frozenset(cut.layers)
+        phases.append(PlannedPhase(stage.phase, stage, tensors, cached, why_not))
+    return Plan(model, training, tuple(phases))
+
+
+def _rate(param: Param, stage: Training) -> float | None:
+    """The rate at which a tensor learns; None where it stands still.  Statistics have none."""
+    if param.name in stage.freezing.tensors or not param.trainable:
+        return None
+    return stage.optimizer.lr * stage.freezing.rates.get(param.name, 1.0)
