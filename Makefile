@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	&& { echo $$p; break; }; done)
 BIN := .venv/bin
 WORKERS ?= 2
+# Packages that hold trained models, which the tests read as files; what they depend on is not needed.
+MODELS := rapidocr-onnxruntime==1.4.4 magika==1.0.3
 # An editable install leaves the bytecode to the first run, and to every run where Python may not
 # write it; start-up is twice as long without.
 COMPILE := @$(BIN)/python -m compileall -q deepdsl backends grammar
@@ -60,6 +62,7 @@ bench: .venv/oracle
 
 .venv/developing: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(MODELS)
 	$(COMPILE)
 	@touch $@ .venv/installed
 

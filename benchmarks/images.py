@@ -21,8 +21,9 @@ from deepdsl.backend import open_backend
 from deepdsl.checkpoint import Checkpoint
 from deepdsl.compiler import Job, build, load_program, open_job
 from deepdsl.data import files
+from deepdsl.observing import Epoch
 from deepdsl.source import Source
-from deepdsl.trainer import Epoch, Trainer
+from deepdsl.trainer import Trainer
 
 CONV = "conv 16 3x3 pad=same | relu | conv 16 3x3 stride=2 pad=same | relu | global_avg_pool"
 DENSE = "flatten | dense 256 | relu | dense 256 | relu"

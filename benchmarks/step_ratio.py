@@ -99,8 +99,9 @@ def ours(work: Workload) -> list[float]:
 
     from deepdsl.backend import open_backend
     from deepdsl.compiler import build, check, open_job
+    from deepdsl.observing import Epoch, Silent
     from deepdsl.source import Source
-    from deepdsl.trainer import Epoch, Silent, Trainer
+    from deepdsl.trainer import Trainer
 
     class Memory:
         def save(self, name: str, checkpoint: object) -> None: ...
