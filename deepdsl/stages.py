@@ -135,6 +135,11 @@ class Proof:
             yield f"{pattern}: {count} tensor{'s' * (count != 1)} unchanged{where}"
 
 
+def proofs_in(kept: Mapping[str, Any]) -> list[Proof]:
+    """The proofs of stages that went by before a checkpoint."""
+    return [Proof(each["phase"] or "", each["unchanged"]) for each in kept.get("proofs", ())]
+
+
 class Frozen:
     """The frozen tensors of a stage as they were when it began."""
 

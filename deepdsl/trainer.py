@@ -4,14 +4,10 @@ them.
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -23,6 +19,7 @@ from deepdsl.compiler import Artifacts, Job, Stage, compile_stages
 from deepdsl.data.ahead import Reader, reading
 from deepdsl.data.order import epoch_order
 from deepdsl.data.table import View
+from deepdsl.interrupts import interruptible
 from deepdsl.lower import TARGET
 from deepdsl.metrics import Figure
 from deepdsl.observing import (
@@ -36,7 +33,7 @@ from deepdsl.observing import (
     Silent,
 )
 from deepdsl.schedules import FACTOR_PATH
-from deepdsl.stages import Frozen, Judges, Place, Proof, begins_with, entered, step_model
+from deepdsl.stages import Frozen, Judges, Place, begins_with, entered, proofs_in, step_model
 from deepdsl.tally import Figures, Tally
 from deepdsl.watch import epoch_watch, need_valid, plateau_watch, watched
 
@@ -69,7 +66,7 @@ class Trainer:
         for training in self.stages:
             need_valid(training, self.job.splits.valid is not None)
         self.judges = Judges(self.job, self.artifacts, self.backend)
-        self.proofs: list[Proof] = []
+        self.proofs = proofs_in(self.start.watched) if self.start else []
         self.tally = Tally(self.stages[0].metrics)
         self.best: Checkpoint | None = None
         self.best_unwritten = False
@@ -147,13 +144,11 @@ class Trainer:
         (short,) = compile_stages(made.job)
         return made.job, replace(short, number=stage.number), [made.told]
 
-    def _leave(self) -> dict[str, NDArray[Any]]:
-        """The state at the end of a stage, with the proof that what was frozen stood still."""
-        state = self._copy()
-        proof = self.frozen.proved(state)
+    def _prove(self) -> None:
+        """At the end of a stage, prove that what was frozen stood still."""
+        proof = self.frozen.proved(self.state())
         if proof is not None:
             self.proofs.append(proof)
-        return state
 
     # The loop -------------------------------------------------------------------------------------
 
@@ -184,8 +179,10 @@ class Trainer:
         steps = int(self.stepper.state()["step"])
         restored = self._restore()
         train, valid = self._told(record, restored is not None)
+        if not self.interrupted:
+            self._prove()
         return Outcome(
-            self._copy() if self.interrupted else self._leave(),
+            self._copy(),
             epoch,
             steps,
             train,
@@ -213,11 +210,13 @@ class Trainer:
         self._note_best(epoch, record)
         if moves and not self.place.epochs:
             self._restore_weights()
+        if moves:
+            self._prove()
         self._keep(epoch, record, moves or over or self.interrupted)
         if moves and not self.interrupted:
             phase = f"{self.training.phase} ended" if self.training.phase else "ended"
             notes = [f"{phase} after epoch {epoch}: {stopped}"] if stopped else []
-            self._enter(self._leave(), epoch, None, notes)
+            self._enter(self._copy(), epoch, None, notes)
         return over
 
     def _told(self, last: Epoch | None, restored: bool) -> tuple[Figures, Figures]:
@@ -348,6 +347,7 @@ class Trainer:
         kept: dict[str, Any] = {"on": watch.on, "train": train, "best_train": best_train}
         if len(self.stages) > 1:
             kept.update({"stage": self.place.stage, "phase_epochs": self.place.epochs})
+            kept["proofs"] = [proof.as_json() for proof in self.proofs]
         if self.plateau is not None:
             kept["plateau"] = self.plateau.as_json()
         return Checkpoint(self.state(), epoch, steps_done, sums, best, kept)
@@ -377,23 +377,3 @@ class Trainer:
 
     def _interrupt(self) -> None:
         self.interrupted = True
-
-
-@contextmanager
-def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C is told to the caller, who ends after the step in flight; the second one
-    ends at once.
-    """
-
-    def note(number: int, frame: FrameType | None) -> None:
-        interrupt()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -23,7 +23,7 @@ FLOORS = {
     3: "analysis",
     4: "signals probe.graphs lower autodiff step pace plan passes fold lints fixes frontend"
     " inspection reading used_files quantize foreign frozen_prefix",
-    5: "emit backend checkpoint judge reuse tally watch"
+    5: "emit backend checkpoint interrupts judge reuse tally watch"
     " data.arrays data.csv_file data.csv_lines data.feeds data.files data.memory data.open_arrays"
     " data.open_csv data.order data.splits data.statistics data.table data.values"
     " data.ahead data.arrow_columns data.augmented data.decode data.draws data.image_folder"

@@ -278,3 +278,16 @@ def test_another_host_watches_on_where_layers_thaw(
     monkeypatch.setattr("sys.argv", ["run_step", str(tmp_path / "net"), "--data", data])
     host.main()
     assert len(made) == 1
+
+
+def test_proofs_of_stages_before_a_resume_are_kept() -> None:
+    source = text(
+        "phase a { freeze body; epochs 1 }; phase b { unfreeze body; freeze head; epochs 2 }"
+    )
+    whole = run(source)
+    assert [p.phase for p in whole.proofs] == ["a", "b"]
+    for step in (5, 12, 14, 24):
+        keeper = Memory()
+        interrupted(source, step, keeper)
+        resumed = run(source, start=keeper.kept["last"])
+        assert resumed.proofs == whole.proofs, step
