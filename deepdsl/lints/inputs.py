@@ -149,3 +149,65 @@ def _scaled(program: Program, spec: DataSpec, high: float) -> tuple[Edit, ...]:
         return (Edit(only, f"scale {factor}"),) if only is not None and of is None else ()
     row = add_row(section, "scale", factor) if not spec.transforms else None
     return () if row is None else (row,)
+
+
+@record
+class MeansOfAnotherRange(Lint):
+    """`normalize` has the means and deviations of values in another range than the input's.
+
+    The figures that are printed with trained networks are for pixels from 0 to 1 (0.485, 0.229) or
+    from 0 to 255 (123.7, 58.4). Taken for the other range they make every image nearly the same
+    number, and the network learns nothing or, trained before, sees nothing.
+
+    ```wrong
+    data digits { train builtin digits; normalize mean=[127.5] std=[127.5] }
+    model net { input x[8 8]; flatten | dense 8 | relu | dense 10 | softmax }
+    train net on digits { loss cross_entropy; seed 1 }
+    ```
+    ```right
+    data digits { train builtin digits; normalize mean=[8] std=[8] }
+    model net { input x[8 8]; flatten | dense 8 | relu | dense 10 | softmax }
+    train net on digits { loss cross_entropy; seed 1 }
+    ```
+    """
+
+    code = "W438"
+    input: str
+    high: float
+    mean: float
+
+    @property
+    def message(self) -> str:
+        return f"these means are of values in another range than those of `{self.input}`"
+
+    @property
+    def label(self) -> str:
+        return f"its values go from 0 to {_plain(self.high)}, and a mean is {self.mean:g}"
+
+    @property
+    def help(self) -> str:
+        if self.mean > self.high:
+            return f"divide means and deviations by what makes them fit 0 to {_plain(self.high)}"
+        return f"write `scale (1 / {_plain(self.high)})` in front of it"
+
+    @classmethod
+    def check(cls, program: Program) -> Iterator[Lint]:
+        for training in program.trainings:
+            model, spec = program.models[training.model], program.datasets[training.data]
+            high = _range_in_file(spec)
+            if high is None:
+                continue
+            for each in model.inputs:
+                reached = high
+                for placed in _scales(spec, each.name):
+                    row = placed.row
+                    if isinstance(row, Normalize) and _other_range(row, reached):
+                        yield cls(placed.span, each.name, reached, max(row.mean))
+                    if not isinstance(row, Scale):
+                        break
+                    reached *= row.factor
+
+
+def _other_range(row: Normalize, high: float) -> bool:
+    """Whether means and deviations cannot be those of values from 0 to this."""
+    return 0 < high < max(row.mean) or (high > _LARGE and max(*row.mean, *row.std) <= 1)

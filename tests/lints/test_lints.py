@@ -381,6 +381,38 @@ CASES: dict[str, list[str]] = {
         net("  dense 16 | relu | dropout 50%"),
         net("  dense 300 | dropout 20%"),
     ],
+    "W438": [
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1",
+            "data digits { train builtin digits; «normalize mean=[127.5] std=[127.5] }",
+        ),
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1",
+            "data digits { train builtin digits; «normalize mean=[0.3] std=[0.4] }",
+        ),
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1",
+            "data digits { train builtin digits; scale (1 / 16); «normalize mean=[5] std=[6] }",
+        ),
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1",
+            "data digits { train builtin digits; scale (1 / 16); normalize mean=[0.3] std=[0.4] }",
+        ),
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1",
+            "data digits { train builtin digits; normalize mean=[5] std=[6] }",
+        ),
+        trained(
+            "dense 8 | relu | dense 10 | softmax",
+            "loss cross_entropy; seed 1",
+            "data digits { train builtin digits; standardize; normalize mean=[20] std=[6] }",
+        ),
+    ],
     "W501": [
         trained(
             "dense 8 | relu | dense 8 | relu | dense 10 | softmax",
