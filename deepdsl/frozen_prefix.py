@@ -62,8 +62,8 @@ def cut_frozen(model: Model, freezing: Freezing, data: DataSpec) -> FrozenPrefix
     layers = tuple(dict.fromkeys(c.path for c in model.calls if c.output in chosen and c.params))
     if not layers:
         return "looking up a table is as quick as reading what it gave"
-    learning = (p for c in model.calls if c.output not in chosen for p in c.params if p.trainable)
-    if all(p.name in freezing.tensors for p in learning):
+    behind = (p for c in model.calls if c.output not in chosen for p in c.params)
+    if not any(freezing.trains(p) for p in behind):
         return "nothing behind the frozen layers learns"
     return _parted(model, data, chosen, layers)
 
@@ -96,7 +96,7 @@ def _unsettled(model: Model, call: Call, freezing: Freezing) -> str:
     """What makes a call's output change from epoch to epoch; nothing where it does not."""
     if call.path in freezing.moving:
         return f"`{call.path}` normalizes by the batch and moves its statistics"
-    if any(p.trainable and p.name not in freezing.tensors for p in call.params):
+    if any(freezing.trains(p) for p in call.params):
         return "the first layers are not frozen"
     if call.type.shape[:1] != (BATCH,) or not all(isinstance(d, int) for d in call.type.shape[1:]):
         return f"the rows of `{call.path}` are not those of the data"

@@ -119,7 +119,7 @@ def layer_rows(model: Model) -> tuple[Row, ...]:
     """One row for each use of a layer, in the order of computation."""
     seen: set[str] = set()
     rows = []
-    sources = {t: r.path for r in model.reused for t in r.tensors if t not in r.fresh}
+    sources = {t: r.path for r in model.reused for t in r.kept}
     for call in model.calls:
         fresh = [p for p in call.params if p.name not in seen]
         shared = bool(call.params) and not fresh

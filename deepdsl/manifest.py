@@ -74,7 +74,7 @@ def _phase(stage: Stage, stages: int) -> dict[str, Any]:
     training = stage.training
     return {
         "name": training.phase,
-        "epochs": (training.ends or training.epochs) - training.begins,
+        "epochs": training.length,
         "lr": training.optimizer.lr,
         "plateau": _plateau(training),
         "begun": stage.begun,

@@ -45,14 +45,10 @@ class PlannedPhase:
     cached: frozenset[str]
     why_not: str
 
-    @property
-    def epochs(self) -> int:
-        return (self.training.ends or self.training.epochs) - self.training.begins
-
     def as_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
-            "epochs": self.epochs,
+            "epochs": self.training.length,
             "optimizer": self.training.optimizer.show(),
             "schedule": self.training.schedule.show(),
             "cached": sorted(self.cached),
@@ -82,23 +78,32 @@ class Plan:
         several = len(self.phases) > 1
         head += [_head(p, f"stage {n}" * several) for n, p in enumerate(self.phases, 1)]
         made = [head]
+        planned = [{t.path: t for t in phase.tensors} for phase in self.phases]
+        reused = {t for r in self.model.reused for t in r.kept}
         seen: set[str] = set()
         for call in self.model.calls:
             own = [p for p in call.params if p.name not in seen]
             seen.update(p.name for p in own)
             for group in [[p] for p in own] if tensors else [own] * bool(own):
-                made.append(self._row(call, group, group[0].name if tensors else call.path))
+                # Biases and norms begin as they all do, but for those that are reused.
+                telling = [p for p in group if p.role == "weight" or p.name in reused]
+                told = [planned[0][p.name].source for p in telling]
+                told = told or [
+                    f"tied to {owner.rpartition('.')[0]}" for owner in call.layer.borrows
+                ]
+                numbers = f"{sum(p.type.count or 0 for p in group):,}"
+                name = group[0].name if tensors else call.path
+                cells = [name, numbers, ", ".join(list(dict.fromkeys(told))[:2])]
+                made.append([*cells, *self._states(call, group, planned)])
         return made
 
-    def _row(self, call: Call, group: Sequence[Param], name: str) -> list[str]:
-        sources = _sources(self.model)
-        told = [sources.get(p.name) or _start(p) for p in group if _tells(p, sources)]
-        told = told or [f"tied to {owner.rpartition('.')[0]}" for owner in call.layer.borrows]
-        told = list(dict.fromkeys(told))
-        cells = [name, f"{sum(p.type.count or 0 for p in group):,}", ", ".join(told[:2])]
-        for phase in self.phases:
-            planned = {t.path: t for t in phase.tensors}
-            trained = [planned[p.name] for p in group if p.trainable or len(group) == 1]
+    def _states(
+        self, call: Call, group: Sequence[Param], planned: Sequence[Mapping[str, PlannedTensor]]
+    ) -> list[str]:
+        """What some tensors of a layer do in each phase."""
+        cells = []
+        for phase, tensors in zip(self.phases, planned, strict=True):
+            trained = [tensors[p.name] for p in group if p.trainable or len(group) == 1]
             text = ", ".join(dict.fromkeys(_told(t) for t in trained))
             if call.path in phase.training.freezing.moving:
                 text += ", statistics move"
@@ -114,12 +119,8 @@ def _told(tensor: PlannedTensor) -> str:
 
 def _head(phase: PlannedPhase, otherwise: str) -> str:
     name = phase.name or otherwise or "training"
-    return f"{name} ({phase.epochs} epoch{'s' * (phase.epochs != 1)})"
-
-
-def _tells(param: Param, sources: Mapping[str, str]) -> bool:
-    """Whether where a tensor comes from tells something: biases and norms begin as they all do."""
-    return param.role == "weight" or param.name in sources
+    length = phase.training.length
+    return f"{name} ({length} epoch{'s' * (length != 1)})"
 
 
 def _start(param: Param) -> str:
@@ -132,7 +133,7 @@ def _sources(model: Model) -> Mapping[str, str]:
     for reused in model.reused:
         where = f" ({reused.weights})" if reused.weights else ""
         told = f"{reused.path}{where}"
-        found.update({here: told for here in reused.tensors if here not in reused.fresh})
+        found.update(dict.fromkeys(reused.kept, told))
     return found
 
 
@@ -166,6 +167,6 @@ def plan(program: Program, training: Training) -> Plan:
 
 def _rate(param: Param, stage: Training) -> float | None:
     """The rate at which a tensor learns; None where it stands still.  Statistics have none."""
-    if param.name in stage.freezing.tensors or not param.trainable:
+    if not stage.freezing.trains(param):
         return None
     return stage.optimizer.lr * stage.freezing.rates.get(param.name, 1.0)

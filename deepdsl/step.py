@@ -83,8 +83,7 @@ def step_with_gradients(task: Task, steps_per_epoch: int) -> tuple[Graph, dict[P
     """
     made = judged(task.model, task.training, task.data, task.one_hot, train=True)
     b = made.forward.builder
-    still = task.training.freezing.tensors
-    wanted = [p for p in b.params if p.trainable and p.name not in still]
+    wanted = [p for p in b.params if task.training.freezing.trains(p)]
     grads = gradients(b, made.loss, wanted)
     raw = {p: grads[p] for p in wanted if p in grads}
     with b.at("optimizer"):

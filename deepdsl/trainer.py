@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deepdsl.backend import Backend
 from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import Artifacts, Job, Stage, compile_stages
+from deepdsl.compiler import Artifacts, Job, Stage
 from deepdsl.data.ahead import Reader, reading
 from deepdsl.data.order import epoch_order
 from deepdsl.data.table import View
@@ -141,8 +141,7 @@ class Trainer:
         made = cached_job(job, stage.training, state, self.backend, self.cache)
         if not isinstance(made, Cached):
             return job, stage, [made.told]
-        (short,) = compile_stages(made.job)
-        return made.job, replace(short, number=stage.number), [made.told]
+        return made.job, replace(made.stage, number=stage.number), [made.told]
 
     def _prove(self) -> None:
         """At the end of a stage, prove that what was frozen stood still."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
+from deepdsl.ir import Param
 from deepdsl.record import record
 
 
@@ -29,3 +30,7 @@ class Freezing:
     told: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cache: str = "auto"
     late: tuple[tuple[int, int], ...] = ()
+
+    def trains(self, param: Param) -> bool:
+        """Whether a parameter learns."""
+        return param.trainable and param.name not in self.tensors

@@ -76,3 +76,8 @@ class Reused:
     prefix: str = ""
     rename: tuple[str, ...] = ()
     layout: str | None = None
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The parameters here that come with their weights."""
+        return tuple(here for here in self.tensors if here not in self.fresh)

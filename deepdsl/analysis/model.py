@@ -142,6 +142,11 @@ class Training:
     births: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def length(self) -> int:
+        """The epochs of this stage, where nothing ends it early."""
+        return (self.ends or self.epochs) - self.begins
+
+    @property
     def stages(self) -> tuple[Training, ...]:
         """The phases, or the training itself where it has none."""
         return self.phases or (self,)

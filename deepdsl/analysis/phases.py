@@ -92,19 +92,14 @@ class _Ice:
                 until = placed.row.until or 0
                 whole = 0 if in_phase else until
                 held = _Held(until, placed.row.batch_norm == "update", whole)
-                self._freeze(placed.row, pattern, span, held)
+                self.patterns[pattern] = span
+                self.calls.update(dict.fromkeys(calls, held))
+                self.tensors.update(dict.fromkeys(tensors, held))
+                self.cache = self.cache if placed.row.cache == "auto" else placed.row.cache
             elif isinstance(placed.row, Unfreeze):
                 self._thaw(pattern, span, calls, tensors)
             else:
                 self._rate(rates[pattern], calls, tensors)
-
-    def _freeze(self, row: Freeze, pattern: str, span: Span, held: _Held) -> None:
-        self.patterns[pattern] = span
-        calls, tensors = self.matched(pattern)
-        self.calls.update(dict.fromkeys(calls, held))
-        self.tensors.update(dict.fromkeys(tensors, held))
-        if row.cache != "auto":
-            self.cache = row.cache
 
     def _thaw(self, pattern: str, span: Span, calls: Sequence[str], tensors: Sequence[str]) -> None:
         frozen = [c for c in calls if c in self.calls] + [t for t in tensors if t in self.tensors]
@@ -115,12 +110,16 @@ class _Ice:
         for path in (*frozen, *inside):
             self.calls.pop(path, None)
             self.tensors.pop(path, None)
-        self.patterns = {p: s for p, s in self.patterns.items() if any(self._held(p))}
+        self._forget()
 
-    def _held(self, pattern: str) -> Iterator[str]:
-        calls, tensors = self.matched(pattern)
-        yield from (c for c in calls if c in self.calls)
-        yield from (t for t in tensors if t in self.tensors)
+    def _forget(self) -> None:
+        """Leave out the patterns of which nothing stands still any more."""
+
+        def holds(pattern: str) -> bool:
+            calls, tensors = self.matched(pattern)
+            return bool(self.calls.keys() & calls or self.tensors.keys() & tensors)
+
+        self.patterns = {p: span for p, span in self.patterns.items() if holds(p)}
 
     def _rate(self, rate: float, calls: Sequence[str], tensors: Sequence[str]) -> None:
         # What a tied layer borrows is not below its path.
@@ -211,7 +210,7 @@ class _Ice:
                 else:
                     late.add((h.whole, self.epochs) if h.whole else (h.until, epochs))
                     held[path] = changed(h, until=0)
-        self.patterns = {p: s for p, s in self.patterns.items() if any(self._held(p))}
+        self._forget()
         return tuple(sorted(late))
 
 
@@ -282,7 +281,7 @@ def _with_births(stages: Sequence[Training], model: Model) -> list[Training]:
         births = {
             p.name: before.get(p.name, number) if same else number
             for p in model.params
-            if p.trainable and p.name not in stage.freezing.tensors
+            if stage.freezing.trains(p)
         }
         made.append(changed(stage, births={t: n for t, n in births.items() if n}))
         before = births
@@ -299,15 +298,10 @@ def _settings(training: Training, part: Part) -> dict[str, Any]:
 def _look_at(stage: Training, model: Model, env: Environment) -> None:
     """Say what cannot be trained in a stage."""
     freezing = stage.freezing
-    if not any(p.trainable and p.name not in freezing.tensors for p in model.params):
+    if not any(freezing.trains(p) for p in model.params):
         env.say(AllFrozen(stage.spans.get("freeze", stage.span), stage.phase))
     _shared(stage, model, env)
-    free = {
-        c.output
-        for c in model.calls
-        if any(p.trainable and p.name not in freezing.tensors for p in c.params)
-    }
-    moved = set(free)
+    moved = {c.output for c in model.calls if any(freezing.trains(p) for p in c.params)}
     for call in model.calls:
         above = [v for v in call.inputs if v in moved]
         if above and not call.layer.differentiable:

@@ -18,14 +18,14 @@ looked for here, before anything is trained.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 
 import numpy as np
 
 from deepdsl.backend import Arrays, Backend
-from deepdsl.compiler import Job, compile_stages, initial_values
+from deepdsl.compiler import Job, Stage, initial_values
 from deepdsl.data.order import epoch_order
 from deepdsl.data.table import Array, Rows
 from deepdsl.emit import emit
@@ -105,17 +105,16 @@ def _equal(whole: Mapping[str, Array], rest: Mapping[str, Array]) -> bool:
     return all(np.array_equal(whole[name], values) for name, values in rest.items())
 
 
-def same_step(whole: Job, rest: Job, state: Arrays, backend: Backend) -> bool:
+def same_step(steps: Sequence[tuple[Job, Stage]], state: Arrays, backend: Backend) -> bool:
     """Whether a step of the whole net and one of the rest give the same next weights and figures.
 
     A runtime joins operations as it likes, and might join them over the cut.
     """
     after: list[dict[str, Array]] = []
-    for job in (whole, rest):
+    for job, stage in steps:
         assert job.splits.train is not None
         rows, training = len(job.splits.train), job.task.training
         positions = epoch_order(training.seed, 0, rows)[: training.batch]
-        (stage,) = compile_stages(job)
         given = initial_values(stage.graph.params, training.seed, state)
         stepper = backend.stepper(step_model(stage), given)
         job.splits.train.read(positions, stepper.buffers(len(positions)), 0)

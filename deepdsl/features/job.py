@@ -29,7 +29,7 @@ import numpy as np
 
 from deepdsl.analysis.model import Training
 from deepdsl.backend import Arrays, Backend
-from deepdsl.compiler import Job
+from deepdsl.compiler import Job, Stage, compile_stages
 from deepdsl.data.files import free_memory, memory_budget
 from deepdsl.data.table import View
 from deepdsl.features.check import as_found, compare_rows, same_evaluation, same_step
@@ -48,9 +48,10 @@ DISK_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Cached:
-    """A job whose rows are kept outputs, and a line about it."""
+    """A job whose rows are kept outputs, its step, and a line about it."""
 
     job: Job
+    stage: Stage
     told: str
 
 
@@ -119,21 +120,29 @@ class _Keeping:
         job = replace(
             self.job, task=rest, splits=replace(splits, train=kept, valid=held, test=None)
         )
-        differs = self._differs(whole, job, full)
-        if differs and self.training.freezing.cache == "auto":
-            raise _Unfit(f"{differs}; `cache=ram` or `cache=disk` keeps it nevertheless")
-        seconds = time.perf_counter() - begin
-        return Cached(job, self._told(train, valid, store, seconds, not differs))
-
-    def _differs(self, whole: Job, rest: Job, full: bool) -> str:
-        """What would not be the same, bit for bit; nothing where all would."""
         if not full:
-            return "the last bits of a row depend on the batch in which it is computed"
-        same = not self.exact or (
-            same_step(whole, rest, self.state, self.backend)
-            and same_evaluation(whole, rest, self.state, self.backend)
+            self._unless_wanted(
+                "the last bits of a row depend on the batch in which it is computed"
+            )
+        (stage,) = compile_stages(job)
+        same = full and (not self.exact or self._same(whole, job, stage))
+        if full and not same:
+            self._unless_wanted("the last bits of a row depend on what is computed with it")
+        seconds = time.perf_counter() - begin
+        return Cached(job, stage, self._told(train, valid, store, seconds, same))
+
+    def _unless_wanted(self, differs: str) -> None:
+        """Keep nothing that is not the same, bit for bit, but where the text asks for it."""
+        if self.training.freezing.cache == "auto":
+            raise _Unfit(f"{differs}; `cache=ram` or `cache=disk` keeps it nevertheless")
+
+    def _same(self, whole: Job, rest: Job, stage: Stage) -> bool:
+        """Whether a step and an evaluation come to the same as those of the whole net."""
+        (own,) = compile_stages(whole)
+        steps = ((whole, own), (rest, stage))
+        return same_step(steps, self.state, self.backend) and same_evaluation(
+            whole, rest, self.state, self.backend
         )
-        return "" if same else "the last bits of a row depend on what is computed with it"
 
     def _maker(self, view: View, size: int, training: bool, known: Maker | None = None) -> Maker:
         graph = prefix_graph(self.cut, self.job.task.data, self.training.freezing, training)

@@ -92,7 +92,7 @@ def _above(model: Model, stage: Training) -> tuple[Call, Call] | None:
         return None
     readers = readers_of(model)
     for call in model.calls:
-        if any(p.trainable and p.name not in frozen.tensors for p in call.params):
+        if any(frozen.trains(p) for p in call.params):
             for other in below(call.output, readers):
                 if other.path in frozen.calls and any(p.role == "weight" for p in other.params):
                     return call, other

@@ -235,7 +235,7 @@ def _zip(path: Path, shown: str) -> Stored:
 
 
 def _onnx(path: Path, shown: str) -> Stored:
-    from deepdsl.emit.weights import read_weights
+    from deepdsl.foreign.weights import read_weights
 
     try:
         found = read_weights(path)
