@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from deepdsl import diagnostics
-from deepdsl.diagnostics import Diagnostic, did_you_mean
+from deepdsl.diagnostics import Diagnostic, Severity, did_you_mean
 from deepdsl.ops.activations import Activation
 from deepdsl.registry import Registered
 from deepdsl.vocabulary import called_here, plain, planned, unlike_all
@@ -107,7 +107,7 @@ def _list_of(name: str) -> list[str]:
         lines = [f"{cls.name}: {cls.formula()}" for cls in known if issubclass(cls, Activation)]
         return ["activations, which are layers:\n\n" + "\n".join(f"    {each}" for each in lines)]
     if name in ("lint", "lints", "warning", "warnings"):
-        found = [(code, cls) for code, cls in codes().items() if code.startswith("W")]
+        found = [(code, cls) for code, cls in codes().items() if cls.severity is Severity.WARNING]
         return ["\n".join(f"{code}  {cls.page().splitlines()[0]}" for code, cls in found)]
     return []
 

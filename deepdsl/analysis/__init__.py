@@ -18,7 +18,7 @@ from deepdsl.analysis.templates import Template
 from deepdsl.analysis.training_section import train_section
 from deepdsl.analysis.unused import unused_in_file
 from deepdsl.data.request import DataSpec
-from deepdsl.diagnostics import Report, Use
+from deepdsl.diagnostics import Report, Severity, Use
 from deepdsl.diagnostics.names import DefinedTwice
 from deepdsl.source import Source, Span
 from deepdsl.syntax import ast
@@ -99,7 +99,7 @@ def _models(home: Definitions, report: Report) -> dict[str, Model | None]:
             own.uses = (Use(f"`{name}`", item.model.span),)
             models[name] = Elaborator(used, own, reached).run(name)
             # What its own file can say of it is not repeated here.
-            report.extend(d for d in own if d.code.startswith("E"))
+            report.extend(d for d in own if d.severity is Severity.ERROR)
     for template in home.templates.values():
         if template.what == "block" and template not in reached:
             own = Report()

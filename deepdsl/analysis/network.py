@@ -13,7 +13,7 @@ from deepdsl.analysis.model import BATCH, Model
 from deepdsl.analysis.templates import Template, unbound
 from deepdsl.analysis.unused import unused_in_model
 from deepdsl.analysis.values import FAILED, Constant, evaluate, found
-from deepdsl.diagnostics import Report, Use
+from deepdsl.diagnostics import Report, Severity, Use
 from deepdsl.diagnostics.names import DefinedTwice, NameOfLayer, NotBuiltYet, ReservedName
 from deepdsl.diagnostics.reuse import ReusedInCircle
 from deepdsl.diagnostics.shapes import BadInputShape, LostValue, NoInput, NoLayers
@@ -146,7 +146,7 @@ class Elaborator(Flows):
             made = Elaborator(template, own, self.reached, to_stand_on=True).run()
             home.networks[name] = made
             home.unrolling.discard(name)
-            report.extend(d for d in own if d.code.startswith("E"))
+            report.extend(d for d in own if d.severity is Severity.ERROR)
             circles = [d for d in own if isinstance(d, ReusedInCircle)]
             if circles:
                 self.say(ReusedInCircle(span, name))

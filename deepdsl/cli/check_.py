@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from deepdsl import pages
-from deepdsl.cli.output import SPEC, Output, exit_status
+from deepdsl.cli.output import Output, exit_status
 from deepdsl.cli.sources import read
-from deepdsl.diagnostics import Diagnostic, Severity
+from deepdsl.diagnostics import Diagnostic, ExitStatus, Severity
 from deepdsl.files import write_atomically
 from deepdsl.fixes import Fixed, fix
 from deepdsl.frontend import check
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _status(options: argparse.Namespace, found: Sequence[Diagnostic]) -> int:
     errors = exit_status(found)
     if options.strict and any(d.severity is Severity.WARNING for d in found):
-        return errors or SPEC
+        return errors or ExitStatus.SPEC
     return errors
 
 
@@ -72,7 +72,7 @@ def _codes(text: str) -> list[str]:
         if not re.fullmatch(r"W\d{3}", code):
             why = "; errors cannot be allowed" if re.fullmatch(r"E\d{3}", code) else ""
             raise argparse.ArgumentTypeError(f"`{code}` is no code of a warning, as W403 is{why}")
-        known = [each for each in pages.codes() if each.startswith("W")]
+        known = [each for each, cls in pages.codes().items() if cls.severity is Severity.WARNING]
         if code not in known:
             nearest = min(known, key=lambda each: abs(int(each[1:]) - int(code[1:])))
             raise argparse.ArgumentTypeError(

@@ -8,8 +8,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from deepdsl.cli.output import RUNTIME, Output, table
-from deepdsl.diagnostics import DnnError
+from deepdsl.cli.output import Output, table
+from deepdsl.diagnostics import DnnError, ExitStatus
 from deepdsl.version import VERSION
 
 PACKAGES = ("lark", "numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "safetensors", "tqdm")
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             "problems": problems,
         },
     )
-    return RUNTIME if devices["cpu"] or problems else 0
+    return ExitStatus.RUNTIME if devices["cpu"] or problems else 0
 
 
 def _version(name: str) -> str | None:

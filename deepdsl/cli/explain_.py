@@ -6,7 +6,8 @@ import argparse
 
 from deepdsl import pages
 from deepdsl.cli import COMMANDS
-from deepdsl.cli.output import USAGE_ERROR, Output
+from deepdsl.cli.output import Output
+from deepdsl.diagnostics import ExitStatus
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
         why = f"there is no page for `{options.name}`{pages.nearest(options.name)}"
         output.note(f"dnnc: {why}")
         output.result("", {"pages": [], "message": why})
-        return USAGE_ERROR
+        return ExitStatus.USAGE
     output.result("\n\n".join(found), {"pages": found})
     return 0

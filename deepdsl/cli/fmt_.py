@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from deepdsl.cli.output import SPEC, Output
+from deepdsl.cli.output import Output
 from deepdsl.cli.sources import read
+from deepdsl.diagnostics import ExitStatus
 from deepdsl.files import write_atomically
 from deepdsl.syntax.printer import format_source
 
@@ -37,4 +38,4 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.files != ["-"] or options.check:
         verb = "would be formatted" if options.check else "formatted"
         output.result("\n".join(f"{name} {verb}" for name in changed), {"changed": changed})
-    return SPEC if options.check and changed else 0
+    return ExitStatus.SPEC if options.check and changed else 0

@@ -10,45 +10,24 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from deepdsl.diagnostics import Diagnostic, DnnError, Severity, render_all
+from deepdsl.diagnostics import Diagnostic, DnnError, ExitStatus, Severity, render_all
 from deepdsl.diagnostics.crash import Crash
 from deepdsl.diagnostics.files import refusal
 from deepdsl.version import VERSION
-
-# Exit statuses: 1 the spec, 2 usage, 3 data or files, 4 runtime, 5 numbers.
-SPEC, USAGE_ERROR, FILES, RUNTIME, NUMBERS = 1, 2, 3, 4, 5
-_STATUS = {
-    "E310": USAGE_ERROR,
-    "E570": USAGE_ERROR,
-    "E595": NUMBERS,
-    "E601": RUNTIME,
-    "E602": NUMBERS,
-    "E606": NUMBERS,
-    "E607": RUNTIME,
-    "E614": USAGE_ERROR,
-    "E615": RUNTIME,
-    "E699": RUNTIME,
-}
-_FAMILY = {"E4": FILES, "E52": FILES, "E53": FILES, "E56": FILES, "E58": USAGE_ERROR, "E6": FILES}
 
 
 def exit_status(diagnostics: Iterable[Diagnostic]) -> int:
     """The exit status that the first error asks for; 0 without errors."""
     for diagnostic in diagnostics:
         if diagnostic.severity is Severity.ERROR:
-            return failure_status(diagnostic.code)
+            return diagnostic.exit_status
     return 0
-
-
-def failure_status(code: str) -> int:
-    """The exit status that an error asks for."""
-    return _STATUS.get(code, _FAMILY.get(code[:3], _FAMILY.get(code[:2], SPEC)))
 
 
 def file_status(diagnostics: Iterable[Diagnostic]) -> int:
     """The exit status where a file was asked about that is no text: its faults are the file's."""
     status = exit_status(diagnostics)
-    return FILES if status == SPEC else status
+    return ExitStatus.FILES if status == ExitStatus.SPEC else status
 
 
 class Output:
@@ -89,7 +68,7 @@ class Output:
         if self.as_json:
             self.result("", {"diagnostics": [{**told, **place}]})
         print("\n".join(part for part in (f"dnnc: {message}", help) if part), file=sys.stderr)
-        return USAGE_ERROR
+        return ExitStatus.USAGE
 
     def failure(self, error: Exception) -> Sequence[Diagnostic]:
         """Say why a command failed; what it said."""

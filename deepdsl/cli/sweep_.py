@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deepdsl.cli.output import Output, failure_status, table
+from deepdsl import pages
+from deepdsl.cli.output import Output, table
 from deepdsl.cli.sources import add_training_arguments, folder_of, positive, read
 
 if TYPE_CHECKING:
@@ -151,5 +152,5 @@ def _tell(compared: Comparison, options: argparse.Namespace, output: Output, out
     if all(run.failed for run in compared.made):
         if compared.made[0].help:
             output.note(f"help: {compared.made[0].help}")
-        return failure_status(compared.made[0].code)
+        return pages.codes()[compared.made[0].code].exit_status
     return 0

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepdsl.cli.output import FILES, Output, file_status, table
-from deepdsl.diagnostics import DnnError
+from deepdsl.cli.output import Output, file_status, table
+from deepdsl.diagnostics import DnnError, ExitStatus
 from deepdsl.diagnostics.zoo import CannotPublish
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def verify_(options: argparse.Namespace, output: Output) -> int:
         },
     )
     output.warnings(problems)
-    return FILES if problems else 0
+    return ExitStatus.FILES if problems else 0
 
 
 def publish_(options: argparse.Namespace, output: Output) -> int:

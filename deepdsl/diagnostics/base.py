@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import field
 from difflib import get_close_matches
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Any, ClassVar
 
 from deepdsl.record import changed, record
@@ -22,6 +22,16 @@ from deepdsl.vocabulary import called_here, unlike_all
 class Severity(Enum):
     ERROR = "error"
     WARNING = "warning"
+
+
+class ExitStatus(IntEnum):
+    """The exit status of a command that ends with an error."""
+
+    SPEC = 1
+    USAGE = 2
+    FILES = 3
+    RUNTIME = 4
+    NUMBERS = 5
 
 
 @record
@@ -65,6 +75,8 @@ class Diagnostic:
     elsewhere: int = field(default=0, kw_only=True, repr=False, compare=False)
 
     code: ClassVar[str] = ""
+    severity: ClassVar[Severity] = Severity.ERROR
+    exit_status: ClassVar[ExitStatus] = ExitStatus.SPEC
     #: What must have been read whole for this to be true: the `item` it stands in, or the `file`.
     depends_on: ClassVar[str] = ""
     registry: ClassVar[dict[str, type[Diagnostic]]] = {}
@@ -78,10 +90,6 @@ class Diagnostic:
                 f"diagnostic code {cls.code} is taken by {cls.registry[cls.code].__name__}"
             )
         cls.registry[cls.code] = cls
-
-    @property
-    def severity(self) -> Severity:
-        return Severity.WARNING if self.code.startswith("W") else Severity.ERROR
 
     @property
     def message(self) -> str:
@@ -113,6 +121,16 @@ class Diagnostic:
         if self.span is None:
             return ("", 0, self.code)
         return (self.span.source.name, self.span.start, self.code)
+
+    def __str__(self) -> str:
+        """The message in one line, with its place in front and the way out after it."""
+        where = (
+            f"{self.span.source.name}:{self.span.line}:{self.span.column}: " if self.span else ""
+        )
+        label = f": {self.label}" if self.label else ""
+        help = f" ({self.help})" if self.help else ""
+        uses = "".join(f"; in {use.name}, used at {use.span!r}" for use in self.uses)
+        return f"{where}{self.severity.value}[{self.code}]: {self.message}{label}{help}{uses}"
 
     def as_json(self) -> dict[str, Any]:
         """The fields of `--json`: code, severity, message, help, fixable, uses, file, line, column
@@ -149,15 +167,7 @@ class DnnError(Exception):
         super().__init__(self.diagnostics)
 
     def __str__(self) -> str:
-        return "\n".join(_one_line(d) for d in self.diagnostics)
-
-
-def _one_line(d: Diagnostic) -> str:
-    where = f"{d.span.source.name}:{d.span.line}:{d.span.column}: " if d.span else ""
-    label = f": {d.label}" if d.label else ""
-    tail = f" ({d.help})" if d.help else ""
-    uses = "".join(f"; in {u.name}, used at {u.span!r}" for u in d.uses)
-    return f"{where}{d.severity.value}[{d.code}]: {d.message}{label}{tail}{uses}"
+        return "\n".join(map(str, self.diagnostics))
 
 
 class Report:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus
 from deepdsl.record import record
 
 
@@ -14,6 +14,7 @@ class Crash(Diagnostic):
     """
 
     code = "E699"
+    exit_status = ExitStatus.RUNTIME
     reason: str
     report: str
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import did_you_mean
+from deepdsl.diagnostics.base import ExitStatus, did_you_mean
 from deepdsl.diagnostics.data_text import FileDiagnostic, it_looks_like
 from deepdsl.record import record
 
@@ -26,6 +26,7 @@ class NotIdx(FileDiagnostic):
     """
 
     code = "E406"
+    exit_status = ExitStatus.FILES
     start: str
     looks_like: str = ""
 
@@ -63,6 +64,7 @@ class IdxType(FileDiagnostic):
     """
 
     code = "E407"
+    exit_status = ExitStatus.FILES
     number: int
 
     @property
@@ -97,6 +99,7 @@ class NotNpy(FileDiagnostic):
     """
 
     code = "E410"
+    exit_status = ExitStatus.FILES
     array: str
     problem: str
     looks_like: str = ""
@@ -138,6 +141,7 @@ class PickledArray(FileDiagnostic):
     """
 
     code = "E411"
+    exit_status = ExitStatus.FILES
     array: str
 
     @property
@@ -174,6 +178,7 @@ class ArrayType(FileDiagnostic):
     """
 
     code = "E412"
+    exit_status = ExitStatus.FILES
     found: str
     use: str
     advice: str = "store it as integers or floats"
@@ -205,6 +210,7 @@ class BrokenZip(FileDiagnostic):
     """
 
     code = "E413"
+    exit_status = ExitStatus.FILES
     problem: str
     looks_like: str = ""
 
@@ -243,6 +249,7 @@ class ArrayMissing(FileDiagnostic):
     """
 
     code = "E414"
+    exit_status = ExitStatus.FILES
     array: str
     use: str
     names: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus
 from deepdsl.record import record
 
 
@@ -31,6 +31,7 @@ class AugmentMisfit(Diagnostic):
     advice: str
 
     code = "E481"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -65,6 +66,7 @@ class CannotMix(Diagnostic):
     loss: str
 
     code = "E482"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:

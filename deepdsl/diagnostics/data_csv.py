@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import did_you_mean
+from deepdsl.diagnostics.base import ExitStatus, did_you_mean
 from deepdsl.diagnostics.data_text import FileDiagnostic, it_looks_like
 from deepdsl.record import record
 
@@ -34,6 +34,7 @@ class ColumnMissing(FileDiagnostic):
     parquet: bool = False  # there are no lines
 
     code = "E420"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -90,6 +91,7 @@ class DuplicateColumn(FileDiagnostic):
     second: int
 
     code = "E421"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -128,6 +130,7 @@ class UnnamedColumn(FileDiagnostic):
     others: tuple[str, ...]
 
     code = "E422"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -166,6 +169,7 @@ class RaggedLine(FileDiagnostic):
     found: int
 
     code = "E423"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -210,6 +214,7 @@ class NotANumber(FileDiagnostic):
     others: tuple[str, ...] = ()
 
     code = "E424"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -253,6 +258,7 @@ class EmptyField(FileDiagnostic):
     column: str
 
     code = "E425"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -285,6 +291,7 @@ class EmptyFile(FileDiagnostic):
     """
 
     code = "E426"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -313,6 +320,7 @@ class NoRows(FileDiagnostic):
     """
 
     code = "E427"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -345,6 +353,7 @@ class NotUtf8(FileDiagnostic):
     looks_like: str = ""  # the source that would read it, or `gzip`
 
     code = "E428"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -387,6 +396,7 @@ class BrokenLine(FileDiagnostic):
     problem: str
 
     code = "E429"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -421,6 +431,7 @@ class FileChanged(FileDiagnostic):
     line: int
 
     code = "E430"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:

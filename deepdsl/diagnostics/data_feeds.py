@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 from deepdsl.diagnostics.data_text import names_text, shape_source, shape_text
 from deepdsl.record import record
 
@@ -32,6 +32,7 @@ class UnknownFeed(Diagnostic):
     targets: tuple[str, ...]
 
     code = "E432"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -66,6 +67,7 @@ class NothingToFeed(Diagnostic):
     what: str
 
     code = "E433"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -104,6 +106,7 @@ class InputNotFed(Diagnostic):
     example: str
 
     code = "E434"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -139,6 +142,7 @@ class NoTarget(Diagnostic):
     example: str
 
     code = "E435"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -186,6 +190,7 @@ class RowShape(Diagnostic):
     classes: int | None = None  # of a target that is probabilities of so many
 
     code = "E436"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -260,6 +265,7 @@ class LengthsDiffer(Diagnostic):
     second_rows: int
 
     code = "E437"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import closest
+from deepdsl.diagnostics.base import ExitStatus, closest
 from deepdsl.diagnostics.data_text import FileDiagnostic, shape_text, size_text
 from deepdsl.record import record
 
@@ -27,6 +27,7 @@ class FileMissing(FileDiagnostic):
     """
 
     code = "E401"
+    exit_status = ExitStatus.FILES
     folder: str
     folder_exists: bool
     near: tuple[str, ...] = ()
@@ -65,6 +66,7 @@ class NotAFile(FileDiagnostic):
     """
 
     code = "E402"
+    exit_status = ExitStatus.FILES
     what: str
     advice: str = "name the file itself"
 
@@ -96,6 +98,7 @@ class CannotRead(FileDiagnostic):
     """
 
     code = "E403"
+    exit_status = ExitStatus.FILES
     reason: str
 
     @property
@@ -129,6 +132,7 @@ class NotGzip(FileDiagnostic):
     """
 
     code = "E404"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -157,6 +161,7 @@ class BrokenGzip(FileDiagnostic):
     """
 
     code = "E405"
+    exit_status = ExitStatus.FILES
     truncated: bool
     size: int
 
@@ -195,6 +200,7 @@ class WrongSize(FileDiagnostic):
     """
 
     code = "E408"
+    exit_status = ExitStatus.FILES
     shape: tuple[int, ...]
     expected: int
     found: int | None
@@ -233,6 +239,7 @@ class DoesNotFit(FileDiagnostic):
     """
 
     code = "E409"
+    exit_status = ExitStatus.FILES
     needed: int
     memory: int
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus, Severity
 from deepdsl.diagnostics.data_text import FileDiagnostic, names_text, shape_text
 from deepdsl.record import record
 
@@ -32,6 +32,7 @@ class NoImages(Diagnostic):
     advice: str
 
     code = "E461"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -68,6 +69,7 @@ class NoImageInput(Diagnostic):
     advice: str
 
     code = "E462"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -105,6 +107,7 @@ class ImageSize(FileDiagnostic):
     wanted: tuple[int, int]
 
     code = "E463"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -144,6 +147,7 @@ class BrokenImage(FileDiagnostic):
     packed: bool = False  # in a table, whose rows are not left out
 
     code = "E464"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -182,6 +186,7 @@ class HugeImage(FileDiagnostic):
     height: int
 
     code = "E465"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -221,6 +226,7 @@ class LinkedImages(FileDiagnostic):
     what: str
 
     code = "E466"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -253,6 +259,7 @@ class EmptyClass(FileDiagnostic):
     others: tuple[str, ...]
 
     code = "E467"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -279,6 +286,7 @@ class OtherRange(Diagnostic):
     trained: str
 
     code = "E468"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -312,6 +320,7 @@ class SkippedImages(Diagnostic):
     total: int
 
     code = "W468"
+    severity = Severity.WARNING
 
     @property
     def message(self) -> str:
@@ -352,6 +361,7 @@ class IgnoredFiles(Diagnostic):
     reason: str
 
     code = "W469"
+    severity = Severity.WARNING
 
     @property
     def message(self) -> str:

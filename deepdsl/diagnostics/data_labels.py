@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 from deepdsl.diagnostics.data_text import names_text
 from deepdsl.record import record
 
@@ -29,6 +29,7 @@ class NotFinite(Diagnostic):
     place: str
 
     code = "E438"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -64,6 +65,7 @@ class LabelNotWhole(Diagnostic):
     place: str
 
     code = "E440"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -103,6 +105,7 @@ class LabelOutOfRange(Diagnostic):
     binary: bool = False
 
     code = "E439"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -148,6 +151,7 @@ class TooManyClasses(Diagnostic):
     more: bool = False  # counting stopped at `found`
 
     code = "E441"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -187,6 +191,7 @@ class UnknownClass(Diagnostic):
     classes: tuple[str, ...]
 
     code = "E442"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deepdsl.diagnostics.base import ExitStatus
 from deepdsl.diagnostics.data_text import FileDiagnostic, it_looks_like
 from deepdsl.record import record
 
@@ -29,6 +30,7 @@ class NotParquet(FileDiagnostic):
     other: str = ""
 
     code = "E471"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -68,6 +70,7 @@ class NullValue(FileDiagnostic):
     row: int
 
     code = "E472"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -106,6 +109,7 @@ class ColumnType(FileDiagnostic):
     advice: str = ""
 
     code = "E473"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -143,6 +147,7 @@ class RaggedLists(FileDiagnostic):
     wanted: int
 
     code = "E474"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:

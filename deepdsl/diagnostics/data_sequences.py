@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus
 from deepdsl.diagnostics.data_text import FileDiagnostic
 from deepdsl.record import record
 
@@ -33,6 +33,7 @@ class BadIndex(Diagnostic):
     largest: int | None  # of all that are whole and not negative; None: the table is as it is
 
     code = "E240"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -79,6 +80,7 @@ class VocabularySize(FileDiagnostic):
     classes: int | None
 
     code = "E241"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -122,6 +124,7 @@ class TextTooShort(FileDiagnostic):
     length: int
 
     code = "E242"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -157,6 +160,7 @@ class UnknownCharacter(Diagnostic):
     place: str
 
     code = "E243"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -200,6 +204,7 @@ class TextEncoding(FileDiagnostic):
     wide: bool = False
 
     code = "E244"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -236,6 +241,7 @@ class TextMisfit(Diagnostic):
     advice: str
 
     code = "E245"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -268,6 +274,7 @@ class TransformOfIndices(Diagnostic):
     others: tuple[str, ...]
 
     code = "E246"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -300,6 +307,7 @@ class OverlappingWindows(Diagnostic):
     shared: int  # how many rows before a row share characters with it
 
     code = "E247"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus, Severity
 from deepdsl.diagnostics.data_text import names_text
 from deepdsl.record import record
 
@@ -29,6 +29,7 @@ class HeldOutTooLarge(Diagnostic):
     rows: int
 
     code = "E443"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -64,6 +65,7 @@ class TakeTooLarge(Diagnostic):
     rows: int
 
     code = "E444"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -96,6 +98,7 @@ class NothingLeft(Diagnostic):
     empty: str
 
     code = "E445"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -132,6 +135,7 @@ class TooFewToStratify(Diagnostic):
     total: int
 
     code = "E446"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -165,6 +169,7 @@ class NoClassesToStratify(Diagnostic):
     """
 
     code = "E447"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -199,6 +204,7 @@ class HeldOutHow(Diagnostic):
     given: tuple[str, ...]
 
     code = "E448"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -238,6 +244,7 @@ class TransformMisfit(Diagnostic):
     help_text: str
 
     code = "E449"
+    exit_status = ExitStatus.FILES
 
     @property
     def message(self) -> str:
@@ -268,6 +275,7 @@ class ClassWithoutRows(Diagnostic):
     classes: tuple[str, ...]
 
     code = "W450"
+    severity = Severity.WARNING
 
     @property
     def message(self) -> str:
@@ -302,6 +310,7 @@ class HeldOutLacksClass(Diagnostic):
     rows: int
 
     code = "W451"
+    severity = Severity.WARNING
 
     @property
     def message(self) -> str:

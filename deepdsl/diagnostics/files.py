@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus, Severity, did_you_mean
 from deepdsl.record import record
 
 
@@ -13,6 +13,7 @@ class CannotRead(Diagnostic):
     """A file that was named on the command line cannot be read."""
 
     code = "E608"
+    exit_status = ExitStatus.FILES
     path: str
     reason: str
 
@@ -37,6 +38,7 @@ class NothingInFile(Diagnostic):
     """
 
     code = "W437"
+    severity = Severity.WARNING
 
     @property
     def message(self) -> str:
@@ -56,6 +58,7 @@ class FileTrouble(Diagnostic):
     """
 
     code = "E609"
+    exit_status = ExitStatus.FILES
     path: str
     reason: str
     advice: str = ""
@@ -150,6 +153,7 @@ class BadSetting(Diagnostic):
     """
 
     code = "E310"
+    exit_status = ExitStatus.USAGE
     setting: str
     advice: str = ""
 

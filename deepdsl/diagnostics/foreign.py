@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 from deepdsl.record import record
 
 
@@ -15,6 +15,7 @@ class NotAnOnnxFile(Diagnostic):
     """
 
     code = "E540"
+    exit_status = ExitStatus.FILES
     path: str
     reason: str
     hint: str = ""
@@ -37,6 +38,7 @@ class DataOutside(Diagnostic):
     """
 
     code = "E541"
+    exit_status = ExitStatus.FILES
     path: str
     tensor: str
     location: str
@@ -59,6 +61,7 @@ class DataMissing(Diagnostic):
     """An ONNX file keeps weights in another file, which is not there or is too short."""
 
     code = "E542"
+    exit_status = ExitStatus.FILES
     path: str
     tensor: str
     location: str
@@ -81,6 +84,7 @@ class OnnxTooLarge(Diagnostic):
     """
 
     code = "E543"
+    exit_status = ExitStatus.FILES
     path: str
     size: int
     limit: int
@@ -258,6 +262,7 @@ class NewerOnnx(Diagnostic):
     """An ONNX file is of a version that the installed onnx package does not know."""
 
     code = "E550"
+    exit_status = ExitStatus.FILES
     path: str
     found: str
     known: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.diagnostics.base import Diagnostic, Severity
 from deepdsl.record import record
 
 
@@ -24,6 +24,7 @@ class UnusedName(Diagnostic):
     """
 
     code = "W401"
+    severity = Severity.WARNING
     depends_on = "file"
     what: str
     name: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 from deepdsl.record import record
 
 
@@ -16,6 +16,7 @@ class QuantizedDiffers(Diagnostic):
     """
 
     code = "E595"
+    exit_status = ExitStatus.NUMBERS
     difference: float
     tolerance: float
     costs: tuple[tuple[str, float], ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 from deepdsl.record import record
 
 
@@ -16,6 +16,7 @@ class NoSuchDevice(Diagnostic):
     """
 
     code = "E601"
+    exit_status = ExitStatus.RUNTIME
     device: str
     reason: str
     available: tuple[str, ...]
@@ -45,6 +46,7 @@ class NotFinite(Diagnostic):
     """
 
     code = "E602"
+    exit_status = ExitStatus.NUMBERS
     tensor: str
     what: str
     epoch: int
@@ -71,6 +73,7 @@ class NoSuchRun(Diagnostic):
     """
 
     code = "E603"
+    exit_status = ExitStatus.FILES
     path: str
     reason: str
     advice: str = ""
@@ -93,6 +96,7 @@ class DamagedCheckpoint(Diagnostic):
     """
 
     code = "E604"
+    exit_status = ExitStatus.FILES
     path: str
     reason: str
 
@@ -116,6 +120,7 @@ class CannotResume(Diagnostic):
     """
 
     code = "E605"
+    exit_status = ExitStatus.FILES
     run: str
     reason: str
 
@@ -138,6 +143,7 @@ class ExportDiffers(Diagnostic):
     """
 
     code = "E606"
+    exit_status = ExitStatus.NUMBERS
     difference: float
     tolerance: float
 
@@ -155,6 +161,7 @@ class RuntimeFailed(Diagnostic):
     """The runtime, onnxruntime, refused a graph or failed while running it."""
 
     code = "E607"
+    exit_status = ExitStatus.RUNTIME
     what: str
     reason: str
 
@@ -175,6 +182,7 @@ class WrongFormat(Diagnostic):
     """
 
     code = "E611"
+    exit_status = ExitStatus.FILES
     path: str
     what: str
     formats: str
@@ -196,6 +204,7 @@ class NoSuchSplit(Diagnostic):
     """
 
     code = "E612"
+    exit_status = ExitStatus.FILES
     data: str
     reason: str
     advice: str
@@ -214,6 +223,7 @@ class RunExists(Diagnostic):
     """There is a run where a new one was to be made.  Nothing of it is overwritten."""
 
     code = "E613"
+    exit_status = ExitStatus.FILES
     path: str
 
     @property
@@ -235,6 +245,7 @@ class CannotSample(Diagnostic):
     """
 
     code = "E614"
+    exit_status = ExitStatus.USAGE
     model: str
     reason: str
     advice: str
@@ -257,6 +268,7 @@ class MissingPackage(Diagnostic):
     """
 
     code = "E615"
+    exit_status = ExitStatus.RUNTIME
     package: str
     purpose: str
     extra: str
@@ -279,6 +291,7 @@ class FrozenMoved(Diagnostic):
     """
 
     code = "E616"
+    exit_status = ExitStatus.FILES
     tensor: str
 
     @property

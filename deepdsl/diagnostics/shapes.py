@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic, Label
+from deepdsl.diagnostics.base import Diagnostic, Label, Severity
 from deepdsl.record import record
 
 
@@ -177,6 +177,7 @@ class LostValue(Diagnostic):
     """
 
     code = "W404"
+    severity = Severity.WARNING
     depends_on = "item"
     what: str
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 from deepdsl.record import record
 
 
@@ -15,6 +15,7 @@ class BadSweep(Diagnostic):
     """
 
     code = "E580"
+    exit_status = ExitStatus.USAGE
     written: str
     reason: str
 
@@ -32,6 +33,7 @@ class NothingToSweep(Diagnostic):
     """A sweep is asked for with one setting and one seed: that is one run."""
 
     code = "E581"
+    exit_status = ExitStatus.USAGE
 
     @property
     def message(self) -> str:
@@ -47,6 +49,7 @@ class TooManyRuns(Diagnostic):
     """The combinations of a sweep are more than anybody waits for."""
 
     code = "E582"
+    exit_status = ExitStatus.USAGE
     count: int
     most: int
 
@@ -64,6 +67,7 @@ class NoSuchFigure(Diagnostic):
     """`--on` names a figure that the runs of a sweep do not have, or that is no single number."""
 
     code = "E583"
+    exit_status = ExitStatus.USAGE
     name: str
     known: tuple[str, ...]
     reason: str = ""

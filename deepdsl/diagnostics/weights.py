@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus
 from deepdsl.record import record
 
 
@@ -17,6 +17,7 @@ class NoWeights(Diagnostic):
     """
 
     code = "E520"
+    exit_status = ExitStatus.FILES
     path: str
 
     @property
@@ -37,6 +38,7 @@ class ModelNotTrained(Diagnostic):
     """
 
     code = "E521"
+    exit_status = ExitStatus.FILES
     path: str
     model: str
     file: str
@@ -61,6 +63,7 @@ class NoSuchWeights(Diagnostic):
     """
 
     code = "E522"
+    exit_status = ExitStatus.FILES
     path: str
     advice: str = ""
     reason: str = "there is no such file or folder"
@@ -88,6 +91,7 @@ class UnknownWeights(Diagnostic):
     """
 
     code = "E523"
+    exit_status = ExitStatus.FILES
     path: str
     what: str
     advice: str = ""
@@ -110,6 +114,7 @@ class DamagedWeights(Diagnostic):
     """
 
     code = "E524"
+    exit_status = ExitStatus.FILES
     path: str
     reason: str
     advice: str = ""
@@ -133,6 +138,7 @@ class WrongNumbers(Diagnostic):
     """
 
     code = "E525"
+    exit_status = ExitStatus.FILES
     path: str
     tensor: str
     dtype: str
@@ -155,6 +161,7 @@ class WeightsNotFinite(Diagnostic):
     """
 
     code = "E526"
+    exit_status = ExitStatus.FILES
     path: str
     tensor: str
     count: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic, Label
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus, Label
 from deepdsl.record import record
 from deepdsl.source import Span
 
@@ -31,6 +31,7 @@ class MissingWeights(Matching):
     """
 
     code = "E527"
+    exit_status = ExitStatus.FILES
     layers: tuple[str, ...]
     #: What is missing of the layer, where it is one.
     tensors: tuple[str, ...]
@@ -81,6 +82,7 @@ class WrongShape(Matching):
     """
 
     code = "E528"
+    exit_status = ExitStatus.FILES
     param: str
     wants: str
     tensor: str
@@ -127,6 +129,7 @@ class LayoutUnknown(Diagnostic):
     """
 
     code = "E529"
+    exit_status = ExitStatus.FILES
     tensors: tuple[str, ...]
     shown: str
     layouts: tuple[str, ...]
@@ -159,6 +162,7 @@ class NothingMatches(Diagnostic):
     """
 
     code = "E530"
+    exit_status = ExitStatus.FILES
     path: str
     shown: str
     ours: tuple[str, ...]
@@ -191,6 +195,7 @@ class AmbiguousMatch(Diagnostic):
     """
 
     code = "E531"
+    exit_status = ExitStatus.FILES
     layers: tuple[str, ...]
     fit: tuple[str, ...]
     shown: str
@@ -225,6 +230,7 @@ class WeightsLeftOver(Matching):
     """
 
     code = "E532"
+    exit_status = ExitStatus.FILES
     layer: str
     tensors: tuple[str, ...]
     shown: str
@@ -250,6 +256,7 @@ class WrongRename(Diagnostic):
     """
 
     code = "E533"
+    exit_status = ExitStatus.FILES
     what: str
     reason: str
     advice: str = ""
@@ -273,6 +280,7 @@ class OrderUnknown(Matching):
     """
 
     code = "E534"
+    exit_status = ExitStatus.FILES
     param: str
     tensor: str
 

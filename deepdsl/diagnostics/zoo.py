@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 from deepdsl.record import record
 
 
@@ -16,6 +16,7 @@ class BadIndex(Diagnostic):
     """
 
     code = "E560"
+    exit_status = ExitStatus.FILES
     index: str
     pointer: str
     reason: str
@@ -39,6 +40,7 @@ class NoSuchIndex(Diagnostic):
     """
 
     code = "E561"
+    exit_status = ExitStatus.FILES
     index: str
     reason: str
 
@@ -56,6 +58,7 @@ class NotInIndex(Diagnostic):
     """An index has no model of this name, or no model with the checksum of this file."""
 
     code = "E562"
+    exit_status = ExitStatus.FILES
     index: str
     name: str
     known: tuple[str, ...]
@@ -84,6 +87,7 @@ class NotAtHand(Diagnostic):
     """
 
     code = "E563"
+    exit_status = ExitStatus.FILES
     name: str
     reason: str
     advice: str = ""
@@ -106,6 +110,7 @@ class OtherFile(Diagnostic):
     """
 
     code = "E564"
+    exit_status = ExitStatus.FILES
     file: str
     what: str
     wanted: str
@@ -130,6 +135,7 @@ class CannotFetch(Diagnostic):
     """
 
     code = "E565"
+    exit_status = ExitStatus.FILES
     address: str
     reason: str
     advice: str = ""
@@ -148,6 +154,7 @@ class FileThere(Diagnostic):
     """A file stands where one was to be written.  Nothing of it is overwritten."""
 
     code = "E566"
+    exit_status = ExitStatus.FILES
     path: str
 
     @property
@@ -167,6 +174,7 @@ class OtherNetwork(Diagnostic):
     """
 
     code = "E567"
+    exit_status = ExitStatus.FILES
     name: str
     what: str
     wanted: str
@@ -190,6 +198,7 @@ class CannotPublish(Diagnostic):
     """
 
     code = "E568"
+    exit_status = ExitStatus.FILES
     what: str
     reason: str
     advice: str = ""
@@ -212,6 +221,7 @@ class WrongSizes(Diagnostic):
     """
 
     code = "E570"
+    exit_status = ExitStatus.USAGE
     file: str
     reason: str
     advice: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from typing import ClassVar
 
 from deepdsl.analysis.model import Program
-from deepdsl.diagnostics import Diagnostic, Use
+from deepdsl.diagnostics import Diagnostic, Severity, Use
 from deepdsl.lints.walk import before, each_call
 from deepdsl.record import changed, record
 from deepdsl.source import Source, Span
@@ -16,8 +17,13 @@ __all__ = ["Lint", "allowed", "before", "each_call", "lint"]
 
 @record
 class Lint(Diagnostic):
-    """Base of lints: a diagnostic with a code that begins with W, and `check`."""
+    """Base of lints: a warning with `check`."""
 
+    severity = Severity.WARNING
+    #: Whether this can be said of layers that were made and trained elsewhere.
+    speaks_of_reused: ClassVar[bool] = False
+    #: Whether this says what becomes of signals and gradients, of which other lints are causes.
+    is_consequence: ClassVar[bool] = False
     # Where a line could not be read, what seems to be missing may stand in it.
     depends_on = "file"
 
@@ -42,7 +48,7 @@ def lint(program: Program) -> list[Diagnostic]:
             # A line in a `repeat`, or in a part used twice, is met several times, with figures of
             # its own each time: the first stand for all.
             for each in cls.check(program):
-                if each.span not in reused or each.code.startswith("W50"):
+                if each.span not in reused or cls.speaks_of_reused:
                     found.setdefault((each.code, each.span), each)
     ways = _ways(program)
     return [
@@ -60,10 +66,6 @@ def _ways(program: Program) -> dict[Span | None, tuple[Use, ...]]:
     return ways
 
 
-# Lints that say what will become of signals and gradients (signal.py).
-_CONSEQUENCES = "W42"
-
-
 def _one_story(found: Collection[Diagnostic]) -> list[Diagnostic]:
     """The diagnostics; a cause is not told again where its consequence is, and its fix is that
     one's.
@@ -72,7 +74,7 @@ def _one_story(found: Collection[Diagnostic]) -> list[Diagnostic]:
     for each in found:
         places = each.causes_at if isinstance(each, Lint) else ()
         for other in found:
-            if other.span in places and other.code.startswith(_CONSEQUENCES):
+            if other.span in places and isinstance(other, Lint) and other.is_consequence:
                 here = kept[id(other)]
                 kept[id(other)] = changed(here, fixes=here.fixes or each.fixes)
                 kept.pop(id(each), None)
@@ -97,7 +99,7 @@ def allowed(
 
 def _is_allowed(diagnostic: Diagnostic, codes: Collection[str]) -> bool:
     code = diagnostic.code
-    if not code.startswith("W"):
+    if diagnostic.severity is not Severity.WARNING:
         return False
     if code in codes or diagnostic.span is None:
         return code in codes

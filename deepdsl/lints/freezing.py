@@ -51,6 +51,7 @@ class FrozenAbove(Lint):
     """
 
     code = "W501"
+    speaks_of_reused = True
     frozen: str
     trained: str
     labels: tuple[Label, ...] = ()
@@ -118,6 +119,7 @@ class NeverThaws(Lint):
     """
 
     code = "W502"
+    speaks_of_reused = True
     until: int
     epochs: int
 
@@ -160,6 +162,7 @@ class RateOfFrozen(Lint):
     """
 
     code = "W503"
+    speaks_of_reused = True
 
     @property
     def message(self) -> str:
@@ -208,6 +211,7 @@ class OtherPreprocessing(Lint):
     """
 
     code = "W504"
+    speaks_of_reused = True
     path: str
     there: str
     here: str
@@ -301,6 +305,7 @@ class NormsOfFewRows(Lint):
     """
 
     code = "W505"
+    speaks_of_reused = True
     count: int
     rows: int
     pattern: str

@@ -42,6 +42,7 @@ class NoPhaseLeft(Lint):
     """
 
     code = "W506"
+    speaks_of_reused = True
     row: str
     count: int
 

@@ -98,6 +98,7 @@ class VanishingGradient(_Flow):
     """
 
     code = "W420"
+    is_consequence = True
 
     @classmethod
     def wrong(cls, ratio: float) -> bool:
@@ -121,6 +122,7 @@ class ExplodingGradient(_Flow):
     """
 
     code = "W421"
+    is_consequence = True
 
     @classmethod
     def wrong(cls, ratio: float) -> bool:
@@ -230,6 +232,7 @@ class SaturatedAtStart(Lint):
     """
 
     code = "W422"
+    is_consequence = True
     layer: str
     share: float
     spread: float
@@ -286,6 +289,7 @@ class SignalLeavesRange(Lint):
     """
 
     code = "W423"
+    is_consequence = True
     depth: int
     initializer: str
 

@@ -20,14 +20,13 @@ from typing import Any
 from deepdsl.analysis import Program, Training
 from deepdsl.compiler import load_program, spec_hash, training_of
 from deepdsl.diagnostics import DnnError
+from deepdsl.diagnostics.runtime import NotFinite
 from deepdsl.files import write_atomically
 from deepdsl.runs import runs_of
 from deepdsl.source import Source
 from deepdsl.sweep.grid import Point
 from deepdsl.sweep.worker import End, Task, train
 
-# What a number that went wrong is called; it would go wrong again.
-NOT_FINITE = "E602"
 _FAILURE = "failure.json"
 
 
@@ -209,7 +208,7 @@ def _one_by_one(planned: Sequence[Planned], how: How) -> Iterator[Made]:
 def _made(planned: Planned, end: End, seconds: float) -> Made:
     point, place = planned.point, planned.place
     if end.code:
-        if end.code == NOT_FINITE:
+        if end.code == NotFinite.code:  # they would again
             told = {"spec_sha256": planned.spec, "code": end.code, "reason": end.reason}
             write_atomically(place / _FAILURE, (json.dumps(told, indent=2) + "\n").encode())
         return Made(point, place, None, end.code, end.reason, seconds, help=end.help)
