@@ -21,7 +21,7 @@ from deepdsl.emit import emit
 from deepdsl.ir import Builder, Type
 from deepdsl.ops.arithmetic import mul
 from deepdsl.ops.pooling import MaxWithPlace, largest, pool_windows
-from deepdsl.ops.reductions import sum_all
+from deepdsl.ops.shaping import sum_all
 from deepdsl.passes import optimize
 
 try:

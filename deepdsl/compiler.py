@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deepdsl.analysis import Program, Training
-from deepdsl.data.request import DataSpec, Split, TargetSpec
+from deepdsl.data.request import Split, TargetSpec
+from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import DnnError
 from deepdsl.frontend import check, load_program, model_of, read_source, training_of
 from deepdsl.losses import Target
@@ -93,7 +94,7 @@ class Job:
     @property
     def images(self) -> dict[str, dict[str, Any]]:
         """For each input that images feed, how their files become its numbers."""
-        from deepdsl.data.open_images import decoding_of
+        from deepdsl.data.image_field import decoding_of
 
         assert self.splits.train is not None
         found = {n: decoding_of(f) for n, f in self.splits.train.table.inputs.items()}

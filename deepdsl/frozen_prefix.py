@@ -9,7 +9,7 @@ from math import prod
 
 from deepdsl.analysis.freezing import Freezing
 from deepdsl.analysis.model import BATCH, Call, Input, Model
-from deepdsl.data.request import DataSpec
+from deepdsl.data.spec import DataSpec
 from deepdsl.ir import Builder, Type
 from deepdsl.ops.layer import Scope
 from deepdsl.ops.random import STEP_PATH

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepdsl.data.ahead import reading
-from deepdsl.data.decode import SUFFIXES
-from deepdsl.data.image_folder import list_images
-from deepdsl.data.images import Decoding
-from deepdsl.data.open_images import open_files
+from deepdsl.data.formats.images.folder import list_images
+from deepdsl.data.image_field import open_files
+from deepdsl.data.image_source import SUFFIXES, Decoding
+from deepdsl.data.prefetch import reading
 from deepdsl.data.table import View
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import WrongFormat

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from deepdsl.analysis import Call, Model, Training
-from deepdsl.data.request import DataSpec
+from deepdsl.data.spec import DataSpec
 from deepdsl.initializers import Initializer
 from deepdsl.ir import Node, by_times
 from deepdsl.ops import conv_lowering

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepdsl.data.ahead import reading
+from deepdsl.data.prefetch import reading
 from deepdsl.data.table import View
 from deepdsl.emit import NUMPY
 from deepdsl.ir import Graph

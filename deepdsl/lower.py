@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from deepdsl.analysis.freezing import Freezing
 from deepdsl.analysis.model import Model, Training
-from deepdsl.data.request import DataSpec
+from deepdsl.data.spec import DataSpec
 from deepdsl.ir import Builder, Value
 from deepdsl.losses import Target
 from deepdsl.metrics import Metric

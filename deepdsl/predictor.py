@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from deepdsl.analysis import Training
 from deepdsl.backend import Backend, Runner, open_backend
 from deepdsl.compiler import open_data, target_spec
-from deepdsl.data.images import Decoding
-from deepdsl.data.open_images import decoding_of
-from deepdsl.data.request import DataSpec, IndexShape, Split
+from deepdsl.data.image_field import decoding_of
+from deepdsl.data.image_source import Decoding
+from deepdsl.data.request import IndexShape, Split
+from deepdsl.data.spec import DataSpec
 from deepdsl.data.splits import Splits
 from deepdsl.data.table import Table, View
 from deepdsl.diagnostics import DnnError

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from dataclasses import MISSING, field
+from importlib import import_module
 from keyword import iskeyword
+from pkgutil import iter_modules
 from typing import Any, ClassVar, TypeVar
 
 from deepdsl.record import fields_of, record
@@ -372,6 +375,16 @@ class Registered:
 
 def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def import_modules(package: str) -> None:
+    """Import every module and package in a package: defining the classes in them registers them.
+
+    The packages of layers, losses, metrics, optimizers, schedules, data formats and lints do this
+    when they are imported, so that a new one is found by itself.
+    """
+    for module in iter_modules(sys.modules[package].__path__, f"{package}."):
+        import_module(module.name)
 
 
 def lookup(kind: str) -> dict[str, type[Any]]:

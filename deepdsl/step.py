@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from deepdsl.analysis.model import BATCH, Model, Training
 from deepdsl.autodiff import gradients
-from deepdsl.data.request import DataSpec
+from deepdsl.data.spec import DataSpec
 from deepdsl.initializers import Zeros
 from deepdsl.ir import Builder, Graph, Param, Role, Type, Value
 from deepdsl.lower import Judged, forward, judged
 from deepdsl.ops.arithmetic import Floor, IsFinite, Less, Where, add, cast, div, mul, plus
+from deepdsl.ops.concatenation import Concatenate, Split
 from deepdsl.ops.random import STEP_PATH
 from deepdsl.ops.sampling import draws, mean_and_deviation
-from deepdsl.ops.shaping import Concatenate, Split
 from deepdsl.optimizers import Rates
 from deepdsl.pace import Pace, alike, begin_of, slot_path
 from deepdsl.passes import optimize

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from deepdsl.backend import Backend
 from deepdsl.checkpoint import Checkpoint
 from deepdsl.compiler import Artifacts, Job, Stage
-from deepdsl.data.ahead import Reader, reading
 from deepdsl.data.order import epoch_order
+from deepdsl.data.prefetch import Reader, reading
 from deepdsl.data.table import View
 from deepdsl.interrupts import interruptible
 from deepdsl.lower import TARGET

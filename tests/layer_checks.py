@@ -16,7 +16,7 @@ from deepdsl.ir import Builder, DType, Graph, Type, Value
 from deepdsl.ops.arithmetic import mul
 from deepdsl.ops.layer import Scope
 from deepdsl.ops.random import STEP_PATH
-from deepdsl.ops.reductions import sum_all
+from deepdsl.ops.shaping import sum_all
 
 Array = np.ndarray[Any, Any]
 STEP = 1e-5

@@ -17,7 +17,7 @@ from deepdsl.analysis.sections import data_section, export_section
 from deepdsl.analysis.templates import Template
 from deepdsl.analysis.training_section import train_section
 from deepdsl.analysis.unused import unused_in_file
-from deepdsl.data.request import DataSpec
+from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Report, Severity, Use
 from deepdsl.diagnostics.names import DefinedTwice
 from deepdsl.source import Source, Span

@@ -10,7 +10,8 @@ from functools import cached_property
 
 from deepdsl.analysis.freezing import Freezing
 from deepdsl.analysis.library import Reused
-from deepdsl.data.request import DataSpec, IndexShape
+from deepdsl.data.request import IndexShape
+from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Use
 from deepdsl.ir import Param, Type
 from deepdsl.losses import Loss

@@ -10,9 +10,10 @@ from deepdsl.analysis.keeping import wrong_keeping
 from deepdsl.analysis.model import Exporting, Model
 from deepdsl.analysis.section_rows import SPLITS, delegated, elsewhere, once
 from deepdsl.analysis.values import FAILED, Environment
-from deepdsl.data import augment, images, parquet, sources, transforms
-from deepdsl.data.request import DataSpec, Placed
+from deepdsl.data import augment, formats, transforms
+from deepdsl.data.request import Placed
 from deepdsl.data.rows import DataRow, HeldOut
+from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics.names import NotBuiltYet, UnknownReference, UnknownRow
 from deepdsl.record import changed
 from deepdsl.registry import Registered, lookup
@@ -21,7 +22,7 @@ from deepdsl.syntax import ast
 from deepdsl.vocabulary import planned
 
 # Defining the classes registers them; these modules are imported for that.
-_VOCABULARY = (augment, images, parquet, sources, transforms)
+_VOCABULARY = (augment, formats, transforms)
 
 
 # data ---------------------------------------------------------------------------------------------

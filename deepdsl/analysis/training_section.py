@@ -11,8 +11,8 @@ from deepdsl.analysis.model import Call, Model, Training
 from deepdsl.analysis.phases import Part, Placed, in_phases
 from deepdsl.analysis.section_rows import delegated, elsewhere, once
 from deepdsl.analysis.values import FAILED, Environment
-from deepdsl.data.request import DataSpec
-from deepdsl.data.sources import DataSource
+from deepdsl.data.source import DataSource
+from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Label
 from deepdsl.diagnostics.arguments import GivenTwice, TooManyArguments
 from deepdsl.diagnostics.data_augment import CannotMix

@@ -26,8 +26,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
     from deepdsl.backend import open_backend
     from deepdsl.compiler import build, load_program, open_job, training_of
-    from deepdsl.data.ahead import reading
     from deepdsl.data.order import epoch_order
+    from deepdsl.data.prefetch import reading
     from deepdsl.stages import step_model
 
     source = changed_source(options)

@@ -10,18 +10,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from deepdsl.data.augment import Augmentation
-from deepdsl.data.images import Images
-from deepdsl.data.parquet import Parquet
-from deepdsl.data.request import DataSpec, OpenRequest, Placed, Shape, Split, TargetSpec
+from deepdsl.data.formats.builtin import Builtin
+from deepdsl.data.formats.csv import Csv
+from deepdsl.data.formats.idx import Idx
+from deepdsl.data.formats.images import Images
+from deepdsl.data.formats.npy import Npy
+from deepdsl.data.formats.npz import Npz
+from deepdsl.data.formats.parquet import Parquet
+from deepdsl.data.formats.text import TextSource
+from deepdsl.data.request import OpenRequest, Placed, Shape, Split, TargetSpec
 from deepdsl.data.rows import DataRow, HeldOut, OneHot, Take, Target
-from deepdsl.data.sources import Builtin, Csv, DataSource, Idx, Npy, Npz, TextSource
+from deepdsl.data.source import DataSource
+from deepdsl.data.spec import DataSpec
 from deepdsl.data.transforms import Normalize, Scale, Standardize, Transform
 
 if TYPE_CHECKING:
-    from deepdsl.data.memory import from_arrays
     from deepdsl.data.order import epoch_order
     from deepdsl.data.splits import Splits, count_train_rows, fit_transforms, load
     from deepdsl.data.table import ArrayField, Field, Table, View
+    from deepdsl.data.table_from_arrays import from_arrays
 
 _LAZY = {
     "ArrayField": "table",
@@ -32,7 +39,7 @@ _LAZY = {
     "count_train_rows": "splits",
     "epoch_order": "order",
     "fit_transforms": "splits",
-    "from_arrays": "memory",
+    "from_arrays": "table_from_arrays",
     "load": "splits",
 }
 

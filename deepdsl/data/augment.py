@@ -26,7 +26,7 @@ from deepdsl.source import Span
 if TYPE_CHECKING:
     import numpy as np
 
-    from deepdsl.data.draws import Draws
+    from deepdsl.data.row_rng import RowRng
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -78,7 +78,7 @@ class Augmentation(Registered, kind="augmentation"):
         problem = f"`{name}` is whole numbers, between which there is nothing"
         yield AugmentMisfit(span, self.name, problem, "leave the row out")
 
-    def apply(self, values: Array, draws: Draws, white: float | None) -> Array:
+    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
         """The images of a batch, float32 of shape [N C H W], as they are in this epoch."""
         raise NotImplementedError
 
@@ -104,7 +104,7 @@ class Flip(Augmentation):
     rate: float = option(Number(above=0, maximum=1), "the share of rows", default=0.5)
     of: str | None = option(Names(), _OF, default=None)
 
-    def apply(self, values: Array, draws: Draws, white: float | None) -> Array:
+    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
         from deepdsl.data import pixels
 
         axis = 3 if self.direction == "horizontal" else 2
@@ -136,7 +136,7 @@ class Crop(Augmentation):
             return f"pad={self.pad} may leave nothing of `{{name}}`"
         return ""
 
-    def apply(self, values: Array, draws: Draws, white: float | None) -> Array:
+    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
         from deepdsl.data import pixels
 
         down, right = (draws.whole(-self.pad, self.pad) for _ in range(2))
@@ -173,7 +173,7 @@ class ResizeCrop(Augmentation):
                 advice = f"the smaller number first: `{name}=[{high:g} {low:g}]`"
                 yield AugmentMisfit(span, self.name, problem, advice)
 
-    def apply(self, values: Array, draws: Draws, white: float | None) -> Array:
+    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
         import numpy as np
 
         from deepdsl.data import pixels
@@ -201,7 +201,7 @@ class Rotate(Augmentation):
     degrees: float = option(Number(above=0, maximum=180), "the largest angle, to either side")
     of: str | None = option(Names(), _OF, default=None)
 
-    def apply(self, values: Array, draws: Draws, white: float | None) -> Array:
+    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
         from deepdsl.data import pixels
 
         most = math.radians(self.degrees)
@@ -223,7 +223,7 @@ class Cutout(Augmentation):
     fill: float = option(Number(), "what is painted", default=0.0)
     of: str | None = option(Names(), _OF, default=None)
 
-    def apply(self, values: Array, draws: Draws, white: float | None) -> Array:
+    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
         from deepdsl.data import pixels
 
         height, width = values.shape[2:]
@@ -271,7 +271,7 @@ class ColorJitter(Augmentation):
             return "`{name}` is gray: it has no saturation"
         return ""
 
-    def apply(self, values: Array, draws: Draws, white: float | None) -> Array:
+    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
         from deepdsl.data import pixels
 
         most = self.white or white or 1.0

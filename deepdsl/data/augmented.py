@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from deepdsl.data.augment import Augmentation, Mixup
-from deepdsl.data.draws import Draws
-from deepdsl.data.request import DataSpec
+from deepdsl.data.row_rng import RowRng
+from deepdsl.data.spec import DataSpec
 from deepdsl.data.table import Array, Rows, Table, View
 from deepdsl.diagnostics.base import DnnError
 
@@ -60,22 +60,22 @@ class AugmentedView(View):
         rows = self.rows[positions]
         for number, step in enumerate(self._steps[:count], 1):
             if isinstance(step, Mixup):
-                draws = Draws(self._seed, epoch, f"augment {number}", rows)
+                draws = RowRng(self._seed, epoch, f"augment {number}", rows)
                 self._mix(step, draws, buffers, epoch, number - 1)
                 continue
             for name in buffers.keys() & self.table.inputs.keys():
                 if step.concerns(name):
-                    draws = Draws(self._seed, epoch, f"augment {number} {name}", rows)
+                    draws = RowRng(self._seed, epoch, f"augment {number} {name}", rows)
                     self._change(step, draws, buffers[name])
 
-    def _change(self, step: Augmentation, draws: Draws, values: Array) -> None:
+    def _change(self, step: Augmentation, draws: RowRng, values: Array) -> None:
         rows, *sides = values.shape
         channels, height, width = sides if len(sides) == 3 else (1, *sides)
         images = values.reshape(rows, channels, height, width)
         images[...] = step.apply(images, draws, self._white)
 
     def _mix(
-        self, step: Mixup, draws: Draws, buffers: Mapping[str, Array], epoch: int, before: int
+        self, step: Mixup, draws: RowRng, buffers: Mapping[str, Array], epoch: int, before: int
     ) -> None:
         """Mix each row with another, as that one is after the steps before."""
         partners = draws.whole(0, len(self) - 1)

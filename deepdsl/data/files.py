@@ -98,18 +98,6 @@ class DataFile:
         return mapped.view(np.ndarray)
 
 
-def looks_like(start: bytes) -> str:
-    """The source that would read a file with this beginning, or nothing."""
-    if start.startswith(b"\x93NUMPY"):
-        return "npy"
-    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return "npz"
-    if start[:2] in (b"\x1f\x8b", b"\0\0"):
-        return "idx"
-    text = start.removeprefix(b"\xef\xbb\xbf")
-    return "csv" if text and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in text) else ""
-
-
 def byte_count(dtype: np.dtype[np.generic], shape: Shape) -> int:
     count = dtype.itemsize
     for side in shape:

@@ -11,11 +11,11 @@ import numpy as np
 
 from deepdsl.data.augmented import augmented
 from deepdsl.data.indices import check_indices
-from deepdsl.data.open_text import WindowField
 from deepdsl.data.order import random_order, stratified
-from deepdsl.data.request import DataSpec, OpenRequest, Placed, Shape, Split, TargetSpec
+from deepdsl.data.request import OpenRequest, Placed, Shape, Split, TargetSpec
 from deepdsl.data.rows import HeldOut
-from deepdsl.data.sources import DataSource
+from deepdsl.data.source import DataSource
+from deepdsl.data.spec import DataSpec
 from deepdsl.data.table import Array, OneHotField, Rows, Table, View
 from deepdsl.diagnostics.base import Diagnostic, DnnError
 from deepdsl.diagnostics.data_sequences import OverlappingWindows
@@ -260,10 +260,12 @@ class _Loader:
         source = view.table.targets[name]
         if isinstance(source, OneHotField):
             source = source.labels
-        elif target.kind == "value" or source.dtype.kind == "f":
+        elif (
+            target.kind == "value"
+            or source.dtype.kind == "f"
+            or not getattr(source, "has_classes", True)
+        ):
             return None
-        elif isinstance(source, WindowField):
-            return None  # of a text's characters many stand behind no window
         if int(np.prod(source.shape)) != 1:
             return None
         labels = np.empty(len(view), np.int64)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from deepdsl.ir import Constant, DType, Emitter, Graph, Node, Shape, Value
+from deepdsl.ir.types import ONNX_CODES
 from deepdsl.version import VERSION
 
 # Old enough for every onnxruntime since 1.17, new enough for reductions with their axes as inputs.
@@ -30,17 +31,6 @@ NUMPY: dict[DType, Any] = {
     "u8": np.uint8,
     "bool": np.bool_,
 }
-ONNX: dict[DType, int] = {
-    "f32": TensorProto.FLOAT,
-    "f64": TensorProto.DOUBLE,
-    "i64": TensorProto.INT64,
-    "i32": TensorProto.INT32,
-    "u32": TensorProto.UINT32,
-    "i8": TensorProto.INT8,
-    "u8": TensorProto.UINT8,
-    "bool": TensorProto.BOOL,
-}
-
 Weights = Mapping[str, NDArray[Any]]
 
 
@@ -120,8 +110,8 @@ class _Writer:
         body = helper.make_graph(
             inner.written,
             f"{inner.stem}:step",
-            [helper.make_tensor_value_info(name, ONNX[dtype], None) for name in given],
-            [helper.make_tensor_value_info(name, ONNX[dtype], None) for name in outputs],
+            [helper.make_tensor_value_info(name, ONNX_CODES[dtype], None) for name in given],
+            [helper.make_tensor_value_info(name, ONNX_CODES[dtype], None) for name in outputs],
         )
         made = self.nodes(
             "Scan",
@@ -223,7 +213,7 @@ def _names(graph: Graph, results: Mapping[str, Value]) -> dict[Value, str]:
 
 
 def _info(value: Value, name: str) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, ONNX[value.type.dtype], list(value.type.shape))
+    return helper.make_tensor_value_info(name, ONNX_CODES[value.type.dtype], list(value.type.shape))
 
 
 def _tensor(name: str, array: NDArray[Any], dtype: DType) -> onnx.TensorProto:

@@ -12,8 +12,8 @@ import numpy as np
 
 from deepdsl.analysis.freezing import Freezing
 from deepdsl.backend import Arrays, Backend, Runner
-from deepdsl.data.ahead import reading
-from deepdsl.data.request import DataSpec
+from deepdsl.data.prefetch import reading
+from deepdsl.data.spec import DataSpec
 from deepdsl.data.table import Array, Rows, View
 from deepdsl.emit import NUMPY, emit
 from deepdsl.frozen_prefix import FrozenPrefix

@@ -15,7 +15,8 @@ from deepdsl.ops import arithmetic as ops
 from deepdsl.ops.arrangement import AddLayer
 from deepdsl.ops.joining import Mean, Multiply
 from deepdsl.ops.pooling import GlobalAvgPool, GlobalMaxPool
-from deepdsl.ops.reductions import ArgMax, ReduceMean, ReduceSum
+from deepdsl.ops.reductions import ArgMax, ReduceMean
+from deepdsl.ops.shaping import ReduceSum
 
 _BINARY: dict[str, Op] = {
     "Add": ops.Add(),

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 from deepdsl.initializers import Ones, Zeros
 from deepdsl.ir import Builder, Dim, DType, Emitter, Node, Op, Role, Shape, Type, Value
-from deepdsl.ops.arithmetic import Greater, Where, unbroadcast
+from deepdsl.ops.arithmetic import Greater, Where
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.moving import padded_apart
 from deepdsl.ops.pooling import MaxOf, MeanOf, largest
-from deepdsl.ops.shaping import Reshape
+from deepdsl.ops.shaping import Reshape, unbroadcast
 from deepdsl.ops.windows import Windows
 from deepdsl.record import record
 

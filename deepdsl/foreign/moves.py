@@ -11,9 +11,9 @@ from deepdsl.foreign.inference import INT64
 from deepdsl.foreign.layers import ForEachRow, NumbersForEachRow, Step, Widen
 from deepdsl.ops.arithmetic import Cast
 from deepdsl.ops.arrangement import Concat
+from deepdsl.ops.concatenation import Concatenate
 from deepdsl.ops.embedding import Embedding
 from deepdsl.ops.moving import Split, Surround, Within, ZeroPad
-from deepdsl.ops.shaping import Concatenate
 
 
 @converts("Reshape", "Flatten", "Squeeze", "Unsqueeze")

@@ -73,7 +73,7 @@ def _expanded(at: Conversion, node: Node, ways: int) -> bool:
             lasts.append(at.reshape(within(at, own, 1, begin, end), (1, rows, units)))
         made = lasts[0]
         if ways == 2:
-            from deepdsl.ops.shaping import Concatenate
+            from deepdsl.ops.concatenation import Concatenate
 
             made = at.compute(Concatenate(0), *lasts)
         at.give(node, made, 1)

@@ -4,8 +4,7 @@ itself.
 
 from __future__ import annotations
 
-from deepdsl.ir.constant import Constant
-from deepdsl.ir.graph import Graph, Value
+from deepdsl.ir.graph import Constant, Graph, Value
 
 
 def show_graph(graph: Graph) -> str:

@@ -9,6 +9,17 @@ from typing import Literal
 from deepdsl.record import record
 
 DType = Literal["f32", "f64", "i64", "i32", "u32", "i8", "u8", "bool"]
+# The element types of ONNX's TensorProto.
+ONNX_CODES: dict[DType, int] = {
+    "f32": 1,
+    "u8": 2,
+    "i8": 3,
+    "i32": 6,
+    "i64": 7,
+    "bool": 9,
+    "f64": 11,
+    "u32": 12,
+}
 Dim = int | str
 Shape = tuple[Dim, ...]
 

@@ -8,7 +8,7 @@ from deepdsl.analysis.definitions import Definitions
 from deepdsl.analysis.library import Reused
 from deepdsl.analysis.model import Call, Model, Program, Training
 from deepdsl.analysis.sections import data_section
-from deepdsl.data.request import DataSpec
+from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Label, Report
 from deepdsl.lints.base import Lint
 from deepdsl.lints.walk import below, readers_of

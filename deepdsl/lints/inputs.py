@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deepdsl.analysis.model import Model, Program
-from deepdsl.data.request import DataSpec, Placed
+from deepdsl.data.request import Placed
+from deepdsl.data.spec import DataSpec
 from deepdsl.data.transforms import Normalize, Scale, Standardize, Transform
 from deepdsl.diagnostics import Edit
 from deepdsl.lints.base import Lint

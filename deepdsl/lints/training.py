@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deepdsl.analysis.model import Model, Program, Training
-from deepdsl.data.request import DataSpec, OpenRequest
+from deepdsl.data.formats.builtin import Builtin
+from deepdsl.data.request import OpenRequest
 from deepdsl.data.rows import HeldOut
-from deepdsl.data.sources import Builtin
+from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Diagnostic, DnnError, Edit, Label
 from deepdsl.lints.base import Lint, allowed, each_call
 from deepdsl.lints.walk import each_stage

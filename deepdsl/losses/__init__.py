@@ -18,6 +18,9 @@ from deepdsl.losses.values import (
     MeanSquaredError,
 )
 from deepdsl.losses.yes_or_no import BinaryCrossEntropy, Hinge, SigmoidCrossEntropy
+from deepdsl.registry import import_modules
+
+import_modules(__name__)
 
 __all__ = [
     "BinaryCrossEntropy",

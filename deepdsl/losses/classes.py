@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from deepdsl.ir import Builder, DType, Emitter, Node, Op, Type, Value
 from deepdsl.losses.base import FusedLoss, Target, class_target, classes_of
-from deepdsl.ops.arithmetic import Exp, add, div, extent, mul, scaled, sub
-from deepdsl.ops.reductions import ReduceSum
+from deepdsl.ops.arithmetic import Exp, add, div, mul, scaled, sub
+from deepdsl.ops.reductions import extent
+from deepdsl.ops.shaping import ReduceSum
 from deepdsl.record import record
 from deepdsl.registry import Number, option
 

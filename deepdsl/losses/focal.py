@@ -6,21 +6,10 @@ from deepdsl.ir import Builder, Emitter, Node, Op, Type, Value
 from deepdsl.losses.base import FusedLoss, Target, class_target
 from deepdsl.losses.classes import as_rows
 from deepdsl.ops.activations import Sigmoid
-from deepdsl.ops.arithmetic import (
-    Exp,
-    Maximum,
-    Neg,
-    Pow,
-    add,
-    div,
-    extent,
-    mul,
-    plus,
-    scaled,
-    sub,
-)
+from deepdsl.ops.arithmetic import Exp, Maximum, Neg, Pow, add, div, mul, plus, scaled, sub
 from deepdsl.ops.rectifiers import Softplus
-from deepdsl.ops.reductions import ReduceSum
+from deepdsl.ops.reductions import extent
+from deepdsl.ops.shaping import ReduceSum
 from deepdsl.record import record
 from deepdsl.registry import Number, option
 

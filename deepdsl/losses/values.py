@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from deepdsl.ir import Builder, Emitter, Node, Op, Type, Value
 from deepdsl.losses.base import Loss
-from deepdsl.ops.arithmetic import Maximum, Minimum, Sign, div, extent, mul, scaled, sub
+from deepdsl.ops.arithmetic import Maximum, Minimum, Sign, div, mul, scaled, sub
+from deepdsl.ops.reductions import extent
 from deepdsl.record import record
 from deepdsl.registry import Number, option
 

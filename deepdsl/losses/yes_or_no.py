@@ -6,9 +6,9 @@ from deepdsl.ir import Builder, Emitter, Node, Op, Type, Value
 from deepdsl.losses.base import FusedLoss, Loss, Target
 from deepdsl.losses.values import MeanSquare
 from deepdsl.ops.activations import Activation, Sigmoid
-from deepdsl.ops.arithmetic import Maximum, div, extent, mul, plus, scaled, sub
+from deepdsl.ops.arithmetic import Maximum, div, mul, plus, scaled, sub
 from deepdsl.ops.rectifiers import Softplus
-from deepdsl.ops.reductions import ReduceMean
+from deepdsl.ops.reductions import ReduceMean, extent
 from deepdsl.record import record
 from deepdsl.registry import Boolean, Number, lookup, option
 

@@ -6,6 +6,9 @@ from deepdsl.metrics.errors import R2, Mae, Mse, Rmse
 from deepdsl.metrics.likelihood import Perplexity
 from deepdsl.metrics.ranking import Auc
 from deepdsl.metrics.shares import Accuracy, Largest, Top5
+from deepdsl.registry import import_modules
+
+import_modules(__name__)
 
 __all__ = [
     "F1",

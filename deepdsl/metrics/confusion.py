@@ -13,8 +13,8 @@ from deepdsl.metrics.base import Figure, Metric
 from deepdsl.metrics.shares import is_yes, right_class, says_yes
 from deepdsl.ops.arithmetic import add, cast, scaled
 from deepdsl.ops.linear import Gemm
-from deepdsl.ops.reductions import ArgMax, ReduceSum
-from deepdsl.ops.shaping import Reshape
+from deepdsl.ops.reductions import ArgMax
+from deepdsl.ops.shaping import ReduceSum, Reshape
 from deepdsl.record import record
 from deepdsl.registry import Choice, option
 

@@ -9,8 +9,9 @@ from deepdsl.ir import Builder, Value
 from deepdsl.losses import Target
 from deepdsl.metrics.base import Metric, row_mean
 from deepdsl.ops.arithmetic import Abs, cast, square, sub
-from deepdsl.ops.reductions import ReduceSum, SumOfSquares, sum_all
-from deepdsl.ops.shaping import Concatenate, Reshape
+from deepdsl.ops.concatenation import Concatenate
+from deepdsl.ops.reductions import SumOfSquares
+from deepdsl.ops.shaping import ReduceSum, Reshape, sum_all
 from deepdsl.record import record
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from deepdsl.losses.classes import as_rows
 from deepdsl.metrics.base import Metric, row_mean
 from deepdsl.ops.activations import LogSoftmax
 from deepdsl.ops.arithmetic import Neg, mul
-from deepdsl.ops.reductions import ReduceSum, sum_all
+from deepdsl.ops.shaping import ReduceSum, sum_all
 from deepdsl.record import record
 
 if TYPE_CHECKING:

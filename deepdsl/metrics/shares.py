@@ -7,8 +7,8 @@ from deepdsl.losses import Target
 from deepdsl.metrics.base import Metric, row_mean
 from deepdsl.ops.activations import hits
 from deepdsl.ops.arithmetic import Equal, Greater, cast
-from deepdsl.ops.reductions import ArgMax, ReduceSum, sum_all
-from deepdsl.ops.shaping import Reshape
+from deepdsl.ops.reductions import ArgMax
+from deepdsl.ops.shaping import ReduceSum, Reshape, sum_all
 from deepdsl.record import record
 
 

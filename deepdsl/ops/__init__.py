@@ -1,44 +1,8 @@
 """Operations and layers.  Importing the package registers every layer."""
 
-from deepdsl.ops import (
-    activations,
-    arrangement,
-    attention,
-    conv,
-    dense,
-    dropout,
-    embedding,
-    gated,
-    joining,
-    moving,
-    noise,
-    normalization,
-    pooling,
-    rectifiers,
-    recurrent,
-    resampling,
-    row_norms,
-)
 from deepdsl.ops.layer import Layer, Scope
+from deepdsl.registry import import_modules
 
-__all__ = [
-    "Layer",
-    "Scope",
-    "activations",
-    "arrangement",
-    "attention",
-    "conv",
-    "dense",
-    "dropout",
-    "embedding",
-    "gated",
-    "joining",
-    "moving",
-    "noise",
-    "normalization",
-    "pooling",
-    "rectifiers",
-    "recurrent",
-    "resampling",
-    "row_norms",
-]
+import_modules(__name__)
+
+__all__ = ["Layer", "Scope"]

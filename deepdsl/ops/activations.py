@@ -10,7 +10,7 @@ from deepdsl.ir import Builder, Emitter, Node, Op, Param, ShapeError, Type, Valu
 from deepdsl.ops.arithmetic import Abs, Exp, Where, cast, div, mul, plus, scaled, square, sub
 from deepdsl.ops.formula import Term, absolute, hard_sigmoid, sigmoid, tanh
 from deepdsl.ops.layer import Layer, Scope
-from deepdsl.ops.reductions import ReduceSum
+from deepdsl.ops.shaping import ReduceSum
 from deepdsl.ops.signal import Moments, Transfer, through, width
 from deepdsl.record import record
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 from math import pi, sqrt
 from typing import ClassVar
 
-from deepdsl.ir import Builder, DType, Emitter, Node, Op, Shape, ShapeError, Type, Value, broadcast
-from deepdsl.ops.reductions import ReduceSum
-from deepdsl.ops.shaping import Reshape
+from deepdsl.ir import Builder, DType, Emitter, Node, Op, ShapeError, Type, Value, broadcast
+from deepdsl.ir.types import ONNX_CODES
+from deepdsl.ops.shaping import Reshape, unbroadcast
 from deepdsl.record import record
 
 
@@ -27,21 +27,6 @@ class Elementwise(Op):
 
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
         return onnx.node(self.onnx, *inputs)
-
-
-def unbroadcast(b: Builder, grad: Value, like: Value) -> Value:
-    """Sum a gradient over the axes along which `like` was broadcast."""
-    target = like.type.shape
-    if grad.type.shape == target:
-        return grad
-    extra = grad.type.rank - len(target)
-    axes = tuple(range(extra)) + tuple(
-        axis + extra
-        for axis, dim in enumerate(target)
-        if dim == 1 and grad.type.shape[axis + extra] != 1
-    )
-    summed = b.add(ReduceSum(axes), grad)
-    return summed if summed.type.shape == target else b.add(Reshape(target), summed)
 
 
 @record
@@ -261,18 +246,6 @@ class IsFinite(Op):
         return onnx.node("Equal", difference, onnx.constant(0.0, node.inputs[0].type.dtype))
 
 
-CODES: dict[DType, int] = {
-    "f32": 1,
-    "u8": 2,
-    "i8": 3,
-    "i32": 6,
-    "i64": 7,
-    "bool": 9,
-    "f64": 11,
-    "u32": 12,
-}
-
-
 @record
 class Cast(Op):
     """The same numbers in another element type."""
@@ -283,7 +256,7 @@ class Cast(Op):
         return inputs[0].with_dtype(self.dtype)
 
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
-        return onnx.node("Cast", *inputs, to=CODES[self.dtype])
+        return onnx.node("Cast", *inputs, to=ONNX_CODES[self.dtype])
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value | None]:
         dtype = inputs[0].type.dtype
@@ -328,18 +301,3 @@ def along_features(b: Builder, vector: Value, like: Value) -> Value:
     """A vector with one number a feature (axis 1), in a shape that is broadcast against `like`."""
     spread = (*vector.type.shape, *[1] * (like.type.rank - 2))
     return vector if vector.type.shape == spread else b.add(Reshape(spread), vector)
-
-
-def extent(b: Builder, shape: Shape, dtype: DType = "f32") -> Value:
-    """The number of elements of a shape as a scalar: a constant where no dimension is a symbol."""
-    fixed = 1
-    out: Value | None = None
-    for dim in shape:
-        if isinstance(dim, int):
-            fixed *= dim
-        else:
-            size = b.dimension(dim, dtype)
-            out = size if out is None else mul(b, out, size)
-    if out is None:
-        return b.constant(float(fixed) if dtype in ("f32", "f64") else fixed, dtype)
-    return out if fixed == 1 else mul(b, out, b.like(float(fixed), out))

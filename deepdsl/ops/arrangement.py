@@ -7,8 +7,9 @@ from math import prod
 
 from deepdsl.ir import Param, Shape, ShapeError, Type, Value, broadcast, by_times
 from deepdsl.ops.arithmetic import add
+from deepdsl.ops.concatenation import Concatenate
 from deepdsl.ops.layer import Layer, Scope
-from deepdsl.ops.shaping import Concatenate, Reshape
+from deepdsl.ops.shaping import Reshape
 from deepdsl.ops.signal import Gain, Moments, Transfer
 from deepdsl.record import record
 from deepdsl.registry import Integer, ListOf, argument

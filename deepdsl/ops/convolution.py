@@ -10,7 +10,7 @@ from __future__ import annotations
 from deepdsl.ir import Builder, Emitter, Node, Op, Shape, ShapeError, Type, Value, by_times
 from deepdsl.ops import conv_lowering
 from deepdsl.ops.conv_lowering import TRANSPOSED, WEIGHTS, Geometry
-from deepdsl.ops.reductions import ReduceSum
+from deepdsl.ops.shaping import ReduceSum
 from deepdsl.record import record
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from deepdsl.ir import Builder, Emitter, Node, Op, Type, Value, per_row
 from deepdsl.ops.arithmetic import add, mul, square, sub
+from deepdsl.ops.concatenation import Concatenate, Split
 from deepdsl.ops.positions import at_each_position
 from deepdsl.ops.recurrence import (
     Names,
@@ -19,8 +20,7 @@ from deepdsl.ops.recurrence import (
     through_product,
     to_weights,
 )
-from deepdsl.ops.reductions import ReduceSum
-from deepdsl.ops.shaping import Concatenate, Split
+from deepdsl.ops.shaping import ReduceSum
 from deepdsl.record import record
 
 

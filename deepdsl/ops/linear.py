@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepdsl.ir import Builder, Emitter, Node, Op, ShapeError, Type, Value, by_times, per_row
-from deepdsl.ops.arithmetic import unbroadcast
+from deepdsl.ops.shaping import unbroadcast
 from deepdsl.record import record
 
 

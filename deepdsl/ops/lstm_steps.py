@@ -5,6 +5,7 @@ from __future__ import annotations
 from deepdsl.ir import Builder, Emitter, Node, Op, Type, Value, per_row
 from deepdsl.ops.activations import Tanh
 from deepdsl.ops.arithmetic import mul, square
+from deepdsl.ops.concatenation import Concatenate, Split
 from deepdsl.ops.positions import at_each_position
 from deepdsl.ops.recurrence import (
     Names,
@@ -19,7 +20,6 @@ from deepdsl.ops.recurrence import (
     through_product,
     to_weights,
 )
-from deepdsl.ops.shaping import Concatenate, Split
 from deepdsl.record import record
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from deepdsl.initializers import Initializer, Ones, Start, Zeros
 from deepdsl.ir import Builder, Emitter, Node, Op, Param, ShapeError, Type, Value
-from deepdsl.ops.arithmetic import Sqrt, add, div, extent, mul, plus, scaled, sub
+from deepdsl.ops.arithmetic import Sqrt, add, div, mul, plus, scaled, sub
 from deepdsl.ops.layer import Layer, Scope
-from deepdsl.ops.reductions import ReduceSum
-from deepdsl.ops.shaping import Reshape
+from deepdsl.ops.reductions import extent
+from deepdsl.ops.shaping import ReduceSum, Reshape
 from deepdsl.ops.signal import Gain, Moments, Transfer
 from deepdsl.record import record
 from deepdsl.registry import Number, option

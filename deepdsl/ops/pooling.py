@@ -7,14 +7,16 @@ from math import prod
 from typing import Any
 
 from deepdsl.ir import Builder, Emitter, Node, Op, Param, ShapeError, Type, Value
-from deepdsl.ops.arithmetic import CODES, mul, scaled, sub
+from deepdsl.ir.types import ONNX_CODES
+from deepdsl.ops.arithmetic import mul, scaled, sub
+from deepdsl.ops.concatenation import Concatenate
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.moving import padded_apart
 from deepdsl.ops.pool_signal import counts, through_largest, through_mean
 from deepdsl.ops.rectifiers import Relu
 from deepdsl.ops.reductions import ReduceMean
 from deepdsl.ops.resampling import SpreadOver
-from deepdsl.ops.shaping import Concatenate, Reshape
+from deepdsl.ops.shaping import Reshape
 from deepdsl.ops.signal import Moments, Transfer
 from deepdsl.ops.windows import PAD, Pad, Size, Windows, shown, space, windows
 from deepdsl.record import record
@@ -192,7 +194,9 @@ class LargerOfPairs(Op):
         out = node.outputs[0].type
         shape = onnx.constant(tuple(-1 if isinstance(d, str) else d for d in out.shape), "i64")
         # A comparison and a cast cost a third of a Where.
-        won = onnx.node("Cast", onnx.node("GreaterOrEqual", first, second), to=CODES[out.dtype])
+        won = onnx.node(
+            "Cast", onnx.node("GreaterOrEqual", first, second), to=ONNX_CODES[out.dtype]
+        )
         larger = onnx.node("Max", first, second)
         return [onnx.node("Reshape", larger, shape), onnx.node("Reshape", won, shape)]
 

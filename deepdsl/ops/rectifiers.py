@@ -8,19 +8,11 @@ from typing import Any
 from deepdsl.initializers import Constant, Initializer, Start
 from deepdsl.ir import Builder, Emitter, Node, Op, Param, ShapeError, Type, Value
 from deepdsl.ops.activations import Activation, ActivationOp, Sigmoid
-from deepdsl.ops.arithmetic import (
-    Greater,
-    Minimum,
-    Where,
-    along_features,
-    mul,
-    plus,
-    scaled,
-    unbroadcast,
-)
+from deepdsl.ops.arithmetic import Greater, Minimum, Where, along_features, mul, plus, scaled
 from deepdsl.ops.formula import elu, expm1, maximum, minimum, relu, softplus, where_above
 from deepdsl.ops.layer import Scope
 from deepdsl.ops.random import uniform
+from deepdsl.ops.shaping import unbroadcast
 from deepdsl.ops.signal import Moments, Transfer, mixed, through, width
 from deepdsl.record import record
 from deepdsl.registry import Number, argument, option

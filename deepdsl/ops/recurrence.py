@@ -12,8 +12,7 @@ from deepdsl.ir import Builder, Emitter, Node, Op, Type, Value
 from deepdsl.ops.arithmetic import square, sub
 from deepdsl.ops.linear import Gemm
 from deepdsl.ops.positions import flattened
-from deepdsl.ops.reductions import ReduceSum
-from deepdsl.ops.shaping import Reshape
+from deepdsl.ops.shaping import ReduceSum, Reshape
 from deepdsl.record import record
 
 Names = list[str]

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from deepdsl.initializers import Fans, GlorotUniform, Initializer, Orthogonal, Zeros
 from deepdsl.ir import Builder, Param, Value
 from deepdsl.ops.batched import transposed
+from deepdsl.ops.concatenation import Concatenate, Split
 from deepdsl.ops.gru_steps import GruOperator, GruResetSteps, GruSteps
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.lstm_steps import LstmOperator, LstmSteps
 from deepdsl.ops.positions import at_each_position, needs_sequence
-from deepdsl.ops.shaping import Concatenate, Reshape, Split
+from deepdsl.ops.shaping import Reshape
 from deepdsl.record import record
 from deepdsl.registry import Boolean, Choice, Either, Entry, Integer, Number, argument, option
 

@@ -1,58 +1,11 @@
-"""Sums, means and extremes over axes."""
+"""Means, sums of squares and extremes over axes."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from deepdsl.ir import Builder, Dim, Emitter, Node, Op, Shape, Type, Value
+from deepdsl.ir import Builder, DType, Emitter, Node, Op, Shape, Type, Value
+from deepdsl.ops.arithmetic import div, mul, scaled
+from deepdsl.ops.shaping import BroadcastLike, Reduce
 from deepdsl.record import record
-
-
-@record
-class Reduce(Op):
-    """Base of reductions over `axes`."""
-
-    axes: tuple[int, ...]
-    keepdims: bool = False
-
-    onnx: ClassVar[str] = ""
-
-    def infer(self, *inputs: Type) -> Type:
-        (x,) = inputs
-        kept: list[Dim] = []
-        for axis, dim in enumerate(x.shape):
-            if axis not in self.axes:
-                kept.append(dim)
-            elif self.keepdims:
-                kept.append(1)
-        return x.with_shape(kept)
-
-    def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
-        axes = onnx.constant(self.axes, "i64")
-        return onnx.node(self.onnx, inputs[0], axes, keepdims=int(self.keepdims))
-
-    def _spread(self, b: Builder, grad: Value, x: Value) -> Value:
-        """The gradient in the shape of x with 1 in place of the reduced axes, ready to
-        broadcast.
-        """
-        from deepdsl.ops.shaping import Reshape
-
-        if self.keepdims or not grad.type.shape:
-            return grad
-        return b.add(Reshape(self._kept(x.type.shape)), grad)
-
-    def _kept(self, shape: Shape) -> Shape:
-        return tuple(1 if axis in self.axes else dim for axis, dim in enumerate(shape))
-
-
-@record
-class ReduceSum(Reduce):
-    onnx = "ReduceSum"
-
-    def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value]:
-        from deepdsl.ops.shaping import BroadcastLike
-
-        return (b.add(BroadcastLike(), self._spread(b, grad, inputs[0]), inputs[0]),)
 
 
 @record
@@ -60,9 +13,6 @@ class ReduceMean(Reduce):
     onnx = "ReduceMean"
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value]:
-        from deepdsl.ops.arithmetic import div, extent
-        from deepdsl.ops.shaping import BroadcastLike
-
         (x,) = inputs
         count = extent(b, tuple(x.type.shape[a] for a in self.axes), x.type.dtype)
         each = div(b, self._spread(b, grad, x), count)
@@ -83,10 +33,6 @@ class ArgMax(Op):
         return onnx.node("ArgMax", inputs[0], axis=self.axis, keepdims=0)
 
 
-def sum_all(b: Builder, x: Value) -> Value:
-    return b.add(ReduceSum(tuple(range(x.type.rank))), x)
-
-
 @record
 class SumOfSquares(Reduce):
     """The sum of squares over axes, in one pass."""
@@ -94,10 +40,23 @@ class SumOfSquares(Reduce):
     onnx = "ReduceSumSquare"
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value]:
-        from deepdsl.ops.arithmetic import mul, scaled
-
         return (mul(b, scaled(b, 2.0, inputs[0]), self._spread(b, grad, inputs[0])),)
 
 
 def square_sum(b: Builder, x: Value) -> Value:
     return b.add(SumOfSquares(tuple(range(x.type.rank))), x)
+
+
+def extent(b: Builder, shape: Shape, dtype: DType = "f32") -> Value:
+    """The number of elements of a shape as a scalar: a constant where no dimension is a symbol."""
+    fixed = 1
+    out: Value | None = None
+    for dim in shape:
+        if isinstance(dim, int):
+            fixed *= dim
+        else:
+            size = b.dimension(dim, dtype)
+            out = size if out is None else mul(b, out, size)
+    if out is None:
+        return b.constant(float(fixed) if dtype in ("f32", "f64") else fixed, dtype)
+    return out if fixed == 1 else mul(b, out, b.like(float(fixed), out))

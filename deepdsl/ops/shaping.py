@@ -1,8 +1,10 @@
-"""Operations that move elements and leave their values alone."""
+"""Reshaping, broadcasting and sums over axes: what all other gradients are written with."""
 
 from __future__ import annotations
 
-from deepdsl.ir import Builder, Dim, Emitter, Node, Op, Shape, ShapeError, Type, Value, by_times
+from typing import ClassVar
+
+from deepdsl.ir import Builder, Dim, Emitter, Node, Op, Shape, Type, Value
 from deepdsl.record import record
 
 
@@ -36,76 +38,66 @@ class BroadcastLike(Op):
         return onnx.node("Expand", inputs[0], onnx.node("Shape", inputs[1]))
 
     def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, None]:
-        from deepdsl.ops.arithmetic import unbroadcast
-
         return unbroadcast(b, grad, inputs[0]), None
 
 
 @record
-class Concatenate(Op):
-    """Operands one after another along an axis."""
+class Reduce(Op):
+    """Base of reductions over `axes`."""
 
-    axis: int
+    axes: tuple[int, ...]
+    keepdims: bool = False
+
+    onnx: ClassVar[str] = ""
 
     def infer(self, *inputs: Type) -> Type:
-        first = inputs[0].shape
-        total = 0
-        for t in inputs:
-            rest = [(a, d) for a, d in enumerate(t.shape) if a != self.axis]
-            if len(t.shape) != len(first) or rest != [
-                (a, d) for a, d in enumerate(first) if a != self.axis
-            ]:
-                told = " and ".join(by_times(t.shape[1:]) for t in inputs)
-                raise ShapeError(
-                    f"{told} cannot be joined: they differ in more than the joined axis"
-                )
-            size = t.shape[self.axis]
-            assert isinstance(size, int)
-            total += size
-        shape: list[Dim] = list(first)
-        shape[self.axis] = total
-        return inputs[0].with_shape(shape)
+        (x,) = inputs
+        kept: list[Dim] = []
+        for axis, dim in enumerate(x.shape):
+            if axis not in self.axes:
+                kept.append(dim)
+            elif self.keepdims:
+                kept.append(1)
+        return x.with_shape(kept)
 
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> str:
-        return onnx.node("Concat", *inputs, axis=self.axis)
+        axes = onnx.constant(self.axes, "i64")
+        return onnx.node(self.onnx, inputs[0], axes, keepdims=int(self.keepdims))
 
-    def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value, ...]:
-        return b.apply(Split(self.axis, tuple(_size(v, self.axis) for v in inputs)), grad)
+    def _spread(self, b: Builder, grad: Value, x: Value) -> Value:
+        """The gradient in the shape of x with 1 in place of the reduced axes, ready to
+        broadcast.
+        """
+        if self.keepdims or not grad.type.shape:
+            return grad
+        return b.add(Reshape(self._kept(x.type.shape)), grad)
 
-
-def _size(value: Value, axis: int) -> int:
-    size = value.type.shape[axis]
-    assert isinstance(size, int)
-    return size
+    def _kept(self, shape: Shape) -> Shape:
+        return tuple(1 if axis in self.axes else dim for axis, dim in enumerate(shape))
 
 
 @record
-class Split(Op):
-    """Pieces of given sizes along an axis: the inverse of a concatenation."""
+class ReduceSum(Reduce):
+    onnx = "ReduceSum"
 
-    axis: int
-    sizes: tuple[int, ...]
+    def vjp(self, b: Builder, grad: Value, out: Value, *inputs: Value) -> tuple[Value]:
+        return (b.add(BroadcastLike(), self._spread(b, grad, inputs[0]), inputs[0]),)
 
-    def infer(self, *inputs: Type) -> tuple[Type, ...]:
-        (x,) = inputs
-        return tuple(
-            x.with_shape((*x.shape[: self.axis], size, *x.shape[self.axis + 1 :]))
-            for size in self.sizes
-        )
 
-    def lower(self, onnx: Emitter, node: Node, *inputs: str) -> list[str]:
-        sizes = onnx.constant(self.sizes, "i64")
-        return onnx.nodes("Split", inputs[0], sizes, outputs=len(self.sizes), axis=self.axis)
+def sum_all(b: Builder, x: Value) -> Value:
+    return b.add(ReduceSum(tuple(range(x.type.rank))), x)
 
-    def vjps(
-        self,
-        b: Builder,
-        grads: tuple[Value | None, ...],
-        outs: tuple[Value, ...],
-        inputs: tuple[Value, ...],
-    ) -> tuple[Value]:
-        from deepdsl.ops.arithmetic import scaled
 
-        # A piece that nothing reads has gradient zero.
-        pieces = [scaled(b, 0.0, o) if g is None else g for g, o in zip(grads, outs, strict=True)]
-        return (b.add(Concatenate(self.axis), *pieces),)
+def unbroadcast(b: Builder, grad: Value, like: Value) -> Value:
+    """Sum a gradient over the axes along which `like` was broadcast."""
+    target = like.type.shape
+    if grad.type.shape == target:
+        return grad
+    extra = grad.type.rank - len(target)
+    axes = tuple(range(extra)) + tuple(
+        axis + extra
+        for axis, dim in enumerate(target)
+        if dim == 1 and grad.type.shape[axis + extra] != 1
+    )
+    summed = b.add(ReduceSum(axes), grad)
+    return summed if summed.type.shape == target else b.add(Reshape(target), summed)

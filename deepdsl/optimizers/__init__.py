@@ -8,6 +8,9 @@ from deepdsl.optimizers.lion import Lion
 from deepdsl.optimizers.nadam import Nadam
 from deepdsl.optimizers.rmsprop import Rmsprop
 from deepdsl.optimizers.sgd import Sgd
+from deepdsl.registry import import_modules
+
+import_modules(__name__)
 
 __all__ = [
     "Adagrad",

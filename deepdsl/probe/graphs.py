@@ -10,7 +10,8 @@ from deepdsl.ir import Builder, Graph, Value
 from deepdsl.lower import Forward, forward, judged
 from deepdsl.ops.activations import Activation
 from deepdsl.ops.arithmetic import add, mul
-from deepdsl.ops.reductions import SumOfSquares, sum_all
+from deepdsl.ops.reductions import SumOfSquares
+from deepdsl.ops.shaping import sum_all
 from deepdsl.passes import optimize
 from deepdsl.signals import tops
 from deepdsl.step import Task

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepdsl.compiler import open_data
-from deepdsl.data.request import DataSpec, Split
+from deepdsl.data.request import Split
+from deepdsl.data.spec import DataSpec
 from deepdsl.data.table import View
 from deepdsl.emit import emit
 from deepdsl.predictor import Predictor, open_predictor

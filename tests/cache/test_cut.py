@@ -13,7 +13,7 @@ from deepdsl.analysis import Model
 from deepdsl.analysis.freezing import Freezing
 from deepdsl.backend import open_backend
 from deepdsl.compiler import initial_values
-from deepdsl.data.request import DataSpec
+from deepdsl.data.spec import DataSpec
 from deepdsl.emit import emit
 from deepdsl.frozen_prefix import FrozenPrefix, cut_frozen
 from deepdsl.ir import Graph

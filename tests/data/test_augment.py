@@ -15,7 +15,7 @@ from deepdsl.compiler import check, load_program, open_job
 from deepdsl.data import Augmentation, View, from_arrays
 from deepdsl.data.augment import ColorJitter, Crop, Cutout, Flip, Mixup, ResizeCrop, Rotate
 from deepdsl.data.augmented import AugmentedView
-from deepdsl.data.draws import Draws
+from deepdsl.data.row_rng import RowRng
 from deepdsl.diagnostics import DnnError
 from deepdsl.source import Source
 
@@ -48,7 +48,7 @@ def read(view: View, positions: Any = None, epoch: int | None = 0) -> np.ndarray
 
 def applied(step: Augmentation, images: np.ndarray, epoch: int = 0, white: float = 1) -> np.ndarray:
     given = images.copy()
-    out = step.apply(images, Draws(0, epoch, "test", np.arange(len(images))), white)
+    out = step.apply(images, RowRng(0, epoch, "test", np.arange(len(images))), white)
     np.testing.assert_array_equal(images, given)
     assert out.dtype == np.float32
     return out
@@ -97,9 +97,9 @@ def test_inputs_are_varied_each_by_itself() -> None:
 
 def test_draws_are_even_and_unrelated() -> None:
     rows = np.arange(50_000)
-    draws = Draws(3, 1, "x", rows)
+    draws = RowRng(3, 1, "x", rows)
     first, second = draws.uniform(), draws.uniform()
-    other = Draws(3, 2, "x", rows).uniform()
+    other = RowRng(3, 2, "x", rows).uniform()
     for numbers in (first, second, other):
         counts = np.bincount((numbers * 20).astype(int), minlength=20)
         assert abs(counts - 2500).max() < 5 * np.sqrt(2500)
@@ -112,7 +112,7 @@ def test_draws_are_even_and_unrelated() -> None:
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 0.5, 0.500001, 0.8, 1.0, 4.0, 100.0])
 def test_beta(alpha: float) -> None:
     """Its moments, and what has no upper tail: P(x < 1/2) = 1/2."""
-    shares = Draws(0, 0, "beta", np.arange(60_000)).beta(alpha)
+    shares = RowRng(0, 0, "beta", np.arange(60_000)).beta(alpha)
     assert shares.min() >= 0
     assert shares.max() <= 1
     variance = 1 / (4 * (2 * alpha + 1))

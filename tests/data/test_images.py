@@ -18,7 +18,7 @@ from PIL import Image
 from deepdsl.cli import main
 from deepdsl.compiler import check, load_program, open_job
 from deepdsl.data import Images, OpenRequest, Table, TargetSpec
-from deepdsl.data.decode import SUFFIXES
+from deepdsl.data.image_decoder import SUFFIXES
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.base import Diagnostic
 from deepdsl.source import Source
@@ -163,7 +163,7 @@ def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
 def test_a_file_that_goes_away_after_the_folder_was_opened(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"cat/a.png": A, "dog/a.png": B})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("deepdsl.data.open_images.AT_ONCE", 0)
+        patch.setattr("deepdsl.data.image_field.AT_ONCE", 0)
         table = open_folder(folder)
     (folder / "dog" / "a.png").unlink()
     with pytest.raises(DnnError) as caught:
@@ -386,7 +386,7 @@ def damaged(suffix: str) -> dict[str, bytes]:
 def test_damaged_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, way: str, at_once: int
 ) -> None:
-    monkeypatch.setattr("deepdsl.data.open_images.AT_ONCE", at_once)
+    monkeypatch.setattr("deepdsl.data.image_field.AT_ONCE", at_once)
     broken = damaged(suffix)[way]
     folder = folder_of(tmp_path, {"cat/a.png": A, f"cat/b{suffix}": broken, "dog/a.png": B})
     found = fails(folder)
@@ -443,8 +443,8 @@ def test_rows_do_not_depend_on_when_they_are_decoded(
     images = {f"{'cat' if i % 2 else 'dog'}/{i}.png": noise() for i in range(8)}
     folder = folder_of(tmp_path, images)
     expected = values(open_folder(folder))
-    monkeypatch.setattr("deepdsl.data.open_images.AT_ONCE", at_once)
-    monkeypatch.setattr("deepdsl.data.open_images.memory_budget", lambda: budget)
+    monkeypatch.setattr("deepdsl.data.image_field.AT_ONCE", at_once)
+    monkeypatch.setattr("deepdsl.data.image_field.memory_budget", lambda: budget)
     table = open_folder(folder)
     field = table.field("image")
     assert field.slow == (budget == 0 or at_once < 1000)

@@ -179,7 +179,7 @@ PIXELS = RANDOM.integers(0, 256, (20, 8, 8, 3), np.uint8)
 @pytest.mark.parametrize("budget", [0, 1 << 20])
 def test_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool, budget: int) -> None:
     monkeypatch.setattr("deepdsl.data.open_parquet.memory_budget", lambda: budget)
-    monkeypatch.setattr("deepdsl.data.open_images.memory_budget", lambda: budget)
+    monkeypatch.setattr("deepdsl.data.image_field.memory_budget", lambda: budget)
     files: list[Any] = [png(pixels) for pixels in PIXELS]
     if packed:
         files = [{"bytes": data, "path": f"{i}.png"} for i, data in enumerate(files)]

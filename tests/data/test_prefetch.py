@@ -17,7 +17,7 @@ from deepdsl.backend import open_backend
 from deepdsl.checkpoint import Checkpoint
 from deepdsl.compiler import build, load_program, open_job
 from deepdsl.data import View, from_arrays
-from deepdsl.data.ahead import WAITING, Ahead, Direct, reading
+from deepdsl.data.prefetch import WAITING, Direct, Prefetcher, reading
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.data_csv import NoRows
 from deepdsl.judge import evaluate
@@ -70,7 +70,7 @@ def test_batches_come_in_order(workers: int, size: int) -> None:
     view = SlowView(0.0005)
     pieces = pieces_of(size)
     with reading(view, pieces, like(size), 2, workers) as reader:
-        assert isinstance(reader, Direct if workers == 0 or len(pieces) == 1 else Ahead)
+        assert isinstance(reader, Direct if workers == 0 or len(pieces) == 1 else Prefetcher)
         for piece in pieces:
             out = like(len(piece))
             reader.fill(out)
@@ -234,7 +234,7 @@ def test_damage_found_in_a_training_is_told(tmp_path: Path, page_module: Any) ->
     """
     program, _ = load_program(Source("a.dnn", text))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("deepdsl.data.open_images.AT_ONCE", 0)
+        patch.setattr("deepdsl.data.image_field.AT_ONCE", 0)
         job = open_job(program, program.trainings[0], tmp_path)
     with pytest.raises(DnnError) as caught:
         trained(job, 2)

@@ -15,7 +15,7 @@ from deepdsl.diagnostics import DnnError
 from deepdsl.emit import OPSET as WRITTEN
 from deepdsl.emit import emit
 from deepdsl.foreign.as_is import OPSET, Foreign
-from deepdsl.ops.reductions import sum_all
+from deepdsl.ops.shaping import sum_all
 from deepdsl.step import inference_graph
 
 

@@ -15,10 +15,11 @@ from deepdsl.ir import Builder, Graph, Type, Value, verify
 from deepdsl.lower import Forward
 from deepdsl.ops.activations import Tanh
 from deepdsl.ops.arithmetic import Exp, add, mul
+from deepdsl.ops.concatenation import Split
 from deepdsl.ops.layer import Scope
 from deepdsl.ops.rectifiers import Relu
-from deepdsl.ops.reductions import ArgMax, sum_all
-from deepdsl.ops.shaping import Split
+from deepdsl.ops.reductions import ArgMax
+from deepdsl.ops.shaping import sum_all
 
 Array = np.ndarray[Any, Any]
 STEP = 1e-5

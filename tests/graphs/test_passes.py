@@ -28,8 +28,7 @@ from deepdsl.ops.arithmetic import (
     scaled,
     sub,
 )
-from deepdsl.ops.reductions import sum_all
-from deepdsl.ops.shaping import BroadcastLike, Reshape
+from deepdsl.ops.shaping import BroadcastLike, Reshape, sum_all
 from deepdsl.passes import PIPELINE, optimize, prune, share, simplify
 from deepdsl.step import evaluation_graph, inference_graph, step_with_gradients
 

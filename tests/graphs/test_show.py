@@ -5,9 +5,9 @@ from __future__ import annotations
 from deepdsl.initializers import Normal, Zeros
 from deepdsl.ir import Builder, Type, show_graph
 from deepdsl.ops.arithmetic import add, mul
+from deepdsl.ops.concatenation import Split
 from deepdsl.ops.linear import Gemm
 from deepdsl.ops.rectifiers import LeakyRelu
-from deepdsl.ops.shaping import Split
 
 WANTED = """\
 input %x: f32[N,3]

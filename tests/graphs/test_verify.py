@@ -10,8 +10,8 @@ from deepdsl.initializers import Zeros
 from deepdsl.ir import Builder, Graph, Node, Param, ShapeError, Type, Value, verify
 from deepdsl.ir.verify import BrokenGraph
 from deepdsl.ops.arithmetic import Add, Exp
+from deepdsl.ops.concatenation import Concatenate
 from deepdsl.ops.linear import Gemm
-from deepdsl.ops.shaping import Concatenate
 
 X = Value("x", Type(("N", 3)))
 Y = Value("y", Type(("N", 3)))

@@ -23,7 +23,7 @@ from deepdsl.ir import Builder, Graph, Type
 from deepdsl.ops.activations import Activation, ActivationOp
 from deepdsl.ops.formula import sqrt
 from deepdsl.ops.layer import Scope
-from deepdsl.ops.reductions import sum_all
+from deepdsl.ops.shaping import sum_all
 from deepdsl.passes import optimize
 from deepdsl.probe import probe_normal
 from deepdsl.record import record

@@ -16,8 +16,8 @@ from deepdsl.ops.dropout import AlphaDropout, Dropout
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.noise import GaussianNoise
 from deepdsl.ops.random import STEP_PATH
-from deepdsl.ops.reductions import sum_all
 from deepdsl.ops.row_norms import GroupNorm, LayerNorm, RmsNorm
+from deepdsl.ops.shaping import sum_all
 from deepdsl.ops.signal import Moments
 from deepdsl.passes import optimize
 from deepdsl.record import changed

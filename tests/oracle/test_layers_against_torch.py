@@ -30,8 +30,8 @@ from deepdsl.ops.rectifiers import (
     Softplus,
     Threshold,
 )
-from deepdsl.ops.reductions import sum_all
 from deepdsl.ops.row_norms import GroupNorm, LayerNorm, RmsNorm
+from deepdsl.ops.shaping import sum_all
 from deepdsl.passes import optimize
 from deepdsl.record import changed
 

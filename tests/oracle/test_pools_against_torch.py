@@ -19,8 +19,8 @@ from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.moving import Crop, Permute, Split, ZeroPad
 from deepdsl.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from deepdsl.ops.rectifiers import Relu
-from deepdsl.ops.reductions import sum_all
 from deepdsl.ops.resampling import Upsample
+from deepdsl.ops.shaping import sum_all
 from deepdsl.ops.windows import windows
 from deepdsl.passes import optimize
 

@@ -18,7 +18,7 @@ from deepdsl.ops.dense import Dense
 from deepdsl.ops.embedding import Embedding
 from deepdsl.ops.layer import Layer, Scope
 from deepdsl.ops.recurrent import Gru, Lstm
-from deepdsl.ops.reductions import sum_all
+from deepdsl.ops.shaping import sum_all
 from deepdsl.passes import optimize
 
 torch = pytest.importorskip("torch", reason="PyTorch, of the extra `oracle`, is not installed")

@@ -9,7 +9,7 @@ import numpy as np
 
 from deepdsl import losses, metrics
 from deepdsl.ir import Constant, Op
-from deepdsl.ir.constant import Dimension
+from deepdsl.ir.graph import Dimension
 from deepdsl.ops import (
     activations,
     arithmetic,

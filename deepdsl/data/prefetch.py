@@ -53,7 +53,7 @@ def reading(
     """
     if workers == 0 or not view.slow or len(pieces) < 2:
         return _direct(view, pieces, epoch)
-    return Ahead(view, pieces, like, epoch, workers or usual_workers())
+    return Prefetcher(view, pieces, like, epoch, workers or usual_workers())
 
 
 @contextmanager
@@ -74,7 +74,7 @@ class Direct:
         self.waited += time.perf_counter() - begin
 
 
-class Ahead:
+class Prefetcher:
     """Reads batches into a ring of buffers by threads. Leaving it ends them, whatever happened."""
 
     def __init__(
@@ -102,7 +102,7 @@ class Ahead:
             for i in range(min(workers, len(pieces)))
         ]
 
-    def __enter__(self) -> Ahead:
+    def __enter__(self) -> Prefetcher:
         for thread in self._threads:
             thread.start()
         return self

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from deepdsl.data.images import ImageSource
-from deepdsl.data.request import OpenRequest
-from deepdsl.data.sources import Column
+from deepdsl.data.image_source import ImageSource
+from deepdsl.data.source import Column
 from deepdsl.record import record
 from deepdsl.registry import Kind, ListOf, Text, argument, option
-
-if TYPE_CHECKING:
-    from deepdsl.data.table import Table
 
 
 @record
@@ -32,6 +28,7 @@ class Parquet(ImageSource):
     """
 
     extra_keywords: ClassVar[Kind | None] = ListOf(Column())
+    suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
 
     file: str = argument(Text(), "the file")
     target: tuple[str, ...] | None = option(
@@ -45,13 +42,3 @@ class Parquet(ImageSource):
     @property
     def white(self) -> float | None:
         return None  # its columns may hold anything
-
-    def open(self, request: OpenRequest) -> Table:
-        from deepdsl.data.open_parquet import open_parquet
-
-        return open_parquet(self, request)
-
-    def count(self, request: OpenRequest) -> int:
-        from deepdsl.data.open_parquet import count_parquet
-
-        return count_parquet(self, request)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from deepdsl.data import files
-from deepdsl.data.csv_file import CsvFile, Numbers
-from deepdsl.data.csv_lines import Block, decode
-from deepdsl.data.feeds import assign
+from deepdsl.data.bind_inputs import bind_inputs
 from deepdsl.data.files import find_file
+from deepdsl.data.formats.csv import DELIMITERS, Csv
+from deepdsl.data.formats.csv.lines import Block, decode
+from deepdsl.data.formats.csv.table_text import CsvFile, Numbers
 from deepdsl.data.request import OpenRequest, Shape, TargetSpec
-from deepdsl.data.sources import DELIMITERS, Csv
 from deepdsl.data.table import Array, ArrayField, Field, Origin, Rows, Table, build_table
 from deepdsl.data.values import fit_shape, text_field
 from deepdsl.diagnostics.base import DnnError
@@ -77,7 +77,7 @@ class CsvField:
         return True
 
 
-def open_csv(source: Csv, request: OpenRequest) -> Table:
+def open_table(source: Csv, request: OpenRequest) -> Table:
     """The rows of a csv file, after one pass over all of it."""
     opened, columns = _open(source, request)
     file = opened.file
@@ -137,7 +137,7 @@ def open_csv(source: Csv, request: OpenRequest) -> Table:
     return build_table(inputs, targets, origins, classes, classes is not None)
 
 
-def count_csv(source: Csv, request: OpenRequest) -> int:
+def count_rows(source: Csv, request: OpenRequest) -> int:
     """The number of rows, by a pass that parts lines and reads no field."""
     delimiter = DELIMITERS[source.delimiter]
     return CsvFile.open(find_file(source.file, request), delimiter, source.header).count()
@@ -175,7 +175,7 @@ def _open(source: Csv, request: OpenRequest) -> tuple[CsvFile, Mapping[str, tupl
     everything = ("*",)
     first = source.columns or everything
     given_first = source.columns is not None
-    given = assign(request, source.feeds, first, source.target, "[COLUMN]", given_first)
+    given = bind_inputs(request, source.feeds, first, source.target, "[COLUMN]", given_first)
     # A target that is not wanted here must not slip into the input either.
     used = {opened.index(column) for column in source.target or ()}
     chosen: dict[str, tuple[int, ...]] = {}

@@ -11,7 +11,7 @@ from deepdsl.diagnostics.data_feeds import InputNotFed, NoTarget, NothingToFeed,
 T = TypeVar("T")
 
 
-def assign(
+def bind_inputs(
     request: OpenRequest,
     feeds: tuple[tuple[str, T], ...],
     first: T | None,

@@ -1,25 +1,19 @@
-"""The source `images`, and what its options say of how a file becomes numbers."""
+"""What the sources of images have in common: how a file becomes numbers, and their options."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from deepdsl.data.request import OpenRequest, Shape
-from deepdsl.data.sources import DataSource
-from deepdsl.diagnostics.base import Diagnostic, DnnError
+from deepdsl.data.request import Shape
+from deepdsl.data.source import DataSource
+from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data_images import NoImageInput
 from deepdsl.record import record
-from deepdsl.registry import Choice, Integer, Kind, Mismatch, Text, argument, option
+from deepdsl.registry import Choice, Integer, Kind, Mismatch, option
 from deepdsl.source import Span
 
-if TYPE_CHECKING:
-    from deepdsl.data.table import Table
-
 LONGEST_SIDE = 8192
-
-Resize = Literal["stretch", "crop", "pad"]
-Range = Literal["unit", "bytes"]
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 
 
 @record
@@ -116,62 +110,14 @@ class ImageSource(DataSource, abstract=True):
 
     def decoding(self, name: str, shape: Shape | None, span: Span | None) -> Decoding:
         """How images become this input, or NoImageInput."""
-        if found := _misfit(name, shape or (), self.size, span):
+        if found := image_misfit(name, shape or (), self.size, span):
             raise DnnError([found])
         assert shape is not None
         channels, height, width = shape if len(shape) == 3 else (1, *shape)
         return Decoding(channels, height, width, self.size is not None, self.resize, self.range)
 
 
-@record
-class Images(ImageSource):
-    """A folder of image files, with one folder in it for each class.
-
-    The names of those folders are the classes, in the order of the alphabet, or of the numbers
-    where all names are whole numbers. Images may stand in further folders below. Files that end in
-    .png, .jpg, .jpeg, .webp, .bmp or .gif are read, of an animation the first picture. For
-    `target input` no classes are needed, and every image in the folder is a row.
-
-    The input [C H W] says what an image becomes: 1 channel is gray, 3 are red, green and blue, 4
-    have opacity too; [H W] is gray. Values are 0 to 1, as torchvision's ToTensor gives them, so
-    that `normalize mean=[0.485 0.456 0.406] std=[0.229 0.224 0.225]` is what it is elsewhere;
-    `range=bytes` gives 0 to 255. Without `size=` all images must have the size of the input.
-    Resizing is bilinear, over all pixels that a new one covers.
-
-    Images are turned as their EXIF orientation says. Palettes and CMYK become colours, 16 bits
-    become 8 (the upper ones), opacity is left out where the input has no fourth channel, and gray
-    is made of colours as 0.299 R + 0.587 G + 0.114 B.
-
-    Needs Pillow: `pip install "deepdsl[images]"`.
-    """
-
-    folder: str = argument(Text(), "the folder, relative to the file")
-    corrupt: str = option(
-        Choice(("fail", "skip")),
-        "what becomes of files that cannot be decoded; `skip` decodes all of them when the folder "
-        "is opened",
-        default="fail",
-    )
-
-    def misfits(self, inputs: Mapping[str, Shape], span: Span | None) -> Iterator[Diagnostic]:
-        """What does not fit the inputs of a model, before the folder is opened."""
-        if len(inputs) == 1:
-            ((name, shape),) = inputs.items()
-            if found := _misfit(name, shape, self.size, span):
-                yield found
-
-    def open(self, request: OpenRequest) -> Table:
-        from deepdsl.data.open_images import open_images
-
-        return open_images(self, request)
-
-    def count(self, request: OpenRequest) -> int:
-        from deepdsl.data.open_images import count_images
-
-        return count_images(self, request)
-
-
-def _misfit(
+def image_misfit(
     name: str, shape: Shape, size: tuple[int, int] | None, span: Span | None
 ) -> NoImageInput | None:
     height, width = size or (32, 32)

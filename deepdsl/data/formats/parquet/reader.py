@@ -10,14 +10,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from deepdsl.data.arrow_columns import ArrowColumn, column_of
-from deepdsl.data.decode import Decoder
-from deepdsl.data.feeds import assign
-from deepdsl.data.files import DataFile, find_file, looks_like, memory_budget
-from deepdsl.data.open_images import ImageField, class_field, look_through
-from deepdsl.data.parquet import Parquet
+from deepdsl.data.bind_inputs import bind_inputs
+from deepdsl.data.files import DataFile, find_file, memory_budget
+from deepdsl.data.formats.parquet import Parquet
+from deepdsl.data.formats.parquet.arrow_columns import ArrowColumn, column_of
+from deepdsl.data.formats.parquet.spool import Spool
+from deepdsl.data.image_decoder import Decoder
+from deepdsl.data.image_field import ImageField, class_field, look_through
 from deepdsl.data.request import OpenRequest
-from deepdsl.data.spool import Spool
+from deepdsl.data.source import look_alike
 from deepdsl.data.table import Array, Field, Origin, Table, build_table
 from deepdsl.data.values import fit_shape, input_field, target_field, text_field
 from deepdsl.diagnostics.base import DnnError
@@ -28,7 +29,7 @@ from deepdsl.diagnostics.runtime import MissingPackage
 _ROWS = 8192  # that are unpacked at a time
 
 
-def open_parquet(source: Parquet, request: OpenRequest) -> Table:
+def open_table(source: Parquet, request: OpenRequest) -> Table:
     """The rows of a parquet file, every value checked."""
     file = find_file(source.file, request)
     with ExitStack() as spools:
@@ -69,7 +70,7 @@ def _table(source: Parquet, request: OpenRequest, file: DataFile, spools: ExitSt
     return build_table(inputs, targets, origins, classes, classes is not None)
 
 
-def count_parquet(source: Parquet, request: OpenRequest) -> int:
+def count_rows(source: Parquet, request: OpenRequest) -> int:
     with _opened(find_file(source.file, request)) as opened:
         return int(opened.metadata.num_rows)
 
@@ -201,7 +202,7 @@ def _opened(file: DataFile) -> Iterator[Any]:
             if isinstance(reason, OSError) and reason.errno is not None:
                 raise
             text = str(reason).splitlines()[0][:100] if str(reason) else type(reason).__name__
-            other = looks_like(file.beginning())
+            other = look_alike(file.beginning())
             raise DnnError([NotParquet(file.span, file.name, text, other)]) from None
 
 
@@ -220,7 +221,7 @@ def _chosen(
     """The columns that feed each input and target."""
     everything = ("*",)
     first = source.columns or everything
-    given = assign(
+    given = bind_inputs(
         request, source.feeds, first, source.target, "[COLUMN]", source.columns is not None
     )
     named = {c for feed in given.values() if feed is not everything for c in feed}

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from deepdsl.data.files import DataFile, find_file
+from deepdsl.data.formats.text import TextSource, text_misfits
 from deepdsl.data.request import IndexShape, OpenRequest, Shape, TargetSpec
-from deepdsl.data.sources import ALICE, TextSource, text_misfits
 from deepdsl.data.table import Array, Field, Origin, Rows, Table
 from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data_sequences import (
@@ -30,6 +30,8 @@ class WindowField:
     """
 
     columns: tuple[str, ...] = ()
+    #: Many of a text's characters follow no window: a number here is not the class of a row.
+    has_classes = False
 
     def __init__(
         self, text: Array, origin: Origin, rows: int, shape: Shape, start: int, stride: int
@@ -52,22 +54,10 @@ class WindowField:
         return self.origin.place(row)
 
 
-def open_text(source: TextSource, request: OpenRequest) -> Table:
+def open_table(source: TextSource, request: OpenRequest) -> Table:
     """The windows of a text file."""
     file = find_file(source.file, request)
     return windows(read_text(file), f'"{file.name}"', request, source.stride)
-
-
-def open_alice(part: str, request: OpenRequest) -> Table:
-    """The windows of the text that comes with the package, or of a part of it.
-
-    All parts have the numbers of the whole text's characters.
-    """
-    with np.load(ALICE, allow_pickle=False) as archive:
-        parts = {name: archive[name].tobytes().decode() for name in ("train", "test")}
-    whole = parts["train"] + parts["test"]
-    text = whole if part == "all" else parts[part]
-    return windows(text, "alice", request, None, tuple(sorted(set(whole))))
 
 
 def read_text(file: DataFile) -> str:

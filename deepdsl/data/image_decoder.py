@@ -10,14 +10,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from deepdsl.data.images import Decoding
+from deepdsl.data.image_source import Decoding
 from deepdsl.data.table import Array
 from deepdsl.diagnostics.base import Diagnostic, DnnError
 from deepdsl.diagnostics.data_images import BrokenImage, HugeImage, ImageSize
 from deepdsl.diagnostics.runtime import MissingPackage
 from deepdsl.source import Span
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MOST_PIXELS = 8192 * 8192  # of one file; one of a hundred bytes may claim more than memory holds
 _ORIENTATION = 0x0112

@@ -1,27 +1,24 @@
-"""Opening folders of images: which are there, and their numbers, kept once they are decoded."""
+"""Images as the values of rows: decoded when they are read, and kept where memory holds them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from deepdsl.data.decode import Decoder, strict
-from deepdsl.data.feeds import assign
 from deepdsl.data.files import memory_budget
-from deepdsl.data.image_folder import ImageFolder, find_images
-from deepdsl.data.images import Decoding, Images
-from deepdsl.data.request import OpenRequest, Shape, TargetSpec
-from deepdsl.data.table import Array, Field, Origin, Rows, Table, build_table
+from deepdsl.data.image_decoder import Decoder, strict
+from deepdsl.data.image_source import Decoding
+from deepdsl.data.request import Shape, TargetSpec
+from deepdsl.data.table import Array, Field, Origin, Rows, Table
 from deepdsl.data.values import target_field
-from deepdsl.diagnostics.base import Diagnostic, DnnError
+from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data_arrays import ArrayType
 from deepdsl.diagnostics.data_files import CannotRead
-from deepdsl.diagnostics.data_images import BrokenImage, HugeImage, NoImages, SkippedImages
+from deepdsl.diagnostics.data_images import BrokenImage, HugeImage
 from deepdsl.diagnostics.data_labels import TooManyClasses, UnknownClass
 from deepdsl.record import changed
 
@@ -38,28 +35,6 @@ class ImageBytes(Protocol):
     def open(self, row: int) -> BinaryIO: ...
 
     def name(self, row: int) -> str: ...
-
-
-class FolderBytes:
-    """The files of a folder."""
-
-    def __init__(self, folder: ImageFolder, files: Sequence[str]) -> None:
-        self._root, self._files, self._name = os.fspath(folder.path), files, folder.name
-        self._span = folder.span
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def open(self, row: int) -> BinaryIO:
-        try:
-            return open(os.path.join(self._root, self._files[row]), "rb")
-        except OSError as reason:
-            text = reason.strerror or str(reason)
-            raise DnnError([CannotRead(self._span, self.name(row), text)]) from None
-
-    def name(self, row: int) -> str:
-        name = f"{self._name}/{self._files[row]}"
-        return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class ListedFiles:
@@ -165,45 +140,6 @@ class ImageField:
             return self._decoder.decode(stream, self._source.name(row), out)
 
 
-def open_images(source: Images, request: OpenRequest) -> Table:
-    """The rows of a folder of images.
-
-    Every file's header is looked at. Bodies are decoded too where that takes a moment, and where
-    damaged files are to be left out: else rows would not be the same in every run.
-    """
-    folder = find_images(source.folder, request)
-    given = assign(request, (), "images", "classes", "", first_is_given=False)
-    (name,) = (each for each in request.inputs if given[each] == "images")
-    shape = request.inputs[name]
-    decoder = Decoder(source.decoding(name, shape, request.span), request.span)
-    assert shape is not None
-    files = FolderBytes(folder, folder.files)
-    images = ImageField(files, decoder, shape)
-    skip = source.corrupt == "skip"
-    broken = look_through(images, skip, skip)
-    warnings: list[Diagnostic] = list(folder.warnings)
-    labels = np.array(folder.labels, np.int64)
-    if broken:
-        good = np.setdiff1d(np.arange(len(files)), np.array(broken))
-        names = tuple(files.name(row) for row in broken)
-        if not len(good):
-            problem, advice = "has no image that can be decoded", "fetch the images again"
-            raise DnnError([NoImages(request.span, source.folder, problem, advice)])
-        warnings.append(SkippedImages(request.span, source.folder, names, len(files)))
-        images = images.chosen(good, FolderBytes(folder, [folder.files[row] for row in good]))
-        labels = labels[good] if len(labels) else labels
-    origin = Origin(source.folder, request.span)
-    targets: dict[str, Field] = {}
-    classes: tuple[str, ...] | None = None
-    for target, spec in request.targets.items():
-        targets[target], classes = class_field(
-            labels, folder.classes, target, spec, origin, request.classes
-        )
-    origins = dict.fromkeys((name, *targets), origin)
-    table = build_table({name: images}, targets, origins, classes, classes is not None)
-    return replace(table, warnings=tuple(warnings))
-
-
 def open_files(paths: Sequence[Path], name: str, how: Decoding, shape: Shape) -> Table:
     """Image files as the rows of one input, of whatever size they are; their headers are sound."""
     decoder = Decoder(changed(how, resized=True), None)
@@ -212,12 +148,6 @@ def open_files(paths: Sequence[Path], name: str, how: Decoding, shape: Shape) ->
         for row in range(len(images)):
             images.check(row)
     return Table(len(images), {name: images}, {})
-
-
-def count_images(source: Images, request: OpenRequest) -> int:
-    if source.corrupt == "skip":
-        return open_images(source, request).rows
-    return len(find_images(source.folder, request).files)
 
 
 def look_through(images: ImageField, skip: bool, whole: bool) -> list[int]:

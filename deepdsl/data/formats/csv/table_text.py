@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deepdsl.data.csv_lines import Block, read_blocks, split_record
-from deepdsl.data.files import DataFile, looks_like
+from deepdsl.data.files import DataFile
+from deepdsl.data.formats.csv.lines import Block, read_blocks, split_record
+from deepdsl.data.source import look_alike
 from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data_csv import (
     ColumnMissing,
@@ -40,7 +41,7 @@ class CsvFile:
     def open(file: DataFile, delimiter: str, header: bool) -> CsvFile:
         """Read the line of names, or count the columns of the first line where there is none."""
         start = file.beginning()
-        other = "gzip" if start[:2] == b"\x1f\x8b" else looks_like(start).replace("csv", "")
+        other = "gzip" if start[:2] == b"\x1f\x8b" else look_alike(start, besides="csv")
         if other:
             raise DnnError([NotUtf8(file.span, file.name, 1, False, other)])
         with file.open() as stream:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deepdsl.data.decode import SUFFIXES
+from deepdsl.data.image_source import SUFFIXES
 from deepdsl.data.request import OpenRequest
 from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data_files import CannotRead, FileMissing, NotAFile

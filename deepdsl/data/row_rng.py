@@ -20,7 +20,7 @@ _STEP = 0x9E3779B97F4A7C15
 _WORD = (1 << 64) - 1
 
 
-class Draws:
+class RowRng:
     """The draws of some rows for one purpose. Each call gives the next number of every row."""
 
     def __init__(self, seed: int, epoch: int, purpose: str, rows: Rows) -> None:

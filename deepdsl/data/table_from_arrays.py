@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deepdsl.data.feeds import assign
+from deepdsl.data.array_table import Loaded, table_of
+from deepdsl.data.bind_inputs import bind_inputs
 from deepdsl.data.indices import check_indices
-from deepdsl.data.open_arrays import Loaded, table_of
 from deepdsl.data.request import OpenRequest, Shape, TargetSpec
 from deepdsl.data.table import Array, Origin, Table
 from deepdsl.diagnostics.base import DnnError
@@ -42,7 +42,7 @@ def from_arrays(
     if inputs is None:
         inputs = dict.fromkeys(xs, None)
     request = OpenRequest(Path(), inputs, targets, classes=classes)
-    given = assign(request, tuple((xs | ys).items()), None, None, "ARRAY")
+    given = bind_inputs(request, tuple((xs | ys).items()), None, None, "ARRAY")
     arrays: dict[str, Loaded] = {}
     for name, values in given.items():
         array = _as_array(values, name)
