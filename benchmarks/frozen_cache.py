@@ -20,9 +20,11 @@ import numpy as np
 
 from deepdsl.backend import open_backend
 from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import Job, build, load_program
+from deepdsl.compiler import build
 from deepdsl.data import from_arrays
 from deepdsl.data.splits import split_table
+from deepdsl.frontend import load_program
+from deepdsl.job import Job
 from deepdsl.lower import TARGET
 from deepdsl.observing import Epoch
 from deepdsl.record import changed

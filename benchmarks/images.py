@@ -19,8 +19,10 @@ from PIL import Image
 
 from deepdsl.backend import open_backend
 from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import Job, build, load_program, open_job
+from deepdsl.compiler import build
 from deepdsl.data import files
+from deepdsl.frontend import load_program
+from deepdsl.job import Job, open_job
 from deepdsl.observing import Epoch
 from deepdsl.source import Source
 from deepdsl.trainer import Trainer

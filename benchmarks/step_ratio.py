@@ -98,7 +98,9 @@ def ours(work: Workload) -> list[float]:
     import numpy as np
 
     from deepdsl.backend import open_backend
-    from deepdsl.compiler import build, check, open_job
+    from deepdsl.compiler import build
+    from deepdsl.frontend import check
+    from deepdsl.job import open_job
     from deepdsl.observing import Epoch, Silent
     from deepdsl.source import Source
     from deepdsl.trainer import Trainer

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from deepdsl.compiler import check, load_program, read_source, training_of
 from deepdsl.diagnostics import Diagnostic, DnnError, Severity
 from deepdsl.diagnostics.runtime import NoSuchSplit
+from deepdsl.frontend import check, load_program, read_source, training_of
 from deepdsl.record import changed
 from deepdsl.settings import apply_settings
 from deepdsl.source import Source
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from deepdsl.analysis import Program as Typed
     from deepdsl.analysis import Training
-    from deepdsl.compiler import Job
     from deepdsl.data.request import Split
     from deepdsl.data.table import Table
     from deepdsl.export import Exported
+    from deepdsl.job import Job
     from deepdsl.metrics import Figure
     from deepdsl.predictor import Predictor
     from deepdsl.step import Task
@@ -94,6 +94,7 @@ class Program:
         Raises DnnError with the diagnostics of what is wrong: the text, the data, the device, or a
         number that went NaN.
         """
+        from deepdsl.report.training import report_training
         from deepdsl.runs import free_directory, run_place, runs_of
         from deepdsl.workflow import prepare
 
@@ -112,7 +113,7 @@ class Program:
         session = prepare(
             program, training, self._folder, place, device, threads, resume, job, warnings, runs
         )
-        finished = session.train()
+        finished = session.train(report=report_training)
         return Run(finished.path, finished.figures)
 
 
@@ -131,8 +132,8 @@ def _job_of_arrays(
     """A job whose rows are arrays; a `valid first=…` row of the data section cuts them as it would
     a file's.
     """
-    from deepdsl.compiler import Job
     from deepdsl.data.splits import split_table
+    from deepdsl.job import Job
     from deepdsl.step import Task
 
     spec = changed(program.datasets[training.data], train=None, test=None)
@@ -145,9 +146,9 @@ def _job_of_arrays(
 
 def _table(task: Task, x: Arrays, y: Arrays | None) -> tuple[Table, Task]:
     """A checked table of arrays; targets that are rows of probabilities are taken as such."""
-    from deepdsl.compiler import either_target, wanted_target
     from deepdsl.data import from_arrays
     from deepdsl.data.splits import as_rows
+    from deepdsl.job import either_target, wanted_target
     from deepdsl.lower import TARGET
 
     shapes = {i.name: i.row_shape for i in task.model.inputs}

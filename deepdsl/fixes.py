@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from deepdsl.diagnostics import Diagnostic, Edit, Report
-from deepdsl.frontend import check
 from deepdsl.record import changed, record
 from deepdsl.source import Source
 
 # One fix can make another possible; a handful of rounds is usual.
 MOST_ROUNDS = 100
+
+# Everything that is to be said of a text, but the warnings with these codes.
+Check = Callable[[Source, Collection[str]], Report]
 
 
 @record
@@ -23,12 +25,12 @@ class Fixed:
     left: Report
 
 
-def fix(source: Source, allow: Collection[str] = frozenset()) -> Fixed:
+def fix(source: Source, check: Check, allow: Collection[str] = frozenset()) -> Fixed:
     """Make every fix that leaves a program without errors.  A text with errors stays as it is."""
     made: list[Diagnostic] = []
     refused: set[tuple[str, str]] = set()
     seen = {source.text}  # so that two warnings cannot undo each other for ever
-    report = check(source, allow=allow)[1]
+    report = check(source, allow)
     for _ in range(MOST_ROUNDS):
         if report.has_errors:
             break
@@ -36,13 +38,13 @@ def fix(source: Source, allow: Collection[str] = frozenset()) -> Fixed:
         if not chosen:
             break
         tried = apply(source, chosen)
-        after = check(tried, allow=allow)[1]
+        after = check(tried, allow)
         good = tried.text not in seen and _better(chosen, report, after)
         if not good and len(chosen) > 1:
             # One of them does harm: each by itself tells which.
             chosen = chosen[:1]
             tried = apply(source, chosen)
-            after = check(tried, allow=allow)[1]
+            after = check(tried, allow)
             good = tried.text not in seen and _better(chosen, report, after)
         if not good:
             refused.add(_key(chosen[0]))

@@ -7,9 +7,11 @@ Nothing here imports NumPy or onnx, or what lowers graphs: checking a file must 
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from deepdsl.analysis import Model, Program, Training, analyse
 from deepdsl.analysis.gaps import beside_gaps
+from deepdsl.analysis.library import Library
 from deepdsl.diagnostics import Diagnostic, DnnError, Report
 from deepdsl.diagnostics.files import NoModel, NothingInFile, NoTraining
 from deepdsl.lints import allowed, lint
@@ -37,7 +39,7 @@ def check(
     program = None
     if file is not None:
         own = Report()
-        uses, found = gather(file, own)
+        uses, found = gather(file, own, _open_library)
         problems += found
         report.extend(found)
         program = analyse(file, own, data_given, uses)
@@ -49,6 +51,18 @@ def check(
     kept = Report()
     kept.extend(_fixed_here(d, source) for d in allowed(report, allow))
     return program, kept
+
+
+def _open_library(path: Path, shown: str, span: Span) -> Library:
+    # A check without such files loads neither onnx nor NumPy.
+    from deepdsl.foreign import open_onnx
+
+    return open_onnx(path, shown, span)
+
+
+def diagnose(source: Source, allow: Collection[str]) -> Report:
+    """What `check` finds."""
+    return check(source, allow=allow)[1]
 
 
 def _fixed_here(diagnostic: Diagnostic, source: Source) -> Diagnostic:

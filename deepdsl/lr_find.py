@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from deepdsl.analysis import Training
 from deepdsl.backend import Backend, Stepper
-from deepdsl.compiler import Job, build
+from deepdsl.compiler import build
 from deepdsl.data.order import epoch_order
 from deepdsl.data.table import View
+from deepdsl.job import Job
 from deepdsl.record import changed
 from deepdsl.schedules import Exponential
 from deepdsl.stages import step_model

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deepdsl.analysis import Training
 from deepdsl.ir import Graph
+from deepdsl.job import Job
 from deepdsl.lower import TARGET
 from deepdsl.schedules import FACTOR_PATH, Plateau
+from deepdsl.stage import Stage
 from deepdsl.version import VERSION
-
-if TYPE_CHECKING:
-    from deepdsl.compiler import Job, Stage
 
 FORMAT = 1
 

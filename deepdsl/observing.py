@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deepdsl.analysis import Training
 from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import Job
+from deepdsl.job import Job
 from deepdsl.stages import Proof
 from deepdsl.tally import Figures, Tally
 

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from deepdsl.analysis import Training
 from deepdsl.backend import Backend, Runner, open_backend
-from deepdsl.compiler import open_data, target_spec
 from deepdsl.data.image_field import decoding_of
 from deepdsl.data.image_source import Decoding
-from deepdsl.data.request import IndexShape, Split
+from deepdsl.data.request import Split
 from deepdsl.data.spec import DataSpec
 from deepdsl.data.splits import Splits
 from deepdsl.data.table import Table, View
@@ -24,6 +23,8 @@ from deepdsl.diagnostics.data_images import OtherRange
 from deepdsl.diagnostics.runtime import CannotSample, NoSuchRun, NoSuchSplit
 from deepdsl.emit import Interface, emit, read_interface
 from deepdsl.ir import Builder, DType, Graph, Type, Value
+from deepdsl.ir.types import IndexShape
+from deepdsl.job import open_data, target_spec
 from deepdsl.judge import evaluate
 from deepdsl.losses import threshold
 from deepdsl.lower import TARGET

@@ -16,12 +16,12 @@ from deepdsl import checkpoint
 from deepdsl.analysis import Model, Program, Training
 from deepdsl.analysis.model import Call, Input
 from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import load_program, model_of, read_source, training_of
 from deepdsl.data.request import Placed
 from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.diagnostics.runtime import CannotResume, NoSuchRun, RunExists
 from deepdsl.files import named, write_atomically
+from deepdsl.frontend import load_program, model_of, read_source, training_of
 from deepdsl.initializers import Initializer
 from deepdsl.observing import Epoch
 from deepdsl.record import changed

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from deepdsl.analysis import Training
 from deepdsl.backend import Backend, Runner, StepModel
-from deepdsl.compiler import Artifacts, Job, Stage
+from deepdsl.compiler import Artifacts
 from deepdsl.data.table import View
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import FrozenMoved
 from deepdsl.emit import NUMPY, emit
 from deepdsl.ir import Graph
+from deepdsl.job import Job
 from deepdsl.judge import evaluate
 from deepdsl.metrics import Figure
+from deepdsl.stage import Stage
 from deepdsl.step import evaluation_graph
 
 Arrays = Mapping[str, NDArray[Any]]

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from deepdsl.backend import Backend
 from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import Artifacts, Job, Stage
+from deepdsl.compiler import Artifacts
 from deepdsl.data.order import epoch_order
 from deepdsl.data.prefetch import Reader, reading
 from deepdsl.data.table import View
 from deepdsl.interrupts import interruptible
+from deepdsl.job import Job
 from deepdsl.lower import TARGET
 from deepdsl.metrics import Figure
 from deepdsl.observing import (
@@ -33,6 +34,7 @@ from deepdsl.observing import (
     Silent,
 )
 from deepdsl.schedules import FACTOR_PATH
+from deepdsl.stage import Stage
 from deepdsl.stages import Frozen, Judges, Place, begins_with, entered, proofs_in, step_model
 from deepdsl.tally import Figures, Tally
 from deepdsl.watch import epoch_watch, need_valid, plateau_watch, watched

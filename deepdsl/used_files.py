@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from deepdsl.analysis.library import Library
 from deepdsl.diagnostics import Diagnostic, DnnError, Label, Report, Use, closest
 from deepdsl.diagnostics.files import CannotRead
 from deepdsl.diagnostics.names import TooLarge
@@ -33,12 +34,18 @@ class Step:
     used_at: Span | None = None
 
 
-def gather(file: ast.File, report: Report) -> tuple[Uses, list[Diagnostic]]:
+# Opens a file of another program: its path, what messages call it, and where it is used.
+OpenLibrary = Callable[[Path, str, Span], Library]
+
+
+def gather(
+    file: ast.File, report: Report, open_library: OpenLibrary
+) -> tuple[Uses, list[Diagnostic]]:
     """The files that a file uses, and what could not be read in their texts.
 
     What is wrong with the `use` lines goes to `report`.
     """
-    gathering = _Gathering(report)
+    gathering = _Gathering(report, open_library)
     source = file.span.source
     first = Step(os.path.realpath(source.path) if source.path else "", source.name)
     gathering.follow(file, (first,))
@@ -48,8 +55,8 @@ def gather(file: ast.File, report: Report) -> tuple[Uses, list[Diagnostic]]:
 class _Gathering:
     """The files that were reached so far; each is read once."""
 
-    def __init__(self, report: Report) -> None:
-        self.report = report
+    def __init__(self, report: Report, open_library: OpenLibrary) -> None:
+        self.report, self._open_library = report, open_library
         self.files: dict[Span, ast.File] = {}
         self.libraries: dict[Span, Any] = {}
         self.problems: list[Diagnostic] = []
@@ -90,11 +97,8 @@ class _Gathering:
             if (refused := self._refused(item, shown)) is not None:
                 self.report.add(refused)
                 return
-            # A check without such files loads neither onnx nor NumPy.
-            from deepdsl.foreign import open_onnx
-
             try:
-                self._opened[key] = open_onnx(Path(shown), shown, item.file.span)
+                self._opened[key] = self._open_library(Path(shown), shown, item.file.span)
             except DnnError as error:
                 self.report.extend(error.diagnostics)
         if self._opened[key] is not None:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from deepdsl.analysis import Program, Training
-from deepdsl.backend import Backend, open_backend
+from deepdsl.backend import Backend, Runner, open_backend
 from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import Artifacts, Job, build, open_job, with_reused
-from deepdsl.data.request import Split
+from deepdsl.compiler import Artifacts, build
 from deepdsl.data.table import View
 from deepdsl.diagnose import first_bad_tensor
 from deepdsl.diagnostics import Diagnostic, DnnError
+from deepdsl.job import Job, open_job, with_reused
 from deepdsl.lints.training import known_with_data
-from deepdsl.observing import Arrays, Listener, NumbersWentWrong, Observer, Outcome, Silent
-from deepdsl.runs import Described, RunDirectory
+from deepdsl.observing import Listener, NumbersWentWrong, Observer, Outcome, Silent
+from deepdsl.runs import RunDirectory
 from deepdsl.tally import Figures
 from deepdsl.trainer import Trainer
 from deepdsl.watch import need_valid
@@ -52,6 +52,20 @@ class Finished:
     figures: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A training that has just ended, with its evaluation session still open."""
+
+    session: Session
+    finished: Finished
+    evaluator: Runner
+    tested: View | None
+
+
+# Shows a training that has just ended.
+Report = Callable[[Ended], None]
+
+
 @dataclass
 class Session:
     """A training made ready: data opened, graphs compiled, run directory and backend at hand."""
@@ -65,11 +79,16 @@ class Session:
     program: Program
     warnings: Sequence[Diagnostic] = ()
 
-    def train(self, listener: Listener | None = None, probe_every: int | None = None) -> Finished:
-        """Train to the end, evaluate on test data where there is some, and note the result in the
-        run directory; with `probe_every` a probe of every so many steps too, in probe.jsonl.
+    def train(
+        self,
+        listener: Listener | None = None,
+        observer: Observer | None = None,
+        report: Report | None = None,
+    ) -> Finished:
+        """Train to the end, evaluate on test data if there is some, and note the result in the run
+        directory.  `observer` sees steps of the training, `report` the finished training.
 
-        Raises DnnError with NotFinite when a number goes wrong.
+        Raises DnnError with NotFinite when a number is no longer finite.
         """
         begin = time.perf_counter()
         trainer = Trainer(
@@ -79,7 +98,7 @@ class Session:
             self.run,
             listener or Silent(),
             self.start,
-            self._observer(probe_every),
+            observer,
             cache=self.run.path.parent / ".cache",
         )
         try:
@@ -109,37 +128,10 @@ class Session:
             figures["frozen"] = [proof.as_json() for proof in outcome.proofs]
         final = "best" if outcome.restored is not None else "last"
         self.run.finish(self.artifacts.manifest, final, figures)
-        self._report(trainer, figures, outcome.state, tested)
-        return Finished(self.run.path, self.job, outcome, test, figures)
-
-    def _observer(self, every: int | None) -> Observer | None:
-        if every is None:
-            return None
-        from deepdsl.probe.log import ProbeLog
-
-        return ProbeLog(self.job.task, self.backend, every, self.run.path / "probe.jsonl")
-
-    def _report(
-        self, trainer: Trainer, figures: Mapping[str, Any], state: Arrays, tested: View | None
-    ) -> None:
-        """The page about the run, with what can be counted in a moment."""
-        from deepdsl.report.confusion import quick_confusion
-        from deepdsl.report.page import write_report
-
-        task, splits = self.job.task, self.job.splits
-        views: dict[Split, View | None] = {"test": tested, "valid": splits.valid}
-        graph = self.artifacts.evaluation_graph
-        confusion = quick_confusion(trainer.judges.whole, graph, task, views, state)
-        told = Described(
-            self.run.path,
-            self.program,
-            task.model,
-            task.training,
-            task.data,
-            {**self.artifacts.manifest, "result": figures},
-            (*self.warnings, *splits.warnings),
-        )
-        write_report(told, confusion=confusion)
+        finished = Finished(self.run.path, self.job, outcome, test, figures)
+        if report is not None:
+            report(Ended(self, finished, trainer.judges.whole, tested))
+        return finished
 
     def _test_rows(self) -> View | None:
         # Only now: a run that is stopped early never reads its test data.

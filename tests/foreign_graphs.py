@@ -12,7 +12,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from deepdsl.analysis.library import Cut, Imported
+from deepdsl.analysis.library import Imported
+from deepdsl.analysis.reused import Cut
 from deepdsl.emit import emit
 from deepdsl.foreign import OnnxFile
 from deepdsl.foreign.as_is import Foreign

@@ -12,9 +12,10 @@ from workbench import Array, Arrays, Memory, program
 from deepdsl.analysis import Model
 from deepdsl.analysis.freezing import Freezing
 from deepdsl.backend import Backend, open_backend
-from deepdsl.compiler import Job, build, initial_state, wanted_target
+from deepdsl.compiler import build, initial_state
 from deepdsl.data import from_arrays
 from deepdsl.data.splits import split_table
+from deepdsl.job import Job, wanted_target
 from deepdsl.lower import TARGET
 from deepdsl.record import changed
 from deepdsl.source import Source

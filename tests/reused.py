@@ -10,8 +10,8 @@ import numpy as np
 from safetensors.numpy import save_file
 from workbench import Array, on_runtime, program
 
-from deepdsl.analysis.library import Reused
 from deepdsl.analysis.model import Model
+from deepdsl.analysis.reused import Reused
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.record import changed
 from deepdsl.reuse import Loaded, load_reused

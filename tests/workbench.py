@@ -17,10 +17,12 @@ from onnx.reference.ops import op_scan as onnx_scan
 from deepdsl.analysis import Program
 from deepdsl.backend import open_backend
 from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import Artifacts, Job, build, initial_state, load_program, open_job
+from deepdsl.compiler import Artifacts, build, initial_state
 from deepdsl.data.splits import Splits
 from deepdsl.emit import emit
+from deepdsl.frontend import load_program
 from deepdsl.ir import Graph, verify
+from deepdsl.job import Job, open_job
 from deepdsl.observing import Outcome
 from deepdsl.passes import optimize
 from deepdsl.source import Source

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.analysis.definitions import Definitions
+from deepdsl.analysis.definitions import Definitions, Template
 from deepdsl.analysis.model import (
     BATCH,
     Call,
@@ -14,7 +14,6 @@ from deepdsl.analysis.model import (
 )
 from deepdsl.analysis.network import Elaborator
 from deepdsl.analysis.sections import data_section, export_section
-from deepdsl.analysis.templates import Template
 from deepdsl.analysis.training_section import train_section
 from deepdsl.analysis.unused import unused_in_file
 from deepdsl.data.spec import DataSpec

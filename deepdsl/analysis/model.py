@@ -9,11 +9,11 @@ from dataclasses import field
 from functools import cached_property
 
 from deepdsl.analysis.freezing import Freezing
-from deepdsl.analysis.library import Reused
-from deepdsl.data.request import IndexShape
+from deepdsl.analysis.reused import Reused
 from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Use
 from deepdsl.ir import Param, Type
+from deepdsl.ir.types import IndexShape
 from deepdsl.losses import Loss
 from deepdsl.metrics import Metric
 from deepdsl.ops.layer import Layer

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from deepdsl.analysis.definitions import Template
 from deepdsl.analysis.flows import Flows
 from deepdsl.analysis.frames import Flowing, Frame, names_used
 from deepdsl.analysis.initializer_choice import choose_initializers
 from deepdsl.analysis.input_types import element_type, with_tables
 from deepdsl.analysis.layer_defaults import add_default
 from deepdsl.analysis.model import BATCH, Model
-from deepdsl.analysis.templates import Template, unbound
+from deepdsl.analysis.templates import unbound
 from deepdsl.analysis.unused import unused_in_model
 from deepdsl.analysis.values import FAILED, Constant, evaluate, found
 from deepdsl.diagnostics import Report, Severity, Use
@@ -117,7 +118,9 @@ class Elaborator(Flows):
         self.ties.finish()
         if not outputs or self.report.has_errors:
             return None
-        for unused in unused_in_model(self, outputs):
+        body = self.source.syntax.body
+        found = unused_in_model(body, self.frame, self.trace, self.lets, self.placed, outputs)
+        for unused in found:
             self.say(unused)
         for output, (value, span) in outputs.items():
             if self.trace.is_input(value):

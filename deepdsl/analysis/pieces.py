@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
-from deepdsl.analysis.library import Cut
 from deepdsl.analysis.model import Call, Model, Piece
+from deepdsl.analysis.reused import Cut
 from deepdsl.record import record
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from deepdsl.analysis.arguments import bind
 from deepdsl.analysis.frames import Flowing, Frame
-from deepdsl.analysis.library import Cut, Imported, Reused
+from deepdsl.analysis.library import Imported
 from deepdsl.analysis.model import Call, Model, Piece
 from deepdsl.analysis.pieces import CannotCut, Taken, layers_with_weights, take
+from deepdsl.analysis.reused import Cut, Reused
 from deepdsl.analysis.units import Units
 from deepdsl.analysis.values import FAILED
 from deepdsl.diagnostics import DnnError, Report
@@ -30,8 +31,7 @@ from deepdsl.syntax import ast
 from deepdsl.transfer import Reuse
 
 if TYPE_CHECKING:
-    from deepdsl.analysis.definitions import Definitions
-    from deepdsl.analysis.templates import Template
+    from deepdsl.analysis.definitions import Definitions, Template
 
 
 @record

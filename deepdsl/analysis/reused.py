@@ -27,11 +27,11 @@ class Cut:
 class ImportedWeights:
     """The weights of a piece of an imported network.
 
-    `values` has the first value of every parameter, a NumPy array in our layout; `names` says which
-    tensor of the file each one is.
+    `weights` has the first value of every parameter, a NumPy array in our layout; `names` says
+    which tensor of the file each one is.
     """
 
-    values: Mapping[str, Any]
+    weights: Mapping[str, Any]
     names: Mapping[str, str]
 
 
@@ -52,7 +52,7 @@ class Reused:
     weights: str = ""
     weights_span: Span | None = field(default=None, compare=False)
     trained: str = ""
-    imported: Imported | None = field(default=None, compare=False)
+    imported: ImportedWeights | None = field(default=None, compare=False)
     match: str = "strict"
     prefix: str = ""
     rename: tuple[str, ...] = ()

@@ -6,8 +6,8 @@ before the first is made.
 
 from __future__ import annotations
 
+from deepdsl.analysis.definitions import Template
 from deepdsl.analysis.frames import names_used
-from deepdsl.analysis.templates import Template
 from deepdsl.record import record
 from deepdsl.registry import lookup
 from deepdsl.syntax import ast

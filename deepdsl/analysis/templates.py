@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from deepdsl.analysis.arguments import Default
+from deepdsl.analysis.definitions import Template
 from deepdsl.analysis.frames import Flowing
 from deepdsl.analysis.values import FAILED, Constant, Environment, evaluate
 from deepdsl.diagnostics import Diagnostic
@@ -18,53 +17,8 @@ from deepdsl.diagnostics.arguments import (
     WrongValue,
 )
 from deepdsl.record import record
-from deepdsl.registry import Word
 from deepdsl.source import Span
 from deepdsl.syntax import ast
-from deepdsl.syntax.walk import nodes
-
-if TYPE_CHECKING:
-    from deepdsl.analysis.definitions import Definitions
-
-
-@record(eq=False)
-class Template:
-    """A block, or a model that is used as one, with what its file says above it."""
-
-    syntax: ast.Block | ast.Model
-    env: Environment
-    defaults: Mapping[str, tuple[Default, ...]]
-    home: Definitions
-
-    @property
-    def name(self) -> str:
-        return self.syntax.name.text
-
-    @property
-    def what(self) -> str:
-        return "block" if isinstance(self.syntax, ast.Block) else "model"
-
-    @property
-    def parameters(self) -> Sequence[ast.Parameter]:
-        return self.syntax.parameters if isinstance(self.syntax, ast.Block) else ()
-
-    @cached_property
-    def own_names(self) -> frozenset[str]:
-        """The names of its parameters, parts and values, which hide blocks."""
-        inner = (n for n in nodes(self.syntax.body) if isinstance(n, ast.Part | ast.Bind))
-        return frozenset(each.name.text for each in (*self.parameters, *inner))
-
-    @property
-    def inputs(self) -> Sequence[ast.Input]:
-        """The inputs of a model."""
-        return [s for s in self.syntax.body.statements if isinstance(s, ast.Input)]
-
-
-@record
-class Named(Word):
-    """A bare word that names a block where it is written, wherever it is handed on to."""
-
-    template: Template
 
 
 @record

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from deepdsl.analysis.arguments import bind
+from deepdsl.analysis.definitions import Named, Template
 from deepdsl.analysis.frames import Flowing, Frame, inside
-from deepdsl.analysis.library import Reused
 from deepdsl.analysis.model import BATCH
+from deepdsl.analysis.reused import Reused
 from deepdsl.analysis.sizes import Sizes
-from deepdsl.analysis.templates import Called, Named, Template, bind_parameters
+from deepdsl.analysis.templates import Called, bind_parameters
 from deepdsl.analysis.ties import Ties
 from deepdsl.analysis.trace import Trace
 from deepdsl.analysis.values import FAILED, Closure, evaluate, found

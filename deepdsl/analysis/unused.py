@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from deepdsl.analysis.definitions import Definitions
+from deepdsl.analysis.frames import Frame
+from deepdsl.analysis.trace import Trace
 from deepdsl.diagnostics.lints import UnusedName
 from deepdsl.ir import Value
 from deepdsl.source import Span
@@ -12,26 +14,26 @@ from deepdsl.syntax import ast
 from deepdsl.syntax.edits import drop_statement
 from deepdsl.syntax.walk import names_in, nodes
 
-if TYPE_CHECKING:
-    from deepdsl.analysis.definitions import Definitions
-    from deepdsl.analysis.network import Elaborator
-
 
 def unused_in_model(
-    made: Elaborator, outputs: Mapping[str, tuple[Value, Span]]
+    body: ast.Body,
+    frame: Frame,
+    trace: Trace,
+    lets: Sequence[ast.Let],
+    placed: Collection[Span],
+    outputs: Mapping[str, tuple[Value, Span]],
 ) -> Iterator[UnusedName]:
     """The inputs, values, constants and parts of a model that nothing reads."""
-    trace = made.trace
     kept = {value for value, _ in outputs.values()}
-    for name, flowing in made.frame.values.items():
+    for name, flowing in frame.values.items():
         value = flowing.value
         if value is not None and value not in trace.read and value not in kept:
             what = "input" if any(i.name == name for i in trace.inputs) else "value"
             yield UnusedName(flowing.span, what, name)
-    for let in made.lets:
-        if let.name.span not in made.frame.env.used:
+    for let in lets:
+        if let.name.span not in frame.env.used:
             yield _left_out(let, "constant")
-    yield from _unused_parts(made.source.syntax.body, made.placed)
+    yield from _unused_parts(body, placed)
 
 
 def _unused_parts(body: ast.Body, placed: Collection[Span]) -> Iterator[UnusedName]:

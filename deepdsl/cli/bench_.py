@@ -25,9 +25,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     import numpy as np
 
     from deepdsl.backend import open_backend
-    from deepdsl.compiler import build, load_program, open_job, training_of
+    from deepdsl.compiler import build
     from deepdsl.data.order import epoch_order
     from deepdsl.data.prefetch import reading
+    from deepdsl.frontend import load_program, training_of
+    from deepdsl.job import open_job
     from deepdsl.stages import step_model
 
     source = changed_source(options)

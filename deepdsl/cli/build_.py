@@ -10,15 +10,10 @@ from pathlib import Path
 from deepdsl.analysis import Program
 from deepdsl.cli.output import Output
 from deepdsl.cli.sources import add_file_arguments, changed_source, folder_of
-from deepdsl.compiler import (
-    build,
-    load_program,
-    model_of,
-    open_job,
-    training_of,
-    write_artifacts,
-)
+from deepdsl.compiler import build, write_artifacts
+from deepdsl.frontend import load_program, model_of, training_of
 from deepdsl.ir import show_graph
+from deepdsl.job import open_job
 from deepdsl.lower import forward
 from deepdsl.step import step_graph
 

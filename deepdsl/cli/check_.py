@@ -16,7 +16,7 @@ from deepdsl.cli.sources import read
 from deepdsl.diagnostics import Diagnostic, ExitStatus, Severity
 from deepdsl.files import write_atomically
 from deepdsl.fixes import Fixed, fix
-from deepdsl.frontend import check
+from deepdsl.frontend import check, diagnose
 from deepdsl.source import Source
 
 
@@ -91,7 +91,7 @@ def _fix(options: argparse.Namespace, output: Output, allow: frozenset[str]) -> 
     diffs: dict[str, str] = {}
     for name in options.files:
         before = read(name)
-        fixed = fix(before, allow)
+        fixed = fix(before, diagnose, allow)
         lines += [_line(name, d) for d in fixed.made]
         made += fixed.made
         if options.diff:

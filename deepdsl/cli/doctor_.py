@@ -67,7 +67,9 @@ def _try(device: str) -> str:
     from pathlib import Path
 
     from deepdsl.backend import open_backend
-    from deepdsl.compiler import build, load_program, open_job
+    from deepdsl.compiler import build
+    from deepdsl.frontend import load_program
+    from deepdsl.job import open_job
     from deepdsl.source import Source
     from deepdsl.stages import step_model
 

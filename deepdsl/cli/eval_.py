@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    from deepdsl.compiler import load_program, read_source
+    from deepdsl.frontend import load_program, read_source
     from deepdsl.predictor import measure, open_predictor
 
     predictor = open_predictor(options.model, options.device, options.threads, options.checkpoint)

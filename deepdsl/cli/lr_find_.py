@@ -57,7 +57,8 @@ def _rate(text: str) -> float:
 def run(options: argparse.Namespace, output: Output) -> int:
     from deepdsl.backend import open_backend
     from deepdsl.charts import text_plot
-    from deepdsl.compiler import load_program, open_job, training_of
+    from deepdsl.frontend import load_program, training_of
+    from deepdsl.job import open_job
     from deepdsl.lr_find import find_rate
     from deepdsl.report.search import write_search
 

@@ -59,7 +59,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _of_file(options: argparse.Namespace, output: Output) -> Probe:
     """A file's model at its start."""
     from deepdsl.backend import open_backend
-    from deepdsl.compiler import build, load_program, model_of, open_job, training_of
+    from deepdsl.compiler import build
+    from deepdsl.frontend import load_program, model_of, training_of
+    from deepdsl.job import open_job
     from deepdsl.probe import probe_normal, probe_task
 
     program, warnings = load_program(changed_source(options))
@@ -82,7 +84,7 @@ def _of_file(options: argparse.Namespace, output: Output) -> Probe:
 def _of_run(options: argparse.Namespace) -> Probe:
     """A trained model, on the data that it was trained on."""
     from deepdsl.backend import open_backend
-    from deepdsl.compiler import open_job
+    from deepdsl.job import open_job
     from deepdsl.probe import probe_task
     from deepdsl.runs import open_run
 

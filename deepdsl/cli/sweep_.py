@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepdsl import pages
+from deepdsl.cli import sweep_worker
 from deepdsl.cli.output import Output, table
 from deepdsl.cli.sources import add_training_arguments, folder_of, positive, read
 
@@ -75,7 +76,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     assert first.training is not None
     assert first.program is not None
     on = watched_figure(first.program, first.training, options.on)
-    how = How(folder_of(options.file), options.device, options.jobs, options.threads)
+    how = How(
+        folder_of(options.file),
+        options.device,
+        options.jobs,
+        sweep_worker.train_here,
+        sweep_worker.__name__,
+        options.threads,
+    )
     out.mkdir(parents=True, exist_ok=True)
     made = _make(planned, how, on, output)
     compared = Comparison(axes, on, first.training.best_of(on), wanted, made)

@@ -16,6 +16,7 @@ from deepdsl.cli.sources import add_training_arguments, changed_source, folder_o
 if TYPE_CHECKING:
     from deepdsl.analysis import Program, Training
     from deepdsl.diagnostics import Diagnostic
+    from deepdsl.observing import Observer
     from deepdsl.workflow import Finished, Session
 
 INTERRUPTED = 130
@@ -44,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    from deepdsl.compiler import load_program, training_of
+    from deepdsl.frontend import load_program, training_of
     from deepdsl.runs import runs_of
     from deepdsl.workflow import in_order
 
@@ -154,16 +155,28 @@ def _train(options: argparse.Namespace, output: Output, session: Session) -> Fin
     """Train with a progress bar, and with event files where they were asked for."""
     from deepdsl.cli.progress import Progress
     from deepdsl.listeners import Listeners
+    from deepdsl.report.training import report_training
 
+    observer = _observer(session, options.every)
     with Progress(output, session) as progress:
         if options.tensorboard is None:
-            return session.train(progress, options.every)
+            return session.train(progress, observer, report_training)
         from deepdsl.tensorboard import EventFiles
 
         run = session.run
         place = run.path / "tensorboard" if options.tensorboard == Path() else options.tensorboard
         with EventFiles(place, run.roles) as events:
-            return session.train(Listeners(progress, events), options.every)
+            return session.train(Listeners(progress, events), observer, report_training)
+
+
+def _observer(session: Session, every: int | None) -> Observer | None:
+    """A probe every so many steps, in probe.jsonl."""
+    if every is None:
+        return None
+    from deepdsl.probe.log import ProbeLog
+
+    file = session.run.path / "probe.jsonl"
+    return ProbeLog(session.job.task, session.backend, every, file)
 
 
 def _stem(file: str) -> str:

@@ -224,7 +224,7 @@ def publish_(options: argparse.Namespace, output: Output) -> int:
         options.size,
     )
     try:
-        made = publish(options.model, options.to, wanted)
+        made = publish(options.model, options.to, wanted, _export_run)
     except DnnError as error:
         return file_status(output.failure(error))
     entry = made.entry
@@ -291,3 +291,11 @@ class _Progress:
             print(f"\r{text}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
         else:
             self.output.note(text)
+
+
+def _export_run(run: Path, file: Path) -> None:
+    # Imported here: no other use of a zoo needs a runtime.
+    from deepdsl.export import export
+    from deepdsl.runs import open_run
+
+    export(open_run(run), file)

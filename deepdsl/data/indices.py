@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from deepdsl.data.request import IndexShape, Shape
+from deepdsl.data.request import Shape
 from deepdsl.data.table import Array, Field, Origin, Table
 from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data_sequences import BadIndex
+from deepdsl.ir.types import IndexShape
 from deepdsl.source import Span
 
 _CHUNK = 1 << 20  # numbers that are checked at a time

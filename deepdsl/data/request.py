@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Generic, Literal, Self, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from deepdsl.record import record
 from deepdsl.source import Span
@@ -13,19 +13,6 @@ from deepdsl.source import Span
 Shape = tuple[int, ...]
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
-
-
-class IndexShape(tuple[int, ...]):
-    """The row shape of an input that holds indices of the rows of a table: whole numbers from 0 to
-    `rows` - 1, or from 0 on where that is not known.
-    """
-
-    rows: int | None
-
-    def __new__(cls, shape: Iterable[int], rows: int | None = None) -> Self:
-        made = super().__new__(cls, tuple(shape))
-        made.rows = rows
-        return made
 
 
 @record

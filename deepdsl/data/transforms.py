@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from deepdsl.data.request import IndexShape, Shape
+from deepdsl.data.request import Shape
 from deepdsl.diagnostics.base import Diagnostic, DnnError, did_you_mean
 from deepdsl.diagnostics.data_sequences import TransformOfIndices
 from deepdsl.diagnostics.data_split import TransformMisfit
 from deepdsl.diagnostics.data_text import shape_text
 from deepdsl.initializers import Deferred
 from deepdsl.ir import Value
+from deepdsl.ir.types import IndexShape
 from deepdsl.ops.arithmetic import div, mul, sub
 from deepdsl.ops.layer import Scope
 from deepdsl.record import record

@@ -12,7 +12,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import helper
 
-from deepdsl.data.request import IndexShape
+from deepdsl.ir.types import IndexShape
 
 Dims = tuple[int | str, ...]
 

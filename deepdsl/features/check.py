@@ -25,13 +25,15 @@ from itertools import count, islice
 import numpy as np
 
 from deepdsl.backend import Arrays, Backend
-from deepdsl.compiler import Job, Stage, initial_values
+from deepdsl.compiler import initial_values
 from deepdsl.data.order import epoch_order
 from deepdsl.data.table import Array, Rows
 from deepdsl.emit import emit
 from deepdsl.features.maker import Maker
 from deepdsl.features.rows import KeptView
+from deepdsl.job import Job
 from deepdsl.judge import batches
+from deepdsl.stage import Stage
 from deepdsl.stages import step_model
 from deepdsl.step import evaluation_graph
 

@@ -29,7 +29,7 @@ import numpy as np
 
 from deepdsl.analysis.model import Training
 from deepdsl.backend import Arrays, Backend
-from deepdsl.compiler import Job, Stage, compile_stages
+from deepdsl.compiler import compile_stages
 from deepdsl.data.files import free_memory, memory_budget
 from deepdsl.data.table import View
 from deepdsl.features.check import as_found, compare_rows, same_evaluation, same_step
@@ -37,7 +37,9 @@ from deepdsl.features.maker import Maker, maker, prefix_graph
 from deepdsl.features.rows import KeptRows, KeptView
 from deepdsl.features.store import Store, byte_text
 from deepdsl.frozen_prefix import FrozenPrefix, cut_frozen
+from deepdsl.job import Job
 from deepdsl.judge import rows_together
+from deepdsl.stage import Stage
 from deepdsl.step import Task, evaluation_graph
 
 # Bytes that a disk gives in a second, when it is weighed against computing anew.

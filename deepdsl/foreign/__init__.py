@@ -22,7 +22,8 @@ With `emit`, which writes, this package is the only importer of onnx; it is itse
 where a file is used.
 """
 
-from deepdsl.foreign.open import OnnxFile, Port, open_onnx
+from deepdsl.foreign.file import Port
+from deepdsl.foreign.open import OnnxFile, open_onnx
 from deepdsl.foreign.places import Place
 
 __all__ = ["OnnxFile", "Place", "Port", "open_onnx"]

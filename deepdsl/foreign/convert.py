@@ -85,8 +85,8 @@ class Made:
 class Conversion:
     """The layers so far.  Values have numbers: 0 flows in, and each layer makes the next."""
 
-    def __init__(self, folding: Folding, source: Type) -> None:
-        self.folding = folding
+    def __init__(self, folding: Folding, source: Type, converters: Mapping[str, Converter]) -> None:
+        self.folding, self.converters = folding, converters
         self.made: list[Made] = []
         self.numbers: dict[str, int] = {}
         self._builder = Builder()
@@ -234,7 +234,7 @@ class Conversion:
                 self.folding.fail(node, told)
 
     def _converted(self, node: Node) -> bool:
-        converter = CONVERTERS.get(node.operator)
+        converter = self.converters.get(node.operator)
         if converter is None:
             return False
         count = len(self.made)

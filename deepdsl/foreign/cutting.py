@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from deepdsl.analysis.library import Cut
+from deepdsl.analysis.reused import Cut
 from deepdsl.diagnostics.foreign import NoSuchTensor, NotOneFlow, NotOneInput, SeveralOutputs
 from deepdsl.foreign.graph import Graph, Info, Node, captured
 from deepdsl.foreign.reading import refused

@@ -4,16 +4,17 @@ does, and leaves the operators that something flows through.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import onnx
 
 from deepdsl.diagnostics.foreign import CannotTake
 from deepdsl.foreign.dims import ROWS, in_front, is_rows, is_strange, typed
+from deepdsl.foreign.file import OpenedOnnx
 from deepdsl.foreign.graph import (
     Graph,
     Node,
@@ -37,8 +38,8 @@ from deepdsl.foreign.reading import NOT_AS_DESCRIBED, refused
 from deepdsl.ir import by_times
 from deepdsl.source import Span
 
-if TYPE_CHECKING:
-    from deepdsl.foreign.open import OnnxFile
+# Calculates what an operator makes, or says False where that is for others to do.
+Special = Callable[["Folding", Node], bool]
 
 # The domain of operators that stand for several, or for none, of ONNX.
 OURS = "deepdsl"
@@ -61,10 +62,18 @@ class Folding:
     """
 
     def __init__(
-        self, file: OnnxFile, piece: Graph, span: Span, batch: int | None, source: str, flow: Flow
+        self,
+        file: OpenedOnnx,
+        piece: Graph,
+        span: Span,
+        batch: int | None,
+        source: str,
+        flow: Flow,
+        special: Mapping[str, Special],
     ) -> None:
         self.file, self.graph, self.span, self.batch = file, piece, span, batch
         self.source = source
+        self._special = special
         self.flows: dict[str, Flow] = {source: flow}
         self.arrays: dict[str, Array] = {}
         self.repeated: set[str] = set()  # constants with one row, which stands for each
@@ -155,9 +164,7 @@ class Folding:
         if value is not None:
             self._constants[node.outputs[0]] = value
             return
-        from deepdsl.foreign.sizes import SPECIAL
-
-        special = SPECIAL.get(node.op) if not node.domain else None
+        special = self._special.get(node.op) if not node.domain else None
         if special is not None and special(self, node):
             return
         operands = [*node.read, *map(self.name, captured(node))]

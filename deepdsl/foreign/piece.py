@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from onnx import TensorProto
 
-from deepdsl.analysis.library import Cut, Imported
+from deepdsl.analysis.library import Imported
 from deepdsl.analysis.model import Input
+from deepdsl.analysis.reused import Cut
 from deepdsl.diagnostics.foreign import NoRows, NoSuchTensor, OtherShape
-
-# The modules of converters are imported for what they register.
-from deepdsl.foreign import (  # noqa: F401
-    activations,
-    arithmetic,
-    images,
-    linear,
-    moves,
-    norms,
-    recurrent,
-)
+from deepdsl.foreign.conversions import CONVERTERS
 from deepdsl.foreign.convert import DTYPES, Conversion
 from deepdsl.foreign.cutting import Cutter
 from deepdsl.foreign.dims import ROWS
+from deepdsl.foreign.file import OpenedOnnx
 from deepdsl.foreign.finishing import finished, rows_first
 from deepdsl.foreign.folding import Folding
 from deepdsl.foreign.graph import FileShape
 from deepdsl.foreign.groups import grouped
 from deepdsl.foreign.inference import FLOAT, Flow, single
 from deepdsl.foreign.reading import refused
+from deepdsl.foreign.sizes import SPECIAL
 from deepdsl.ir import Type, by_times
 from deepdsl.source import Span
-
-if TYPE_CHECKING:
-    from deepdsl.foreign.open import OnnxFile
 
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
 
 
-def import_piece(file: OnnxFile, given: Sequence[Type], cut: Cut, span: Span) -> Imported:
+def import_piece(file: OpenedOnnx, given: Sequence[Type], cut: Cut, span: Span) -> Imported:
     """See analysis.library.Library.piece."""
     (source,) = given
     piece = Cutter(file.graph, file.shown, cut, span).run()
@@ -53,11 +42,11 @@ def import_piece(file: OnnxFile, given: Sequence[Type], cut: Cut, span: Span) ->
     sizes = (ROWS, *(int(d) for d in source.shape[1:]))
     flow: Flow = (code, sizes)
     entry = name
-    folding = Folding(file, piece, span, fixed, entry, flow)
+    folding = Folding(file, piece, span, fixed, entry, flow, SPECIAL)
     folding.run()
     output = folding.name(output)
     nodes = grouped(folding, output)
-    conversion = Conversion(folding, source)
+    conversion = Conversion(folding, source, CONVERTERS)
     conversion.numbers[entry] = 0
     if source.dtype != DTYPES[code]:
         _cast(conversion, entry, code)
@@ -66,7 +55,7 @@ def import_piece(file: OnnxFile, given: Sequence[Type], cut: Cut, span: Span) ->
 
 
 def _imported(
-    file: OnnxFile, conversion: Conversion, output: str, name: str, source: Type, span: Span
+    file: OpenedOnnx, conversion: Conversion, output: str, name: str, source: Type, span: Span
 ) -> Imported:
     number = conversion.numbers.get(output, 0)
     if output not in conversion.numbers:
@@ -81,7 +70,7 @@ def _imported(
     model, weights, names = finished(
         conversion, number, file.path.stem, Input(name, source, span), span
     )
-    return Imported(model, weights, names)
+    return Imported(weights, names, model)
 
 
 def _cast(conversion: Conversion, entry: str, code: int) -> None:
@@ -91,7 +80,7 @@ def _cast(conversion: Conversion, entry: str, code: int) -> None:
     conversion.numbers[entry] = conversion.compute(Cast(DTYPES[code]), 0)
 
 
-def _code(file: OnnxFile, name: str, dtype: int, source: Type, span: Span) -> int:
+def _code(file: OpenedOnnx, name: str, dtype: int, source: Type, span: Span) -> int:
     """The element type that flows: that of the file, where it says one that there is here."""
     code = single(dtype) if dtype else _CODES[source.dtype]
     if code in DTYPES:
@@ -108,7 +97,7 @@ def _code(file: OnnxFile, name: str, dtype: int, source: Type, span: Span) -> in
 
 
 def _bound(
-    file: OnnxFile, name: str, shape: FileShape | None, source: Type, span: Span
+    file: OpenedOnnx, name: str, shape: FileShape | None, source: Type, span: Span
 ) -> int | None:
     """The batch that the file was made with, where it is fixed; OtherShape where sizes differ."""
     if shape is None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deepdsl.analysis.library import Cut
+from deepdsl.analysis.reused import Cut
 from deepdsl.diagnostics import DnnError
 from deepdsl.foreign.convert import DTYPES
 from deepdsl.foreign.dims import ROWS, is_rows
 from deepdsl.foreign.folding import Folding
 from deepdsl.foreign.inference import FLOAT, single
 from deepdsl.foreign.open import OnnxFile
+from deepdsl.foreign.sizes import SPECIAL
 from deepdsl.ir import Type
 from deepdsl.source import Source, Span
 
@@ -25,7 +26,7 @@ def row_shapes(file: OnnxFile, row: Sequence[int]) -> dict[str, RowShape]:
     ((name, info),) = file.graph.inputs.items()
     code = single(info.dtype) if single(info.dtype) in DTYPES else FLOAT
     batch = info.shape[0] if info.shape else None
-    folding = Folding(file, file.graph, _NOWHERE, batch, name, (code, (ROWS, *row)))
+    folding = Folding(file, file.graph, _NOWHERE, batch, name, (code, (ROWS, *row)), SPECIAL)
     for node in file.graph.nodes:
         try:
             folding.visit(node)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
-from typing import Literal
+from typing import Literal, Self
 
 from deepdsl.record import record
 
@@ -96,3 +96,16 @@ def broadcast(*shapes: Shape) -> Shape:
 def by_times(shape: Sequence[Dim]) -> str:
     """A shape as messages write it: `6 × 12 × 12`; a scalar is `a single number`."""
     return " × ".join(map(str, shape)) if shape else "a single number"
+
+
+class IndexShape(tuple[int, ...]):
+    """The row shape of an input that holds indices of the rows of a table: whole numbers from 0 to
+    `rows` - 1, or from 0 on where that is not known.
+    """
+
+    rows: int | None
+
+    def __new__(cls, shape: Iterable[int], rows: int | None = None) -> Self:
+        made = super().__new__(cls, tuple(shape))
+        made.rows = rows
+        return made

@@ -43,7 +43,7 @@ def lint(program: Program) -> list[Diagnostic]:
     found: dict[object, Diagnostic] = {}
     # Of layers that were made and trained elsewhere nothing is said here.
     reused = {r.span for model in program.models.values() for r in model.reused}
-    for cls in Diagnostic.registry.values():
+    for cls in tuple(Diagnostic.registry.values()):
         if issubclass(cls, Lint):
             # A line in a `repeat`, or in a part used twice, is met several times, with figures of
             # its own each time: the first stand for all.

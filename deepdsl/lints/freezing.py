@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deepdsl.analysis.definitions import Definitions
-from deepdsl.analysis.library import Reused
 from deepdsl.analysis.model import Call, Model, Program, Training
+from deepdsl.analysis.reused import Reused
 from deepdsl.analysis.sections import data_section
 from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Label, Report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from deepdsl.analysis.model import Model, Program, Training
 from deepdsl.data.formats.builtin import Builtin
@@ -175,10 +176,8 @@ def _rows(spec: DataSpec) -> int | None:
     source = spec.train.row if spec.train is not None else None
     if not isinstance(source, Builtin) or source.dataset != "digits":
         return None
-    from pathlib import Path
-
     try:
-        rows = source.count(OpenRequest(Path(), {}))
+        rows = source.known_rows(OpenRequest(Path(), {}))
         if spec.take is not None:
             rows = spec.take.row.checked(rows, spec.take.span)
         if spec.valid is not None and isinstance(spec.valid.row, HeldOut):

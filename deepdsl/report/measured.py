@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepdsl.compiler import open_data
 from deepdsl.data.request import Split
 from deepdsl.data.spec import DataSpec
 from deepdsl.data.table import View
 from deepdsl.emit import emit
+from deepdsl.job import open_data
 from deepdsl.predictor import Predictor, open_predictor
 from deepdsl.report.confusion import Confusion, classes_of, counted
 from deepdsl.step import Task, evaluation_graph

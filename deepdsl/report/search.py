@@ -8,8 +8,8 @@ from deepdsl.analysis import Training
 from deepdsl.charts import Mark, Section, Series, cards, code, figures, line_chart, page, paragraph
 from deepdsl.charts import table as html_table
 from deepdsl.charts.axes import shown
-from deepdsl.compiler import Job
 from deepdsl.files import write_atomically
+from deepdsl.job import Job
 from deepdsl.lr_find import Search
 from deepdsl.report.plan import plan_rows
 

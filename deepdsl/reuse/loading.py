@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepdsl.analysis.library import Reused
 from deepdsl.analysis.model import Model
+from deepdsl.analysis.reused import Reused
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.diagnostics.weights import (
     ModelNotTrained,
@@ -20,9 +20,9 @@ from deepdsl.diagnostics.weights import (
     WrongNumbers,
 )
 from deepdsl.emit import NUMPY
+from deepdsl.reuse.forms import Recast
 from deepdsl.reuse.matching import Found, Task
 from deepdsl.reuse.names import evidence, ignored, named
-from deepdsl.reuse.recipes import Recast
 from deepdsl.reuse.resolve import Resolved, resolve
 from deepdsl.reuse.sources import open_path, refused
 from deepdsl.reuse.stored import FLOATS, Array, Shape, Stored, Unreadable, Where, in_memory

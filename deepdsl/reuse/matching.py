@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from deepdsl.reuse.forms import Leaf, Made, Misfit, Recast
 from deepdsl.reuse.names import Named, layers_of
-from deepdsl.reuse.recipes import Leaf, Made, Misfit, Recast, anonymous, recast
+from deepdsl.reuse.recipes import anonymous, recast
 from deepdsl.reuse.stored import Layout, Stored
 from deepdsl.reuse.wanted import Slot, Wanted
 

@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
-from deepdsl.reuse.stored import Array, Layout, Shape
+from deepdsl.reuse.forms import (
+    AS_IT_IS,
+    TRANSPOSED,
+    Leaf,
+    Leaves,
+    Made,
+    Misfit,
+    Recast,
+    plain,
+    turned,
+)
+from deepdsl.reuse.sequences import LISTS, SEQUENCES
+from deepdsl.reuse.stored import Layout
 from deepdsl.reuse.wanted import Slot, Wanted
-
-AS_IT_IS = "as it is"
-TRANSPOSED = "transposed"
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A tensor of a layer in a file: its shape, and whether it is known to be (out, in)."""
-
-    shape: Shape
-    turned: bool | None = None
-
-
-Leaves = Mapping[str, Leaf]
-
-
-@dataclass(frozen=True)
-class Recast:
-    """How a parameter is made of tensors of a layer.  `done` says it in words."""
-
-    leaves: tuple[str, ...]
-    make: Callable[..., Array]
-    done: str = AS_IT_IS
-
-
-@dataclass(frozen=True)
-class Misfit:
-    """Tensors have the names and not the shapes; with `unordered` the order of rows is unknown."""
-
-    leaves: tuple[str, ...]
-    unordered: bool = False
-
-
-Made = Recast | Misfit | None
 
 # What a parameter of ours is called elsewhere, by layer and its name here.
 _KERNEL = {
@@ -76,8 +53,6 @@ SPELLINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 def recast(wanted: Wanted, slot: Slot, leaves: Leaves, layout: Layout) -> Made:
     """How a parameter is had from the tensors of a layer in a file; None where it has none."""
-    from deepdsl.reuse.sequences import SEQUENCES
-
     special = SEQUENCES.get(wanted.kind)
     if special is not None:
         return special(wanted, slot, leaves, layout)
@@ -116,14 +91,6 @@ def _formed(wanted: Wanted, slot: Slot, name: str, leaf: Leaf, layout: Layout) -
         return form(wanted, slot, name, leaf, layout)
     made = _slopes(slot, name, leaf) if wanted.kind == "prelu" else plain(slot, name, leaf)
     return _rows(wanted, name, made, layout) if wanted.kind in _ROWS else made
-
-
-def plain(slot: Slot, name: str, leaf: Leaf) -> Made:
-    return Recast((name,), lambda a: a) if leaf.shape == slot.shape else Misfit((name,))
-
-
-def turned(axes: tuple[int, ...]) -> Callable[[Array], Array]:
-    return lambda a: np.transpose(a, axes)
 
 
 _NORMS = ("batch_norm", "layer_norm", "group_norm")
@@ -190,7 +157,5 @@ _FORMS: Mapping[str, Form] = {"dense": _dense, "conv": _conv, "conv_transpose": 
 
 def anonymous(wanted: Wanted, layout: Layout) -> tuple[str, ...]:
     """The tensors of a layer in the order in which a program lists them, by names known here."""
-    from deepdsl.reuse.sequences import LISTS
-
     listed = LISTS.get(wanted.kind)
     return listed(wanted, layout) if listed else tuple(slot.local for slot in wanted.slots)

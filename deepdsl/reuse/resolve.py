@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from deepdsl.analysis.library import Reused
+from deepdsl.analysis.reused import Reused
 from deepdsl.diagnostics import Diagnostic, closest
 from deepdsl.diagnostics.weights_match import (
     AmbiguousMatch,
@@ -17,9 +17,9 @@ from deepdsl.diagnostics.weights_match import (
     WrongShape,
 )
 from deepdsl.ir import by_times
+from deepdsl.reuse.forms import Misfit, Recast
 from deepdsl.reuse.matching import MATCHERS, Attempt, Found, Task, keys, shared
 from deepdsl.reuse.names import evidence, ignored, plain
-from deepdsl.reuse.recipes import Misfit, Recast
 from deepdsl.reuse.stored import LAYOUTS, Layout, Where
 from deepdsl.source import Span
 

@@ -7,16 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from deepdsl.reuse.recipes import (
-    TRANSPOSED,
-    Leaf,
-    Leaves,
-    Made,
-    Misfit,
-    Recast,
-    plain,
-    turned,
-)
+from deepdsl.reuse.forms import TRANSPOSED, Leaf, Leaves, Made, Misfit, Recast, plain, turned
 from deepdsl.reuse.stored import Array, Layout
 from deepdsl.reuse.wanted import Slot, Wanted
 

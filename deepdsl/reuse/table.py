@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import Any
 
 from deepdsl.ir import by_times
+from deepdsl.reuse.forms import AS_IT_IS
 from deepdsl.reuse.loading import AFRESH, Loaded, Row
-from deepdsl.reuse.recipes import AS_IT_IS
 
 # A longer run of rows that say the same is told by its first ones.
 RUN, FIRST = 12, 6

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from deepdsl.analysis.library import Reused
 from deepdsl.analysis.model import Model
+from deepdsl.analysis.reused import Reused
 from deepdsl.ir import Param
 from deepdsl.ops.layer import Layer
 from deepdsl.reuse.flattened import Order, orders

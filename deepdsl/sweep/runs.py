@@ -11,21 +11,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from deepdsl.analysis import Program, Training
-from deepdsl.compiler import load_program, spec_hash, training_of
+from deepdsl.compiler import spec_hash
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.runtime import NotFinite
 from deepdsl.files import write_atomically
+from deepdsl.frontend import load_program, training_of
 from deepdsl.runs import runs_of
 from deepdsl.source import Source
 from deepdsl.sweep.grid import Point
-from deepdsl.sweep.worker import End, Task, train
+from deepdsl.sweep.worker import End, Task
 
 _FAILURE = "failure.json"
 
@@ -159,6 +160,8 @@ class How:
     folder: Path
     device: str
     jobs: int
+    train: Callable[[Task], End]  # in this process
+    worker: str  # the module that trains in a process of its own
     threads: int | None = None
 
     def task(self, planned: Planned) -> Task:
@@ -199,7 +202,7 @@ def make(planned: Sequence[Planned], how: How) -> Iterator[Made]:
 def _one_by_one(planned: Sequence[Planned], how: How) -> Iterator[Made]:
     for each in planned:
         begin = time.perf_counter()
-        end = train(how.task(each))
+        end = how.train(how.task(each))
         if end.interrupted:
             return
         yield _made(each, end, time.perf_counter() - begin)
@@ -219,7 +222,7 @@ def _made(planned: Planned, end: End, seconds: float) -> Made:
 
 
 def _side_by_side(planned: Sequence[Planned], how: How) -> Iterator[Made]:
-    crew = _Crew()
+    crew = _Crew(how.worker)
     try:
         with ThreadPoolExecutor(min(how.jobs, len(planned))) as pool:
             waiting = {pool.submit(crew.timed, how.task(each)): each for each in planned}
@@ -248,7 +251,8 @@ def _as_they_end(waiting: dict[Future[tuple[End, float]], Planned]) -> Iterator[
 class _Crew:
     """Processes that train: each thread that asks has one of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
         self._mine = threading.local()
         self._all: list[subprocess.Popen[str]] = []
         self._closing = False
@@ -281,7 +285,7 @@ class _Crew:
             # In a session of its own: the terminal's Ctrl-C comes to this process, which hands it
             # on once.
             process = subprocess.Popen(
-                [sys.executable, "-m", "deepdsl.sweep.worker"],
+                [sys.executable, "-m", self._worker],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

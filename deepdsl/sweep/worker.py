@@ -1,17 +1,16 @@
-"""Trains one run of a sweep, in this process or, by `python -m deepdsl.sweep.worker`, for another
-one: a task a line comes in as JSON, and a line about its end goes out.
-"""
+"""Trains the runs of a sweep: a task comes in, and its end goes out."""
 
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.files import refusal
+from deepdsl.frontend import load_program, training_of
+from deepdsl.source import Source
+from deepdsl.workflow import Report, prepare
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,10 @@ class End:
         return json.dumps(asdict(self)) + "\n"
 
 
-def train(task: Task) -> End:
-    """Train into the task's place, or go on with what was begun there."""
+def train(task: Task, report: Report) -> End:
+    """Train into the task's directory, or resume what was started there."""
     try:
-        return _train(task)
+        return _train(task, report)
     except KeyboardInterrupt:
         return End(interrupted=True)
     except Exception as error:
@@ -59,12 +58,7 @@ def train(task: Task) -> End:
         return End("E699", f"{type(error).__name__}: {error}")
 
 
-def _train(task: Task) -> End:
-    from deepdsl.compiler import load_program, training_of
-    from deepdsl.diagnostics import DnnError
-    from deepdsl.source import Source
-    from deepdsl.workflow import prepare
-
+def _train(task: Task, report: Report) -> End:
     place = Path(task.place)
     resume = (place / "checkpoints" / "last").is_dir() and (place / "manifest.json").exists()
     if not resume:
@@ -77,28 +71,9 @@ def _train(task: Task) -> End:
         runs = {name: Path(path) for name, path in task.runs.items()}
         folder, threads = Path(task.folder), task.threads
         session = prepare(program, training, folder, place, task.device, threads, resume, runs=runs)
-        finished = session.train()
+        finished = session.train(report=report)
     except DnnError as error:
         first = error.diagnostics[0]
         words = f"{first.message}: {first.label}" if first.label else first.message
         return End(first.code, words, first.help)
     return End(interrupted=finished.outcome.interrupted)
-
-
-def serve(lines: Any, out: Any) -> None:
-    """Do one task after another until there are no more."""
-    try:
-        for line in lines:
-            end = train(Task(**json.loads(line)))
-            out.write(end.as_line())
-            out.flush()
-            if end.interrupted:
-                return
-    except KeyboardInterrupt:
-        return
-
-
-if __name__ == "__main__":
-    # A process whose parent ignores the signal would ignore it too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    serve(sys.stdin, sys.stdout)

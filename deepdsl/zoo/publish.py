@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +24,9 @@ from deepdsl.zoo.writing import written
 
 # Cut points that an entry has where none are asked for.
 MOST_CUTS = 4
+
+# Writes the model of a run directory to a file.
+Export = Callable[[Path, Path], object]
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,10 @@ class Published:
     count: int
 
 
-def publish(model: Path, folder: Path, wanted: Wanted) -> Published:
+def publish(model: Path, folder: Path, wanted: Wanted, export: Export) -> Published:
     """Copy a model, a run directory or an ONNX file, to FOLDER/NAME.onnx.
+
+    `export` writes the model of a run directory to a file.
 
     Its entry in FOLDER/index.json is added or renewed; the others stay as they are, in their order.
     Raises DnnError with CannotPublish or BadIndex, and writes nothing then.
@@ -69,7 +74,7 @@ def publish(model: Path, folder: Path, wanted: Wanted) -> Published:
     if not (wanted.licence or before):
         advice = "name it as SPDX does: --licence Apache-2.0"
         raise DnnError([CannotPublish(None, wanted.name, "a new model needs a licence", advice)])
-    data = _bytes(model)
+    data = _bytes(model, export)
     made = _entry(data, model, wanted, before)
     models[at:] = [made, *models[at + 1 :]]
     document["models"] = models
@@ -90,15 +95,13 @@ def _check(wanted: Wanted) -> None:
         raise DnnError([CannotPublish(None, f"--licence {wanted.licence}", *wrong)])
 
 
-def _bytes(model: Path) -> bytes:
+def _bytes(model: Path, export: Export) -> bytes:
     """The file that is published, with all its weights inside."""
     if model.is_dir():
-        # Imported here: a file needs no runtime to be published.
-        from deepdsl.export import export
-        from deepdsl.runs import open_run
-
         with TemporaryDirectory(prefix="dnnc-publish-") as place:
-            return export(open_run(model), Path(place) / "model.onnx").file.read_bytes()
+            file = Path(place) / "model.onnx"
+            export(model, file)
+            return file.read_bytes()
     read = read_model(model, str(model), None)
     data = self_contained(read, model, str(model))
     if len(data) > MOST_BYTES:

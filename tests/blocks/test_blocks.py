@@ -358,10 +358,11 @@ def test_a_file_of_blocks_is_for_others() -> None:
 
 def test_fixes_in_a_block() -> None:
     from deepdsl.fixes import fix
+    from deepdsl.frontend import diagnose
 
     text = "block unit(n) { dense n | batch_norm | relu }\nblock never() { relu }\n"
     text += "model net { input x[4]; unit 8 | unit 9 | dense 3 | softmax }\n"
-    fixed = fix(Source("a.dnn", text))
+    fixed = fix(Source("a.dnn", text), diagnose)
     assert list(fixed.left) == []
     assert fixed.source.text == (
         "block unit(n) { dense n bias=false | batch_norm | relu }\n"

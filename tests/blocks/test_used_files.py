@@ -18,7 +18,7 @@ import deepdsl
 from deepdsl.cli import main
 from deepdsl.diagnostics import Diagnostic, render_all
 from deepdsl.fixes import fix
-from deepdsl.frontend import check, load_program, read_source
+from deepdsl.frontend import check, diagnose, load_program, read_source
 from deepdsl.source import Source
 
 LIBRARY = """
@@ -271,7 +271,7 @@ def test_fixes_stay_in_their_file(files: Any) -> None:
     folder = files(main=text, lib="block u(n) { dense n | batch_norm | relu }\n")
     found = said()
     assert [(d.code, bool(d.fixes)) for d in found] == [("W402", False), ("W401", True)]
-    fixed = fix(read_source(Path("main.dnn")))
+    fixed = fix(read_source(Path("main.dnn")), diagnose)
     assert fixed.source.text == text.replace("let lost = 3\n", "")
     assert [d.code for d in fixed.left] == ["W402"]
     assert main(["check", "--fix", "main.dnn", "lib.dnn", "-q"]) == 0

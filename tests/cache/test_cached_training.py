@@ -11,12 +11,12 @@ from workbench import training_file
 
 import deepdsl.features.check
 from deepdsl.backend import open_backend
-from deepdsl.compiler import Job
 from deepdsl.data.order import epoch_order
 from deepdsl.data.table import Rows
 from deepdsl.features.job import Cached, Refused, cached_job
 from deepdsl.features.maker import Maker
 from deepdsl.features.rows import KeptView
+from deepdsl.job import Job
 from deepdsl.record import changed
 
 SGD = "optimizer sgd lr=0.05 momentum=0.9; batch 16; epochs 3; seed 3"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepdsl.compiler import check
+from deepdsl.frontend import check
 from deepdsl.source import Source
 
 CROP = "augment crop pad=1"

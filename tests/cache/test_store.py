@@ -16,9 +16,9 @@ from frozen import drawn, frozen_job, trained, uncached
 from workbench import Array, program, training_file
 
 from deepdsl.backend import open_backend
-from deepdsl.compiler import Job
 from deepdsl.features.job import Cached, Refused, cached_job
 from deepdsl.features.store import Store, byte_text
+from deepdsl.job import Job
 
 TRAIN = "loss cross_entropy; metric accuracy; optimizer sgd lr=0.05; batch 16; epochs 2; seed 3"
 BODY = "input x[20]; part body { dense 32 | relu }; dense 5 | softmax"

@@ -166,7 +166,7 @@ def test_csv_streamed_is_csv_in_memory(tmp_path, rows, end, quotes, block, rando
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("deepdsl.data.files.IN_MEMORY", limit)
             patch.setattr("deepdsl.data.files.KEPT", limit)
-            patch.setattr("deepdsl.data.csv_lines._BLOCK", block)
+            patch.setattr("deepdsl.data.formats.csv.lines._BLOCK", block)
             table = open_x(source, tmp_path, (2,), ANY)
         out = np.empty((len(rows), 2), np.float32)
         table.field("x").read(order, out)

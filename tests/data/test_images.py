@@ -16,11 +16,12 @@ pytest.importorskip("PIL")
 from PIL import Image
 
 from deepdsl.cli import main
-from deepdsl.compiler import check, load_program, open_job
 from deepdsl.data import Images, OpenRequest, Table, TargetSpec
-from deepdsl.data.image_decoder import SUFFIXES
+from deepdsl.data.image_source import SUFFIXES
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.frontend import check, load_program
+from deepdsl.job import open_job
 from deepdsl.source import Source
 
 TARGET = {"target": TargetSpec("index", 2)}

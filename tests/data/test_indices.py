@@ -10,9 +10,9 @@ import pytest
 
 from deepdsl.data import Csv, DataSource, DataSpec, Npy, Npz, Placed, TargetSpec, from_arrays, load
 from deepdsl.data.indices import check_indices
-from deepdsl.data.request import IndexShape
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.ir.types import IndexShape
 
 TWO = {"target": TargetSpec("index", 2)}
 LABELS = np.array([0, 1, 0, 1, 0])

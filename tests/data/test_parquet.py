@@ -71,8 +71,8 @@ LABELS = np.arange(20) % 3
 def test_columns_of_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, budget: int
 ) -> None:
-    monkeypatch.setattr("deepdsl.data.open_parquet.memory_budget", lambda: budget)
-    monkeypatch.setattr("deepdsl.data.open_parquet._ROWS", 6)
+    monkeypatch.setattr("deepdsl.data.formats.parquet.reader.memory_budget", lambda: budget)
+    monkeypatch.setattr("deepdsl.data.formats.parquet.reader._ROWS", 6)
     write(tmp_path, {"a": A, "label": LABELS, "b": B}, row_group_size=rows)
     table = open_it(tmp_path, {"x": (2,)})
     np.testing.assert_array_equal(values(table), np.stack([A, B], 1))
@@ -178,7 +178,7 @@ PIXELS = RANDOM.integers(0, 256, (20, 8, 8, 3), np.uint8)
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("budget", [0, 1 << 20])
 def test_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool, budget: int) -> None:
-    monkeypatch.setattr("deepdsl.data.open_parquet.memory_budget", lambda: budget)
+    monkeypatch.setattr("deepdsl.data.formats.parquet.reader.memory_budget", lambda: budget)
     monkeypatch.setattr("deepdsl.data.image_field.memory_budget", lambda: budget)
     files: list[Any] = [png(pixels) for pixels in PIXELS]
     if packed:
@@ -266,7 +266,7 @@ def test_ragged_lists(tmp_path: Path) -> None:
     write(tmp_path, {"a": [[1.0, 2.0]] * 8 + [[1.0]] * 12, "label": LABELS}, row_group_size=8)
     for rows in (4, 1000):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("deepdsl.data.open_parquet._ROWS", rows)
+            patch.setattr("deepdsl.data.formats.parquet.reader._ROWS", rows)
             assert fails(tmp_path).code == "E474"
 
 

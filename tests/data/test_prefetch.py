@@ -15,11 +15,13 @@ import pytest
 
 from deepdsl.backend import open_backend
 from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import build, load_program, open_job
+from deepdsl.compiler import build
 from deepdsl.data import View, from_arrays
 from deepdsl.data.prefetch import WAITING, Direct, Prefetcher, reading
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.data_csv import NoRows
+from deepdsl.frontend import load_program
+from deepdsl.job import open_job
 from deepdsl.judge import evaluate
 from deepdsl.observing import Epoch, Silent
 from deepdsl.source import Source

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepdsl.data import Builtin, DataSpec, HeldOut, Placed, TargetSpec, TextSource, View, load
-from deepdsl.data.request import IndexShape
 from deepdsl.data.splits import Splits
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.base import Diagnostic
+from deepdsl.ir.types import IndexShape
 
 PLAY = "to be, or not to be: that is the question\n"
 

@@ -27,9 +27,10 @@ import pytest
 
 from deepdsl.backend import open_backend
 from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import build, open_job, write_artifacts
+from deepdsl.compiler import build, write_artifacts
 from deepdsl.data.order import epoch_order
 from deepdsl.frontend import check, load_program, read_source
+from deepdsl.job import open_job
 from deepdsl.source import Source
 from deepdsl.trainer import Trainer
 from deepdsl.vocabulary import planned

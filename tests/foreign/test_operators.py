@@ -10,7 +10,7 @@ import onnx
 import pytest
 from foreign_graphs import agree, graph, kinds, node, piece, weight
 
-from deepdsl.foreign.convert import CONVERTERS
+from deepdsl.foreign.conversions import CONVERTERS
 
 ONE = np.asarray(1.0, np.float32)
 

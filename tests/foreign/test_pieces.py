@@ -9,7 +9,7 @@ import pytest
 from foreign_graphs import SPAN, agree, graph, kinds, node, opened, ours, piece, run, weight
 from onnx import TensorProto, helper
 
-from deepdsl.analysis.library import Cut
+from deepdsl.analysis.reused import Cut
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.foreign.dims import ROWS, reshaped
 from deepdsl.ir import Type

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto
 
-from deepdsl.analysis.library import Cut
+from deepdsl.analysis.reused import Cut
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.foreign import open_onnx, reading
 from deepdsl.ir import Type

@@ -14,7 +14,7 @@ import onnx
 import pytest
 from foreign_graphs import SPAN, kinds, ours, run
 
-from deepdsl.analysis.library import Cut
+from deepdsl.analysis.reused import Cut
 from deepdsl.foreign import open_onnx
 from deepdsl.ir import Type
 

@@ -12,8 +12,10 @@ from onnx import NodeProto, numpy_helper
 from samples import OPTIMIZERS, SCHEDULES
 from workbench import Training, training_file
 
-from deepdsl.compiler import build, load_program, open_job, read_source
+from deepdsl.compiler import build
 from deepdsl.emit import OnnxModel, emit
+from deepdsl.frontend import load_program, read_source
+from deepdsl.job import open_job
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # Those whose data is there.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deepdsl.diagnostics import Diagnostic, Edit
 from deepdsl.fixes import apply, fix
-from deepdsl.frontend import check
+from deepdsl.frontend import check, diagnose
 from deepdsl.source import Source, Span
 from deepdsl.syntax import ast
 from deepdsl.syntax.edits import add_row, drop_statement
@@ -18,7 +18,7 @@ from lints.programs import DIGITS, net, said, trained
 
 
 def fixed(text: str) -> str:
-    return fix(Source("a.dnn", text)).source.text
+    return fix(Source("a.dnn", text), diagnose).source.text
 
 
 def edited(source: Source, edit: Edit | None) -> str:
@@ -80,7 +80,7 @@ def test_what_serves_elsewhere_too_is_not_taken_out(lines: str) -> None:
 
 def test_a_file_with_errors_is_left_alone() -> None:
     text = net("  dense 8 | batch_norm | relu\n  densse 3 | softmax")
-    done = fix(Source("a.dnn", text))
+    done = fix(Source("a.dnn", text), diagnose)
     assert done.source.text == text
     assert done.made == ()
     assert done.left.has_errors
@@ -88,7 +88,7 @@ def test_a_file_with_errors_is_left_alone() -> None:
 
 def test_unused_constants_go_one_after_the_other() -> None:
     text = "let a = 3\nlet b = (a + 1)\nlet c = (b * 2) # six\n\n" + net("  dense 3 | softmax")
-    done = fix(Source("a.dnn", text))
+    done = fix(Source("a.dnn", text), diagnose)
     assert done.source.text == "\n" + net("  dense 3 | softmax")
     assert [d.code for d in done.made] == ["W401"] * 3
 
@@ -101,12 +101,12 @@ def test_a_block_goes_whole() -> None:
 def test_a_fix_that_would_make_an_error_is_not_made() -> None:
     """The metric does not fit the loss that would come with sigmoid."""
     text = trained("dense 1 | softmax", "loss cross_entropy(smoothing=0.1); seed 1")
-    done = fix(Source("a.dnn", text))
+    done = fix(Source("a.dnn", text), diagnose)
     assert done.source.text == text
     assert [d.code for d in done.left] == ["W405"]
     text = trained("dense 10 | softmax", "loss mean_squared_error; metric mae; seed 1")
     text = text.replace("scale", "one_hot; scale")
-    done = fix(Source("a.dnn", text))
+    done = fix(Source("a.dnn", text), diagnose)
     assert done.source.text == text
     assert [d.code for d in done.left] == ["W416"]
 
@@ -124,7 +124,7 @@ def test_an_allowed_warning_is_not_fixed() -> None:
     text = "# dnnc: allow-file W402 W403\n" + net("  dense 8 | batch_norm | relu\n  dense 3")
     assert fixed(text) == text
     plain = Source("a.dnn", net("  dense 8 | batch_norm | relu\n  dense 3 | softmax"))
-    assert fix(plain, frozenset({"W402"})).source.text == plain.text
+    assert fix(plain, diagnose, frozenset({"W402"})).source.text == plain.text
 
 
 @pytest.mark.parametrize(
@@ -242,14 +242,14 @@ def programs(draw: st.DrawFn) -> str:
 @settings(max_examples=150, deadline=None)
 def test_fixing_ends_with_a_program_that_needs_no_more(text: str) -> None:
     before = list(check(Source("a.dnn", text))[1])
-    done = fix(Source("a.dnn", text))
+    done = fix(Source("a.dnn", text), diagnose)
     if any(d.code.startswith("E") for d in before):
         assert done.source.text == text
         return
     left = list(check(done.source)[1])
     assert [d.as_json() for d in left] == [d.as_json() for d in done.left]
     assert not [_told(d) for d in left if d.code.startswith("E") or d.fixes], done.source.text
-    assert fix(done.source).source.text == done.source.text
+    assert fix(done.source, diagnose).source.text == done.source.text
     format_source(done.source)  # it can be read, and laid out
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deepdsl.fixes import fix
-from deepdsl.frontend import check, read_source
+from deepdsl.frontend import check, diagnose, read_source
 from deepdsl.lints import Lint
 from deepdsl.source import Source
 from lints.programs import DIGITS, RAW, TABLE, marked, net, said, trained
@@ -508,12 +508,12 @@ def test_a_lint_speaks_where_it_should(code: str, program: str) -> None:
 def test_what_is_fixable_is_gone_after_the_fix(code: str, program: str) -> None:
     text, _ = marked(program)
     fixable = {(d.code, d.message) for d in said(text) if d.fixes}
-    fixed = fix(Source("a.dnn", text))
+    fixed = fix(Source("a.dnn", text), diagnose)
     left = list(check(fixed.source)[1])
     assert not [d for d in left if d.code.startswith("E")]
     assert not {(d.code, d.message) for d in left} & fixable, fixed.source.text
     assert fixed.source.text == text or fixed.made
-    again = fix(fixed.source)
+    again = fix(fixed.source, diagnose)
     assert (again.source.text, again.made) == (fixed.source.text, ())
 
 

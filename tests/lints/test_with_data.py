@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepdsl.compiler import load_program, open_job
+from deepdsl.frontend import load_program
+from deepdsl.job import open_job
 from deepdsl.lints.training import known_with_data
 from deepdsl.source import Source
 

@@ -16,8 +16,9 @@ import pytest
 
 from deepdsl import pages
 from deepdsl.cli import main
-from deepdsl.compiler import check, load_program, open_job
 from deepdsl.diagnostics import DnnError
+from deepdsl.frontend import check, load_program
+from deepdsl.job import open_job
 from deepdsl.source import Source
 
 TESTS = Path(__file__).parents[1]

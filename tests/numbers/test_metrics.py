@@ -28,9 +28,10 @@ from workbench import (
 )
 
 from deepdsl.backend import open_backend
-from deepdsl.compiler import build, open_job
+from deepdsl.compiler import build
 from deepdsl.emit import NUMPY
 from deepdsl.ir import Builder, Graph, Type, verify
+from deepdsl.job import open_job
 from deepdsl.losses import Target
 from deepdsl.metrics import F1, R2, Auc, ConfusionMatrix, Figure, Metric, Precision, Recall
 from deepdsl.observing import Silent

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from deepdsl.backend import Backend, open_backend
-from deepdsl.compiler import Job, build, open_job
+from deepdsl.compiler import build
 from deepdsl.data.order import epoch_order
 from deepdsl.frontend import load_program
+from deepdsl.job import Job, open_job
 from deepdsl.lr_find import Search, find_rate, read_curve, steps_of
 from deepdsl.source import Source
 

@@ -144,13 +144,13 @@ def test_weights_of_an_imported_piece(tmp_path: Path) -> None:
     (foreign,) = program("model f { input x[2]; dense 3 }").models.values()
     weights = {"dense_1.weight": KERNEL, "dense_1.bias": BIAS}
     names = {"dense_1.weight": "/fc/MatMul_W", "dense_1.bias": "fc.b"}
-    made = loaded(TEXT, "", imported=Imported(foreign, weights, names), path="net")
+    made = loaded(TEXT, "", imported=Imported(weights, names, foreign), path="net")
     assert results(TEXT, made.values, X).tolist() == WANTED
     assert [row.there for row in made.rows] == ["/fc/MatMul_W", "fc.b"]
     # A file of weights beside it has the names that the graph has.
     tensors = {"classifier.1.weight": 2 * KERNEL.T.copy(), "classifier.1.bias": BIAS}
     save_file(tensors, tmp_path / "tuned.safetensors")
     names = {"dense_1.weight": "classifier.1.weight", "dense_1.bias": "classifier.1.bias"}
-    imported = Imported(foreign, weights, names)
+    imported = Imported(weights, names, foreign)
     made = loaded(TEXT, tmp_path / "tuned.safetensors", imported=imported, path="net")
     assert made.values["dense_1.weight"].tolist() == (2 * KERNEL).tolist()

@@ -13,6 +13,7 @@ from deepdsl.ir.graph import Dimension
 from deepdsl.ops import (
     activations,
     arithmetic,
+    concatenation,
     linear,
     normalization,
     random,
@@ -114,11 +115,9 @@ OPS = (
     flat(arithmetic.Cast("bool"), bits("N"), formula=lambda x: x > 0),
     OpSample(arithmetic.Cast("f64"), (real("N"),), lambda x: x.astype(np.float64), (0,)),
     # Reductions
-    smooth(reductions.ReduceSum((0,)), NX3, formula=lambda x: x.sum(0)),
-    smooth(
-        reductions.ReduceSum((1,), keepdims=True), NX3, formula=lambda x: x.sum(1, keepdims=True)
-    ),
-    smooth(reductions.ReduceSum((0, 1)), NX3, formula=np.sum),
+    smooth(shaping.ReduceSum((0,)), NX3, formula=lambda x: x.sum(0)),
+    smooth(shaping.ReduceSum((1,), keepdims=True), NX3, formula=lambda x: x.sum(1, keepdims=True)),
+    smooth(shaping.ReduceSum((0, 1)), NX3, formula=np.sum),
     smooth(reductions.ReduceMean((0,)), NX3, formula=lambda x: x.mean(0)),
     smooth(reductions.ReduceMean((1, 2)), real("N", 2, 3), formula=lambda x: x.mean((1, 2))),
     smooth(reductions.ReduceMean((0, 1)), NX3, formula=np.mean),
@@ -131,13 +130,20 @@ OPS = (
     OpSample(shaping.BroadcastLike(), (VECTOR, real("N", 3)), lambda x, y: x + 0 * y, (0,)),
     OpSample(shaping.BroadcastLike(), (real("N", 1), NX3), lambda x, y: x + 0 * y, (0,)),
     smooth(
-        shaping.Concatenate(1), real("N", 2), NX3, formula=lambda x, y: np.concatenate([x, y], 1)
+        concatenation.Concatenate(1),
+        real("N", 2),
+        NX3,
+        formula=lambda x, y: np.concatenate([x, y], 1),
     ),
-    smooth(shaping.Concatenate(0), VECTOR, real(2), real(1), formula=lambda *x: np.concatenate(x)),
+    smooth(
+        concatenation.Concatenate(0), VECTOR, real(2), real(1), formula=lambda *x: np.concatenate(x)
+    ),
     OpSample(
-        shaping.Split(1, (1, 2)), (NX3,), lambda x: (x[:, :1], x[:, 1:]), (0,), outputs=(0, 1)
+        concatenation.Split(1, (1, 2)), (NX3,), lambda x: (x[:, :1], x[:, 1:]), (0,), outputs=(0, 1)
     ),
-    OpSample(shaping.Split(0, (1, 2)), (VECTOR,), lambda x: (x[:1], x[1:]), (0,), outputs=(1,)),
+    OpSample(
+        concatenation.Split(0, (1, 2)), (VECTOR,), lambda x: (x[:1], x[1:]), (0,), outputs=(1,)
+    ),
     # Products
     smooth(linear.Gemm(), NX3, real(3, 2), formula=lambda x, w: x @ w),
     smooth(linear.Gemm(), NX3, real(3, 2), real(2), formula=lambda x, w, c: x @ w + c),

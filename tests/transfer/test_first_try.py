@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from deepdsl.compiler import load_program, training_of
 from deepdsl.diagnostics import Diagnostic, DnnError
-from deepdsl.frontend import check
+from deepdsl.frontend import check, load_program, training_of
 from deepdsl.source import Source
 from deepdsl.workflow import prepare
 

@@ -9,8 +9,8 @@ import pytest
 from workbench import Memory, Training, opened, program, run, training_file
 
 from deepdsl.backend import open_backend
-from deepdsl.compiler import check
 from deepdsl.diagnostics import DnnError
+from deepdsl.frontend import check
 from deepdsl.observing import Silent
 from deepdsl.source import Source
 from deepdsl.trainer import Trainer

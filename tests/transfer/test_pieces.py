@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deepdsl.analysis import Model
-from deepdsl.compiler import check, load_program
+from deepdsl.frontend import check, load_program
 from deepdsl.source import Source
 
 SOURCE = """

@@ -17,8 +17,9 @@ from small_onnx import model, numbers
 from workbench import Memory, opened, program, run
 
 from deepdsl.backend import open_backend
-from deepdsl.compiler import check, write_artifacts
+from deepdsl.compiler import write_artifacts
 from deepdsl.diagnostics import DnnError
+from deepdsl.frontend import check
 from deepdsl.probe.log import ProbeLog
 from deepdsl.settings import apply_settings
 from deepdsl.source import Source

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from deepdsl.compiler import build, open_job
+from deepdsl.compiler import build
 from deepdsl.emit import onnx_text
 from deepdsl.frontend import load_program
 from deepdsl.ir import show_graph, verify
+from deepdsl.job import open_job
 from deepdsl.source import Source
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "graphs"

@@ -206,9 +206,13 @@ def test_over_tls(server: str) -> None:
     assert "answers 404" in reason(f"{server}/nothing")
 
 
+def no_run(run: Path, file: Path) -> None:
+    raise AssertionError(f"{run} is a file")
+
+
 def test_a_published_folder_is_a_zoo_over_tls(server: str, tmp_path: Path) -> None:
     onnx.save(perceptron(), tmp_path / "a.onnx")
-    publish(tmp_path / "a.onnx", tmp_path, Wanted("net", "MIT"))
+    publish(tmp_path / "a.onnx", tmp_path, Wanted("net", "MIT"), no_run)
     for address in (f"{server}/zoo", f"{server}/zoo/", f"{server}/zoo/index.json?v=1"):
         index = open_index(address)
         assert index.home == f"{server}/zoo/"

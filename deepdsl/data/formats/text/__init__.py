@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from deepdsl.data.request import IndexShape, Shape
+from deepdsl.data.request import Shape
 from deepdsl.data.source import DataSource
 from deepdsl.diagnostics.base import Diagnostic
 from deepdsl.diagnostics.data_sequences import TextMisfit
+from deepdsl.ir.types import IndexShape
 from deepdsl.record import record
 from deepdsl.registry import Integer, Text, argument, option
 from deepdsl.source import Span

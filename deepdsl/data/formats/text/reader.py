@@ -8,7 +8,7 @@ import numpy as np
 
 from deepdsl.data.files import DataFile, find_file
 from deepdsl.data.formats.text import TextSource, text_misfits
-from deepdsl.data.request import IndexShape, OpenRequest, Shape, TargetSpec
+from deepdsl.data.request import OpenRequest, Shape, TargetSpec
 from deepdsl.data.table import Array, Field, Origin, Rows, Table
 from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data_sequences import (
@@ -18,6 +18,7 @@ from deepdsl.diagnostics.data_sequences import (
     UnknownCharacter,
     VocabularySize,
 )
+from deepdsl.ir.types import IndexShape
 
 _BOM = b"\xef\xbb\xbf"
 _WIDE = (b"\xff\xfe", b"\xfe\xff")

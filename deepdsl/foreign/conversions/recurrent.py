@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from deepdsl.foreign.conversions.moves import within
 from deepdsl.foreign.convert import Array, Conversion, Weight, converts
 from deepdsl.foreign.graph import Node
 from deepdsl.ops.layer import Layer
@@ -63,8 +64,6 @@ def _expanded(at: Conversion, node: Node, ways: int) -> bool:
             made = at.permute(apart, (1, 2, 0, 3))
         at.give(node, made)
     if len(node.outputs) > 1 and node.outputs[1]:
-        from deepdsl.foreign.moves import within
-
         lasts = []
         for way in range(ways):
             own = within(at, states, 2, way * units, (ways - 1 - way) * units)
