@@ -1,1 +1,1 @@
-"""Devices that graphs run on.  onnxruntime is imported here and nowhere else."""
+"""Devices that run graphs; the only importer of onnxruntime."""

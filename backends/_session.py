@@ -16,9 +16,9 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime as ort
 
-from deepdsl.backend import Arrays, StepModel
 from deepdsl.diagnostics import DnnError
-from deepdsl.diagnostics.runtime import RuntimeFailed
+from deepdsl.diagnostics.training.runtime import RuntimeFailed
+from deepdsl.graph.backend import Arrays, StepModel
 
 from ._denormals import Flushed, Restored
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepdsl.backend import Arrays, StepModel
+from deepdsl.graph.backend import Arrays, StepModel
 
 from ._session import OrtRunner, OrtStepper
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import onnxruntime as ort
 
-from deepdsl.backend import Arrays, StepModel
 from deepdsl.diagnostics import DnnError
-from deepdsl.diagnostics.runtime import NoSuchDevice
+from deepdsl.diagnostics.training.runtime import NoSuchDevice
+from deepdsl.graph.backend import Arrays, StepModel
 
 from ._session import OrtRunner, OrtStepper
 

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from deepdsl.backend import open_backend
-from deepdsl.emit import emit
-from deepdsl.frontend import check
-from deepdsl.passes import optimize
-from deepdsl.source import Source
-from deepdsl.step import Task, step_with_gradients
+from deepdsl.compiler.front_end import check
+from deepdsl.compiler.training_step import Task, step_with_gradients
+from deepdsl.core.source import Source
+from deepdsl.graph.backend import open_backend
+from deepdsl.graph.emit import emit
+from deepdsl.graph.passes import optimize
 
 RUNS = 3
 T = TypeVar("T")

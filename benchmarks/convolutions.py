@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from deepdsl.backend import open_backend
-from deepdsl.emit import emit
-from deepdsl.ir import Builder, Emitter, Node, Op, Type
-from deepdsl.ops import conv_lowering
-from deepdsl.ops.conv_lowering import TRANSPOSED, WEIGHTS, Geometry
-from deepdsl.record import record
+from deepdsl.core.record import record
+from deepdsl.graph import Builder, Emitter, Node, Op, Type, conv_lowering
+from deepdsl.graph.backend import open_backend
+from deepdsl.graph.conv_lowering import TRANSPOSED, WEIGHTS, Geometry
+from deepdsl.graph.emit import emit
 
 # name: rows, channels, size, filters, kernel, stride, groups; padded as `same` but for LeNet.
 SHAPES: dict[str, tuple[int, ...]] = {

@@ -18,19 +18,19 @@ from pathlib import Path
 
 import numpy as np
 
-from deepdsl.backend import open_backend
-from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import build
+from deepdsl.compiler.build import build
+from deepdsl.compiler.forward import TARGET
+from deepdsl.compiler.front_end import load_program
+from deepdsl.compiler.job import Job
+from deepdsl.compiler.training_step import Task
+from deepdsl.core.record import changed
+from deepdsl.core.source import Source
 from deepdsl.data import from_arrays
 from deepdsl.data.splits import split_table
-from deepdsl.frontend import load_program
-from deepdsl.job import Job
-from deepdsl.lower import TARGET
-from deepdsl.observing import Epoch
-from deepdsl.record import changed
-from deepdsl.source import Source
-from deepdsl.step import Task
-from deepdsl.trainer import Trainer
+from deepdsl.graph.backend import open_backend
+from deepdsl.training.callbacks import Epoch
+from deepdsl.training.trainer import Trainer
+from deepdsl.transfer.weights.checkpoint import Checkpoint
 
 BODIES = {
     "dense": ("784", "dense 512 | relu | dense 512 | relu | dense 512 | relu | dense 128 | relu"),

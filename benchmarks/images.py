@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from deepdsl.backend import open_backend
-from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import build
+from deepdsl.compiler.build import build
+from deepdsl.compiler.front_end import load_program
+from deepdsl.compiler.job import Job, open_job
+from deepdsl.core.source import Source
 from deepdsl.data import files
-from deepdsl.frontend import load_program
-from deepdsl.job import Job, open_job
-from deepdsl.observing import Epoch
-from deepdsl.source import Source
-from deepdsl.trainer import Trainer
+from deepdsl.graph.backend import open_backend
+from deepdsl.training.callbacks import Epoch
+from deepdsl.training.trainer import Trainer
+from deepdsl.transfer.weights.checkpoint import Checkpoint
 
 CONV = "conv 16 3x3 pad=same | relu | conv 16 3x3 stride=2 pad=same | relu | global_avg_pool"
 DENSE = "flatten | dense 256 | relu | dense 256 | relu"

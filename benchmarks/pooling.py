@@ -16,13 +16,13 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from deepdsl.autodiff import gradients
-from deepdsl.emit import emit
-from deepdsl.ir import Builder, Type
-from deepdsl.ops.arithmetic import mul
-from deepdsl.ops.pooling import MaxWithPlace, largest, pool_windows
-from deepdsl.ops.shaping import sum_all
-from deepdsl.passes import optimize
+from deepdsl.graph import Builder, Type
+from deepdsl.graph.arithmetic import mul
+from deepdsl.graph.autodiff import gradients
+from deepdsl.graph.emit import emit
+from deepdsl.graph.passes import optimize
+from deepdsl.graph.reshaping import sum_all
+from deepdsl.nn.layers.pooling import MaxWithPlace, largest, pool_windows
 
 try:
     import torch

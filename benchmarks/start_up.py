@@ -19,7 +19,7 @@ DIGITS = HERE.parent / "examples" / "digits.dnn"
 
 FIRST_STEP = """
 import sys, time
-from deepdsl.trainer import Trainer
+from deepdsl.training.trainer import Trainer
 import os
 step = Trainer._step
 def first(self, *rest):

@@ -97,13 +97,13 @@ def ours(work: Workload) -> list[float]:
     """Microseconds a step of each epoch, through the trainer itself."""
     import numpy as np
 
-    from deepdsl.backend import open_backend
-    from deepdsl.compiler import build
-    from deepdsl.frontend import check
-    from deepdsl.job import open_job
-    from deepdsl.observing import Epoch, Silent
-    from deepdsl.source import Source
-    from deepdsl.trainer import Trainer
+    from deepdsl.compiler.build import build
+    from deepdsl.compiler.front_end import check
+    from deepdsl.compiler.job import open_job
+    from deepdsl.core.source import Source
+    from deepdsl.graph.backend import open_backend
+    from deepdsl.training.callbacks import Epoch, Silent
+    from deepdsl.training.trainer import Trainer
 
     class Memory:
         def save(self, name: str, checkpoint: object) -> None: ...

@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from deepdsl.version import VERSION
+from deepdsl.core.version import VERSION
 
 if TYPE_CHECKING:
     from deepdsl.api import Program, Run, load, loads, open_run

@@ -1,4 +1,4 @@
-"""The Python interface: load a program, train it, use what came of it."""
+"""The Python interface: load a program, train it, use the run."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from deepdsl.compiler.front_end import check, load_program, read_source, training_of
+from deepdsl.core.record import changed
+from deepdsl.core.source import Source
 from deepdsl.diagnostics import Diagnostic, DnnError, Severity
-from deepdsl.diagnostics.runtime import NoSuchSplit
-from deepdsl.frontend import check, load_program, read_source, training_of
-from deepdsl.record import changed
-from deepdsl.settings import apply_settings
-from deepdsl.source import Source
+from deepdsl.diagnostics.training.runtime import NoSuchSplit
+from deepdsl.language.overrides import apply_settings
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from deepdsl.analysis import Program as Typed
-    from deepdsl.analysis import Training
+    from deepdsl.compiler.job import Job
+    from deepdsl.compiler.training_step import Task
     from deepdsl.data.request import Split
     from deepdsl.data.table import Table
-    from deepdsl.export import Exported
-    from deepdsl.job import Job
-    from deepdsl.metrics import Figure
-    from deepdsl.predictor import Predictor
-    from deepdsl.step import Task
+    from deepdsl.inference.export import Exported
+    from deepdsl.inference.predictor import Predictor
+    from deepdsl.language.analysis import Program as Typed
+    from deepdsl.language.analysis import Training
+    from deepdsl.nn.metrics import Figure
 
     Arrays: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 
@@ -94,9 +94,9 @@ class Program:
         Raises DnnError with the diagnostics of what is wrong: the text, the data, the device, or a
         number that went NaN.
         """
-        from deepdsl.report.training import report_training
-        from deepdsl.runs import free_directory, run_place, runs_of
-        from deepdsl.workflow import prepare
+        from deepdsl.insight.report.training import report_training
+        from deepdsl.training.run_directory import free_directory, run_place, runs_of
+        from deepdsl.training.workflow import prepare
 
         changes = {**(settings or {}), "epochs": epochs, "seed": seed}
         written = [f"{k}={_written(v)}" for k, v in changes.items() if v is not None]
@@ -132,9 +132,9 @@ def _job_of_arrays(
     """A job whose rows are arrays; a `valid first=…` row of the data section cuts them as it would
     a file's.
     """
+    from deepdsl.compiler.job import Job
+    from deepdsl.compiler.training_step import Task
     from deepdsl.data.splits import split_table
-    from deepdsl.job import Job
-    from deepdsl.step import Task
 
     spec = changed(program.datasets[training.data], train=None, test=None)
     task = Task(program.models[training.model], training, spec, spec.rows_of_classes)
@@ -146,10 +146,10 @@ def _job_of_arrays(
 
 def _table(task: Task, x: Arrays, y: Arrays | None) -> tuple[Table, Task]:
     """A checked table of arrays; targets that are rows of probabilities are taken as such."""
+    from deepdsl.compiler.forward import TARGET
+    from deepdsl.compiler.job import either_target, wanted_target
     from deepdsl.data import from_arrays
     from deepdsl.data.splits import as_rows
-    from deepdsl.job import either_target, wanted_target
-    from deepdsl.lower import TARGET
 
     shapes = {i.name: i.row_shape for i in task.model.inputs}
     if task.data.target is not None:
@@ -189,8 +189,8 @@ class Run:
     """A trained model in its run directory."""
 
     def __init__(self, path: Path, figures: Mapping[str, Any]) -> None:
-        from deepdsl.predictor import open_predictor
-        from deepdsl.runs import open_run, read_manifest
+        from deepdsl.inference.predictor import open_predictor
+        from deepdsl.training.run_directory import open_run, read_manifest
 
         #: The run directory.
         self.path = path
@@ -229,8 +229,8 @@ class Run:
         deviation (Monte-Carlo dropout).  Raises DnnError where rows or shapes do not fit, or where
         there is nothing random in the model to sample.
         """
-        from deepdsl.predictor import open_predictor
-        from deepdsl.step import DEVIATION
+        from deepdsl.compiler.training_step import DEVIATION
+        from deepdsl.inference.predictor import open_predictor
 
         predictor = self._predictor
         if samples is not None:
@@ -252,8 +252,8 @@ class Run:
 
         Raises DnnError where rows, shapes or labels do not fit, or the split is not there.
         """
-        from deepdsl.predictor import measure, measure_table
-        from deepdsl.step import Task
+        from deepdsl.compiler.training_step import Task
+        from deepdsl.inference.predictor import measure, measure_table
 
         run = self._trained
         if x is None:
@@ -278,7 +278,7 @@ class Run:
         weights in one byte each, `"none"` as they are; by default, and for the difference that is
         allowed, the export section counts.
         """
-        from deepdsl.export import export
+        from deepdsl.inference.export import export
 
         return export(self._trained, Path(path), fold_batch_norm, tolerance, samples, quantize)
 
@@ -289,9 +289,9 @@ class Run:
         Its curves are those of the log; test or validation rows are read again for the confusion
         matrix of a classifier, where they are there.
         """
-        from deepdsl.report.measured import measure_confusion
-        from deepdsl.report.page import write_report
-        from deepdsl.runs import describe_run
+        from deepdsl.insight.report.measured import measure_confusion
+        from deepdsl.insight.report.page import write_report
+        from deepdsl.training.run_directory import describe_run
 
         try:
             confusion = measure_confusion(self.path, None)

@@ -8,11 +8,11 @@ import re
 import sys
 from pathlib import Path
 
-from deepdsl import pages
+from deepdsl.core.registry import Registered, Signature
 from deepdsl.diagnostics import Diagnostic
-from deepdsl.ops.activations import Activation
-from deepdsl.registry import Registered, Signature
-from deepdsl.vocabulary import planned
+from deepdsl.diagnostics.vocabulary import planned
+from deepdsl.insight import help_pages as pages
+from deepdsl.nn.layers.activations.base import Activation
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; change the docstrings, not this file. -->\n"

@@ -1,1 +1,4 @@
-"""The grammar of `.dnn` files, as data: read it with importlib.resources."""
+"""The grammar of the language, for lark.
+
+It is read with importlib.resources.
+"""

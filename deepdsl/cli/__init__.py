@@ -1,7 +1,7 @@
-"""The command line: `dnnc COMMAND …`.
+"""The command line: arguments, output, exit statuses, one module for each command.
 
-Each command is a module of this package with `arguments` and `run`; only the one that is used is
-imported.
+A command is a module of `deepdsl.cli.commands` with `SUMMARY`, `arguments` and `run`; only the one
+that is used is imported.
 """
 
 from __future__ import annotations
@@ -11,34 +11,14 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 
+from deepdsl.cli import commands
 from deepdsl.cli.output import Output, exit_status
-from deepdsl.version import VERSION
+from deepdsl.core.version import VERSION
 
 # name -> what it does, in the order in which a newcomer needs them
-COMMANDS = {
-    "new": "write a starter file",
-    "check": "find every mistake in a file, without training",
-    "fmt": "put a file into canonical layout",
-    "inspect": "show layers, shapes, parameters, memory, work",
-    "plan": "show what happens to each layer in each phase of a training",
-    "lr-find": "find a learning rate by one pass in which it grows",
-    "train": "train a model",
-    "sweep": "train with different settings, and compare them",
-    "report": "write a page about a run: curves, figures, the model, the plan",
-    "eval": "measure a run or an ONNX file on data",
-    "predict": "apply a run or an ONNX file to new rows",
-    "probe": "measure signals and gradients, layer by layer, beside what theory predicts",
-    "export": "write a run as one ONNX file to deploy",
-    "build": "write the training step as ONNX files for any host",
-    "surgery": "show where an ONNX file can be cut, and write a starter file for it",
-    "zoo": "get trained models by name, with licence and checksum; publish your own",
-    "bench": "time training steps",
-    "explain": "explain a diagnostic, a layer or an option",
-    "doctor": "show what this machine can run",
-}
-
 OK, USAGE, INTERRUPTED = 0, 2, 130
 
 
@@ -77,8 +57,20 @@ def _run(options: argparse.Namespace, output: Output) -> int:
     return status
 
 
+def names() -> frozenset[str]:
+    """The names of all commands: those of the modules in `deepdsl.cli.commands`."""
+    return frozenset(m.name.replace("_", "-") for m in iter_modules(commands.__path__))
+
+
+def summaries() -> dict[str, str]:
+    """Every command with its summary, in the order in which `--help` lists them."""
+    modules = sorted((_module(name) for name in names()), key=lambda m: m.POSITION)
+    return {m.__name__.rpartition(".")[2].replace("_", "-"): m.SUMMARY for m in modules}
+
+
 def _module(command: str) -> ModuleType:
-    return import_module(f"deepdsl.cli.{command.replace('-', '_')}_")
+    # A command's module is imported when it is asked for: a check must not load what trains.
+    return import_module(f"{commands.__name__}.{command.replace('-', '_')}")
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace | int:
@@ -87,11 +79,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace | int:
         prog="dnnc", description=__doc__ and "Write a neural network as text; train it as ONNX."
     )
     parser.add_argument("--version", action="version", version=f"dnnc {VERSION}")
-    commands = parser.add_subparsers(
+    subparsers = parser.add_subparsers(
         dest="command", metavar="COMMAND", title="commands", parser_class=_Parser
     )
-    for name, about in COMMANDS.items():
-        sub = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+    every = {known: str(_module(known).SUMMARY)} if known in names() else summaries()
+    for name, about in every.items():
+        sub = subparsers.add_parser(
+            name, help=about, description=about[0].upper() + about[1:] + "."
+        )
         sub.add_argument("--json", action="store_true", help="one JSON object on stdout")
         sub.add_argument("-q", "--quiet", action="store_true", help="say only what was asked for")
         sub.add_argument("-v", "--verbose", action="store_true", help="say more")
@@ -102,7 +97,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace | int:
     except _WrongUsage as wrong:
         message, prog = wrong.args
         # Arguments that no one takes are refused by the parser of all commands.
-        prog = f"dnnc {known}" if prog == "dnnc" and known in COMMANDS else prog
+        prog = f"dnnc {known}" if prog == "dnnc" and known in names() else prog
         usage = f"`{prog} --help` says what there is"
         return Output("--json" in arguments, False, False).usage(message, usage)
     except SystemExit as stop:
@@ -125,7 +120,7 @@ class _Parser(argparse.ArgumentParser):
             from deepdsl.diagnostics import did_you_mean
 
             word = message.split("'")[1]
-            near = did_you_mean(word, COMMANDS)
+            near = did_you_mean(word, names())
             message = f"there is no command `{word}`" + (
                 f"; {near}" if near.startswith("did") else ""
             )

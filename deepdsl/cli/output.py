@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from deepdsl.core.version import VERSION
 from deepdsl.diagnostics import Diagnostic, DnnError, ExitStatus, Severity, render_all
-from deepdsl.diagnostics.crash import Crash
-from deepdsl.diagnostics.files import refusal
-from deepdsl.version import VERSION
+from deepdsl.diagnostics.cli.crash import Crash
+from deepdsl.diagnostics.cli.files import refusal
 
 
 def exit_status(diagnostics: Iterable[Diagnostic]) -> int:

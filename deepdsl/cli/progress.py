@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
-from deepdsl.analysis import Training
 from deepdsl.cli.output import Output
-from deepdsl.observing import Arrays, Epoch
-from deepdsl.tally import Figures, Tally, scalars
-from deepdsl.workflow import Session
+from deepdsl.language.analysis import Training
+from deepdsl.training.callbacks import Arrays, Epoch
+from deepdsl.training.metric_sums import Figures, Tally, scalars
+from deepdsl.training.workflow import Session
 
 # Between two lines where there is no terminal, and between two refreshes of the bar.
 SECONDS_BETWEEN_LINES = 2.0

@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from deepdsl.frontend import decoded, read_source
-from deepdsl.source import Source
-from deepdsl.used_files import SPEC
+from deepdsl.compiler.front_end import decoded, read_source
+from deepdsl.core.source import Source
+from deepdsl.language.used_files import SPEC
 
 
 def read(name: str) -> Source:
@@ -42,7 +42,7 @@ def folder_of(name: str) -> Path:
     here = Path(name).parent
     if Path(name).name != SPEC or not (here / "manifest.json").is_file():
         return here
-    from deepdsl.runs import read_manifest
+    from deepdsl.training.run_directory import read_manifest
 
     return Path(os.path.normpath(here / str(read_manifest(here).get("folder", "."))))
 
@@ -76,7 +76,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, settings: str = CHAN
 
 def changed_source(options: argparse.Namespace) -> Source:
     """The file's text with --set, --epochs and --seed worked into it."""
-    from deepdsl.settings import apply_settings
+    from deepdsl.language.overrides import apply_settings
 
     settings = list(options.set)
     for name in ("epochs", "seed"):

@@ -10,8 +10,8 @@ import signal
 import sys
 from typing import TextIO
 
-from deepdsl.report.training import report_training
-from deepdsl.sweep.worker import End, Task, train
+from deepdsl.insight.report.training import report_training
+from deepdsl.training.sweep.worker import End, Task, train
 
 
 def train_here(task: Task) -> End:

@@ -1,7 +1,7 @@
-"""Data sections: where examples come from, which rows train, and what is checked on the way.
+"""What a data section may say, the formats, and the rows that reach a training.
 
 Importing this package declares the sources, rows and transforms and imports no NumPy; everything
-that reads data is imported when it is first asked for.
+that reads data is imported on first use.
 """
 
 from __future__ import annotations

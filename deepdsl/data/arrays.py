@@ -11,7 +11,7 @@ from deepdsl.data.files import IN_MEMORY, DataFile, byte_count, fill
 from deepdsl.data.request import Shape
 from deepdsl.data.table import Array
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_files import WrongSize
+from deepdsl.diagnostics.data.files import WrongSize
 
 MOST_DIMENSIONS = 32
 

@@ -6,11 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from deepdsl.data.request import Shape
-from deepdsl.diagnostics.base import Diagnostic, did_you_mean
-from deepdsl.diagnostics.data_augment import AugmentMisfit
-from deepdsl.record import record
-from deepdsl.registry import (
+from deepdsl.core.record import record
+from deepdsl.core.registry import (
     Boolean,
     Choice,
     Integer,
@@ -21,7 +18,10 @@ from deepdsl.registry import (
     argument,
     option,
 )
-from deepdsl.source import Span
+from deepdsl.core.source import Span
+from deepdsl.data.request import Shape
+from deepdsl.diagnostics.base import Diagnostic, did_you_mean
+from deepdsl.diagnostics.data.augment import AugmentMisfit
 
 if TYPE_CHECKING:
     import numpy as np

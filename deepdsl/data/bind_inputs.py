@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from deepdsl.data.request import OpenRequest
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_feeds import InputNotFed, NoTarget, NothingToFeed, UnknownFeed
+from deepdsl.diagnostics.data.inputs import InputNotFed, NoTarget, NothingToFeed, UnknownFeed
 
 T = TypeVar("T")
 

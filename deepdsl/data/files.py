@@ -15,10 +15,11 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from deepdsl.core.source import Span
 from deepdsl.data.request import OpenRequest, Shape
 from deepdsl.data.table import Array
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_files import (
+from deepdsl.diagnostics.data.files import (
     BrokenGzip,
     CannotRead,
     DoesNotFit,
@@ -27,7 +28,6 @@ from deepdsl.diagnostics.data_files import (
     NotGzip,
     WrongSize,
 )
-from deepdsl.source import Span
 
 IN_MEMORY = 64 << 20  # larger files stay on the disk
 KEPT = 1 << 30  # bytes of what was made of a file, and is not made again

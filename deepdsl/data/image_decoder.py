@@ -10,12 +10,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from deepdsl.core.source import Span
 from deepdsl.data.image_source import Decoding
 from deepdsl.data.table import Array
 from deepdsl.diagnostics.base import Diagnostic, DnnError
-from deepdsl.diagnostics.data_images import BrokenImage, HugeImage, ImageSize
-from deepdsl.diagnostics.runtime import MissingPackage
-from deepdsl.source import Span
+from deepdsl.diagnostics.data.images import BrokenImage, HugeImage, ImageSize
+from deepdsl.diagnostics.training.runtime import MissingPackage
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MOST_PIXELS = 8192 * 8192  # of one file; one of a hundred bytes may claim more than memory holds

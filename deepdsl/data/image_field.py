@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
+from deepdsl.core.record import changed
 from deepdsl.data.files import memory_budget
 from deepdsl.data.image_decoder import Decoder, strict
 from deepdsl.data.image_source import Decoding
@@ -16,11 +17,10 @@ from deepdsl.data.request import Shape, TargetSpec
 from deepdsl.data.table import Array, Field, Origin, Rows, Table
 from deepdsl.data.values import target_field
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_arrays import ArrayType
-from deepdsl.diagnostics.data_files import CannotRead
-from deepdsl.diagnostics.data_images import BrokenImage, HugeImage
-from deepdsl.diagnostics.data_labels import TooManyClasses, UnknownClass
-from deepdsl.record import changed
+from deepdsl.diagnostics.data.arrays import ArrayType
+from deepdsl.diagnostics.data.files import CannotRead
+from deepdsl.diagnostics.data.images import BrokenImage, HugeImage
+from deepdsl.diagnostics.data.labels import TooManyClasses, UnknownClass
 
 # Pixels in the files of a folder up to which all are decoded when it is opened: a second or two.
 # To look at the header of a small file takes a third of the time that decoding it takes.

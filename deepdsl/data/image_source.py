@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepdsl.core.record import record
+from deepdsl.core.registry import Choice, Integer, Kind, Mismatch, option
+from deepdsl.core.source import Span
 from deepdsl.data.request import Shape
 from deepdsl.data.source import DataSource
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_images import NoImageInput
-from deepdsl.record import record
-from deepdsl.registry import Choice, Integer, Kind, Mismatch, option
-from deepdsl.source import Span
+from deepdsl.diagnostics.data.images import NoImageInput
 
 LONGEST_SIDE = 8192
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from deepdsl.core.source import Span
 from deepdsl.data.request import Shape
 from deepdsl.data.table import Array, Field, Origin, Table
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_sequences import BadIndex
-from deepdsl.ir.types import IndexShape
-from deepdsl.source import Span
+from deepdsl.diagnostics.data.sequences import BadIndex
+from deepdsl.graph.types import IndexShape
 
 _CHUNK = 1 << 20  # numbers that are checked at a time
 

@@ -7,8 +7,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from deepdsl.record import record
-from deepdsl.source import Span
+from deepdsl.core.record import record
+from deepdsl.core.source import Span
 
 Shape = tuple[int, ...]
 Split = Literal["train", "valid", "test"]

@@ -5,12 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from deepdsl.core.record import record
+from deepdsl.core.registry import (
+    Boolean,
+    Either,
+    Integer,
+    Names,
+    Number,
+    Registered,
+    argument,
+    option,
+)
+from deepdsl.core.source import Span
 from deepdsl.diagnostics.base import Diagnostic, DnnError
-from deepdsl.diagnostics.data_feeds import UnknownFeed
-from deepdsl.diagnostics.data_split import HeldOutHow, HeldOutTooLarge, NothingLeft, TakeTooLarge
-from deepdsl.record import record
-from deepdsl.registry import Boolean, Either, Integer, Names, Number, Registered, argument, option
-from deepdsl.source import Span
+from deepdsl.diagnostics.data.inputs import UnknownFeed
+from deepdsl.diagnostics.data.split import HeldOutHow, HeldOutTooLarge, NothingLeft, TakeTooLarge
 
 
 class DataRow(Registered, kind="data_row"):

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
+from deepdsl.core.record import record
+from deepdsl.core.registry import Kind, Mismatch, Registered, Word, lookup
+from deepdsl.core.source import Span
 from deepdsl.data.request import OpenRequest, Shape
 from deepdsl.diagnostics.base import Diagnostic
-from deepdsl.record import record
-from deepdsl.registry import Kind, Mismatch, Registered, Word, lookup
-from deepdsl.source import Span
 
 if TYPE_CHECKING:
     from deepdsl.data.table import Table

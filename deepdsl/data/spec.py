@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from deepdsl.core.record import record
+from deepdsl.core.source import Span
 from deepdsl.data.augment import Augmentation
 from deepdsl.data.request import Placed
 from deepdsl.data.rows import HeldOut, OneHot, Take, Target
 from deepdsl.data.source import DataSource
 from deepdsl.data.transforms import Transform
-from deepdsl.record import record
-from deepdsl.source import Span
 
 
 @record

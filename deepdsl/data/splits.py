@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from deepdsl.core.record import changed
+from deepdsl.core.source import Span
 from deepdsl.data.augmented import augmented
 from deepdsl.data.indices import check_indices
 from deepdsl.data.order import random_order, stratified
@@ -18,16 +20,14 @@ from deepdsl.data.source import DataSource
 from deepdsl.data.spec import DataSpec
 from deepdsl.data.table import Array, OneHotField, Rows, Table, View
 from deepdsl.diagnostics.base import Diagnostic, DnnError
-from deepdsl.diagnostics.data_sequences import OverlappingWindows
-from deepdsl.diagnostics.data_split import (
+from deepdsl.diagnostics.data.sequences import OverlappingWindows
+from deepdsl.diagnostics.data.split import (
     ClassWithoutRows,
     HeldOutLacksClass,
     HeldOutTooLarge,
     NoClassesToStratify,
     TooFewToStratify,
 )
-from deepdsl.record import changed
-from deepdsl.source import Span
 
 
 @dataclass(frozen=True, eq=False)

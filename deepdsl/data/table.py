@@ -9,12 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from deepdsl.core.source import Span
 from deepdsl.data.request import Shape
 from deepdsl.diagnostics.base import Diagnostic, DnnError
-from deepdsl.diagnostics.data_csv import NoRows
-from deepdsl.diagnostics.data_feeds import LengthsDiffer
-from deepdsl.diagnostics.data_labels import NotFinite
-from deepdsl.source import Span
+from deepdsl.diagnostics.data.csv import NoRows
+from deepdsl.diagnostics.data.inputs import LengthsDiffer
+from deepdsl.diagnostics.data.labels import NotFinite
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]

@@ -15,7 +15,7 @@ from deepdsl.data.indices import check_indices
 from deepdsl.data.request import OpenRequest, Shape, TargetSpec
 from deepdsl.data.table import Array, Origin, Table
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_arrays import ArrayType
+from deepdsl.diagnostics.data.arrays import ArrayType
 
 Given = ArrayLike | Mapping[str, ArrayLike]
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from deepdsl.core.record import record
+from deepdsl.core.registry import ListOf, Names, Number, Registered, argument, option
+from deepdsl.core.source import Span
 from deepdsl.data.request import Shape
 from deepdsl.diagnostics.base import Diagnostic, DnnError, did_you_mean
-from deepdsl.diagnostics.data_sequences import TransformOfIndices
-from deepdsl.diagnostics.data_split import TransformMisfit
-from deepdsl.diagnostics.data_text import shape_text
-from deepdsl.initializers import Deferred
-from deepdsl.ir import Value
-from deepdsl.ir.types import IndexShape
-from deepdsl.ops.arithmetic import div, mul, sub
-from deepdsl.ops.layer import Scope
-from deepdsl.record import record
-from deepdsl.registry import ListOf, Names, Number, Registered, argument, option
-from deepdsl.source import Span
+from deepdsl.diagnostics.data.sequences import TransformOfIndices
+from deepdsl.diagnostics.data.split import TransformMisfit
+from deepdsl.diagnostics.data.text import shape_text
+from deepdsl.graph import Value
+from deepdsl.graph.arithmetic import div, mul, sub
+from deepdsl.graph.types import IndexShape
+from deepdsl.nn.initializers import Deferred
+from deepdsl.nn.layers.layer import Scope
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,9 +9,9 @@ import numpy as np
 from deepdsl.data.request import Shape, TargetSpec
 from deepdsl.data.table import Array, ArrayField, Field, Origin, check_finite
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_arrays import ArrayType
-from deepdsl.diagnostics.data_feeds import RowShape
-from deepdsl.diagnostics.data_labels import (
+from deepdsl.diagnostics.data.arrays import ArrayType
+from deepdsl.diagnostics.data.inputs import RowShape
+from deepdsl.diagnostics.data.labels import (
     LabelNotWhole,
     LabelOutOfRange,
     NotFinite,

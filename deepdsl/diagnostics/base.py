@@ -14,9 +14,9 @@ from difflib import get_close_matches
 from enum import Enum, IntEnum
 from typing import Any, ClassVar
 
-from deepdsl.record import changed, record
-from deepdsl.source import Span
-from deepdsl.vocabulary import called_here, unlike_all
+from deepdsl.core.record import changed, record
+from deepdsl.core.source import Span
+from deepdsl.diagnostics.vocabulary import called_here, unlike_all
 
 
 class Severity(Enum):

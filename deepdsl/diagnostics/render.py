@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from deepdsl.core.source import Source
 from deepdsl.diagnostics.base import Diagnostic, Label, Severity
-from deepdsl.source import Source
 
 _COLORS = {"error": "1;31", "warning": "1;33", "bold": "1", "blue": "1;34", "help": "1;36"}
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from commands import SPEC, Dnnc
 
-import deepdsl.cli.check_
-from deepdsl.backend import open_backend
+import deepdsl.cli.commands.check
 from deepdsl.diagnostics import DnnError
+from deepdsl.graph.backend import open_backend
 
 ONE = ("--threads", 1)
 
@@ -310,7 +310,7 @@ def test_an_unexpected_exception_is_one_line(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the roof fell in\nand more")
 
-    monkeypatch.setattr(deepdsl.cli.check_, "check", fail)
+    monkeypatch.setattr(deepdsl.cli.commands.check, "check", fail)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     answer = dnnc("check", "net.dnn")
     assert answer.status == 4
@@ -331,7 +331,7 @@ def test_a_broken_pipe_and_ctrl_c_are_no_faults(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(deepdsl.cli.check_, "check", interrupt)
+    monkeypatch.setattr(deepdsl.cli.commands.check, "check", interrupt)
     answer = dnnc("check", "net.dnn")
     assert (answer.status, answer.out, answer.err) == (130, "", "interrupted\n")
 

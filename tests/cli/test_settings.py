@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from deepdsl.compiler.front_end import load_program
+from deepdsl.core.source import Source
 from deepdsl.diagnostics import DnnError
-from deepdsl.frontend import load_program
-from deepdsl.settings import apply_settings
-from deepdsl.source import Source
-from deepdsl.syntax.parser import parse
+from deepdsl.language.overrides import apply_settings
+from deepdsl.language.syntax.parser import parse
 
 TEXT = """\
 data digits { train builtin digits }

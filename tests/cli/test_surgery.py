@@ -11,8 +11,8 @@ import pytest
 from commands import Dnnc
 from small_onnx import convolutions, letters, model, perceptron, two_inputs, words
 
-from deepdsl.starter import identifier
-from deepdsl.surgery import Place, recommended, stages
+from deepdsl.transfer.cut_points import Place, recommended, stages
+from deepdsl.transfer.template import identifier
 
 STARTER = """\
 # A new head on the body of net.onnx: first the head alone, then all of it.

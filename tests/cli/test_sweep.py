@@ -16,10 +16,10 @@ import pytest
 from commands import Dnnc
 
 from deepdsl.diagnostics import DnnError
-from deepdsl.settings import Setting
-from deepdsl.sweep.grid import Axis, Point, axis, points, seeds_of
-from deepdsl.sweep.runs import Made
-from deepdsl.sweep.table import Comparison
+from deepdsl.language.overrides import Setting
+from deepdsl.training.sweep.grid import Axis, Point, axis, points, seeds_of
+from deepdsl.training.sweep.runs import Made
+from deepdsl.training.sweep.table import Comparison
 
 SPEC = """\
 let width = 8

@@ -16,7 +16,7 @@ import pytest
 from commands import Answer, Dnnc
 from small_onnx import convolutions, perceptron, two_inputs
 
-from deepdsl.zoo.index import open_index
+from deepdsl.transfer.zoo.index import open_index
 
 PACKAGE = "stand-in-models"
 
@@ -193,7 +193,7 @@ def test_the_shipped_index_without_its_packages(
     def missing(name: str) -> Any:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("deepdsl.zoo.places.distribution", missing)
+    monkeypatch.setattr("deepdsl.transfer.zoo.places.distribution", missing)
     listed = dnnc("zoo", "list")
     assert listed.status == 0
     assert listed.out == (
@@ -258,7 +258,7 @@ def test_a_file_that_differs_is_not_kept(
     def parsed(*_: Any) -> None:
         raise AssertionError("it was read before its checksum was compared")
 
-    monkeypatch.setattr("deepdsl.foreign.reading.parsed", parsed)
+    monkeypatch.setattr("deepdsl.transfer.onnx_import.reading.parsed", parsed)
     for force in ([], ["--force"]):
         answer = dnnc("zoo", "get", "net", "--index", "zoo", "--json", *force)
         assert codes(answer) == ["E564"]
@@ -333,7 +333,7 @@ def test_addresses_without_https(dnnc: Dnnc, monkeypatch: pytest.MonkeyPatch) ->
     def never(*_: Any) -> Any:
         raise AssertionError("the network was used")
 
-    monkeypatch.setattr("deepdsl.zoo.network._open", never)
+    monkeypatch.setattr("deepdsl.transfer.zoo.network._open", never)
     for address in ("http://127.0.0.1:1/zoo", "ftp://127.0.0.1/zoo", "file:///etc"):
         answer = dnnc("zoo", "list", "--index", address, "--json")
         assert codes(answer) == ["E565"]
@@ -377,7 +377,7 @@ def test_an_index_at_an_address(
         asked.append((request.full_url, int(timeout)))
         return Answer(request.full_url)
 
-    monkeypatch.setattr("deepdsl.zoo.network._open", opened)
+    monkeypatch.setattr("deepdsl.transfer.zoo.network._open", opened)
     address = "https://zoo.test/models"
     listed = dnnc("zoo", "list", "--index", address, "--json").json
     assert listed["index"] == f"{address}/index.json"

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from deepdsl.record import COMPILED_FROM, record
+from deepdsl.core.record import COMPILED_FROM, record
 
 RECORDS_AND_DATACLASSES = pytest.mark.parametrize("frozen", [record, dataclass(frozen=True)])
 

@@ -11,14 +11,14 @@ import pytest
 
 from deepdsl import api
 from deepdsl.cli import main
+from deepdsl.compiler.front_end import check, load_program
+from deepdsl.compiler.job import open_job
+from deepdsl.core.source import Source
 from deepdsl.data import Augmentation, View, from_arrays
 from deepdsl.data.augment import ColorJitter, Crop, Cutout, Flip, Mixup, ResizeCrop, Rotate
 from deepdsl.data.augmented import AugmentedView
 from deepdsl.data.row_rng import RowRng
 from deepdsl.diagnostics import DnnError
-from deepdsl.frontend import check, load_program
-from deepdsl.job import open_job
-from deepdsl.source import Source
 
 RANDOM = np.random.default_rng(11)
 ROWS = 40

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("PIL")
 
 from deepdsl.cli import main
-from deepdsl.export import plausible
-from deepdsl.runs import open_run
+from deepdsl.inference.export import plausible
+from deepdsl.training.run_directory import open_run
 
 PROGRAM = """
 model m {{ input image[3 8 8]; flatten; dense 16 | relu; dense 2 | softmax }}

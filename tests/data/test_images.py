@@ -16,13 +16,13 @@ pytest.importorskip("PIL")
 from PIL import Image
 
 from deepdsl.cli import main
+from deepdsl.compiler.front_end import check, load_program
+from deepdsl.compiler.job import open_job
+from deepdsl.core.source import Source
 from deepdsl.data import Images, OpenRequest, Table, TargetSpec
 from deepdsl.data.image_source import SUFFIXES
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.base import Diagnostic
-from deepdsl.frontend import check, load_program
-from deepdsl.job import open_job
-from deepdsl.source import Source
 
 TARGET = {"target": TargetSpec("index", 2)}
 RANDOM = np.random.default_rng(5)

@@ -12,7 +12,7 @@ from deepdsl.data import Csv, DataSource, DataSpec, Npy, Npz, Placed, TargetSpec
 from deepdsl.data.indices import check_indices
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.base import Diagnostic
-from deepdsl.ir.types import IndexShape
+from deepdsl.graph.types import IndexShape
 
 TWO = {"target": TargetSpec("index", 2)}
 LABELS = np.array([0, 1, 0, 1, 0])

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import TESTS
 
+from deepdsl.core.source import Source, Span
 from deepdsl.data import (
     Builtin,
     Csv,
@@ -29,7 +31,6 @@ from deepdsl.data import (
 )
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.base import Diagnostic
-from deepdsl.source import Source, Span
 
 TEXT = "data pairs { train somewhere }"
 SPAN = Span(Source("pairs.dnn", TEXT), TEXT.index("train"), TEXT.index(" }"))
@@ -297,7 +298,7 @@ def test_good_files_open(folder: Path, one_hot: bool) -> None:
 def test_every_code_is_provoked_and_has_a_page() -> None:
     import deepdsl.diagnostics.data  # noqa: F401
 
-    tests = Path(__file__).parents[1].rglob("test_*.py")
+    tests = TESTS.rglob("test_*.py")
     text = "".join(file.read_text() for file in tests)
     for code, kind in Diagnostic.registry.items():
         if not kind.__module__.startswith("deepdsl.diagnostics.data_"):

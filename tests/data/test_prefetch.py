@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deepdsl.backend import open_backend
-from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import build
+from deepdsl.compiler.build import build
+from deepdsl.compiler.front_end import load_program
+from deepdsl.compiler.job import open_job
+from deepdsl.core.source import Source
 from deepdsl.data import View, from_arrays
 from deepdsl.data.prefetch import WAITING, Direct, Prefetcher, reading
 from deepdsl.diagnostics import DnnError
-from deepdsl.diagnostics.data_csv import NoRows
-from deepdsl.frontend import load_program
-from deepdsl.job import open_job
-from deepdsl.judge import evaluate
-from deepdsl.observing import Epoch, Silent
-from deepdsl.source import Source
-from deepdsl.trainer import Trainer
+from deepdsl.diagnostics.data.csv import NoRows
+from deepdsl.graph.backend import open_backend
+from deepdsl.training.callbacks import Epoch, Silent
+from deepdsl.training.evaluation import evaluate
+from deepdsl.training.trainer import Trainer
+from deepdsl.transfer.weights.checkpoint import Checkpoint
 
 ROWS = 53
 
@@ -218,7 +218,7 @@ def test_an_evaluation_reads_ahead_too(job: Any) -> None:
         slow = True  # type: ignore[assignment]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("deepdsl.judge.MAX_BATCH", 7)
+        patch.setattr("deepdsl.training.evaluation.MAX_BATCH", 7)
         expected = evaluate(run, graph, view, metrics)
         found = evaluate(run, graph, Slow(view.table, view.rows), metrics)
     assert found == expected

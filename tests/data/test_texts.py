@@ -14,7 +14,7 @@ from deepdsl.data import Builtin, DataSpec, HeldOut, Placed, TargetSpec, TextSou
 from deepdsl.data.splits import Splits
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.base import Diagnostic
-from deepdsl.ir.types import IndexShape
+from deepdsl.graph.types import IndexShape
 
 PLAY = "to be, or not to be: that is the question\n"
 

@@ -24,18 +24,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from places import ROOT
 
-from deepdsl.backend import open_backend
-from deepdsl.checkpoint import Checkpoint
-from deepdsl.compiler import build, write_artifacts
+from deepdsl.compiler.build import build, write_artifacts
+from deepdsl.compiler.front_end import check, load_program, read_source
+from deepdsl.compiler.job import open_job
+from deepdsl.core.source import Source
 from deepdsl.data.order import epoch_order
-from deepdsl.frontend import check, load_program, read_source
-from deepdsl.job import open_job
-from deepdsl.source import Source
-from deepdsl.trainer import Trainer
-from deepdsl.vocabulary import planned
+from deepdsl.diagnostics.vocabulary import planned
+from deepdsl.graph.backend import open_backend
+from deepdsl.training.trainer import Trainer
+from deepdsl.transfer.weights.checkpoint import Checkpoint
 
-ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 WRITTEN = [
     "README.md",

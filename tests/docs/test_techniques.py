@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-from deepdsl import pages
+from deepdsl.insight import help_pages as pages
 
-TABLE = (Path(__file__).parents[2] / "docs" / "techniques.md").read_text(encoding="utf-8")
+TABLE = (ROOT / "docs" / "techniques.md").read_text(encoding="utf-8")
 
 # The subject, by kind: what a reader of its chapters looks for.
 SUBJECT = {

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from workbench import Training, on_runtime, training_file
 
-from deepdsl.ir import Builder, Type
-from deepdsl.ops.dropout import Dropout
-from deepdsl.ops.layer import Scope
+from deepdsl.graph import Builder, Type
+from deepdsl.nn.layers.dropout import Dropout
+from deepdsl.nn.layers.layer import Scope
 
 torch = pytest.importorskip("torch", reason="PyTorch, of the extra `oracle`, is not installed")
 

@@ -14,8 +14,8 @@ from oracle.test_against_torch import Case, Net, Tensors, optimizer, train  # no
 from oracle.test_layers_against_torch import ours, theirs  # noqa: E402
 from workbench import near  # noqa: E402
 
-from deepdsl.ir import Type  # noqa: E402
-from deepdsl.ops.conv import Conv, ConvTranspose  # noqa: E402
+from deepdsl.graph import Type  # noqa: E402
+from deepdsl.nn.layers.conv import Conv, ConvTranspose  # noqa: E402
 
 F = torch.nn.functional
 Array = np.ndarray[Any, Any]

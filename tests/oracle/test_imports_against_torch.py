@@ -15,7 +15,7 @@ import pytest
 from foreign_graphs import kinds, ours, piece
 from workbench import Training
 
-from deepdsl.analysis.reused import Cut
+from deepdsl.language.analysis.reused import Cut
 
 torch = pytest.importorskip("torch", reason="PyTorch, of the extra `oracle`, is not installed")
 nn = torch.nn

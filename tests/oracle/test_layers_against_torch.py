@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from workbench import near, on_runtime
 
-from deepdsl.autodiff import gradients
-from deepdsl.initializers import HeNormal, HeUniform
-from deepdsl.ir import Builder, Type
-from deepdsl.ops.activations import HardSigmoid, LogSoftmax, Softmax, Softsign
-from deepdsl.ops.arithmetic import mul
-from deepdsl.ops.dropout import AlphaDropout
-from deepdsl.ops.gated import Gelu, HardSwish, Mish, Swish
-from deepdsl.ops.layer import Layer, Scope
-from deepdsl.ops.normalization import BatchNorm
-from deepdsl.ops.rectifiers import (
+from deepdsl.core.record import changed
+from deepdsl.graph import Builder, Type
+from deepdsl.graph.arithmetic import mul
+from deepdsl.graph.autodiff import gradients
+from deepdsl.graph.passes import optimize
+from deepdsl.graph.reshaping import sum_all
+from deepdsl.nn.initializers import HeNormal, HeUniform
+from deepdsl.nn.layers.activations.base import HardSigmoid, LogSoftmax, Softmax, Softsign
+from deepdsl.nn.layers.activations.gated_units import Gelu, HardSwish, Mish, Swish
+from deepdsl.nn.layers.activations.relu_variants import (
     Celu,
     Elu,
     LeakyRelu,
@@ -30,10 +30,10 @@ from deepdsl.ops.rectifiers import (
     Softplus,
     Threshold,
 )
-from deepdsl.ops.row_norms import GroupNorm, LayerNorm, RmsNorm
-from deepdsl.ops.shaping import sum_all
-from deepdsl.passes import optimize
-from deepdsl.record import changed
+from deepdsl.nn.layers.batch_norm import BatchNorm
+from deepdsl.nn.layers.dropout import AlphaDropout
+from deepdsl.nn.layers.layer import Layer, Scope
+from deepdsl.nn.layers.layer_norm import GroupNorm, LayerNorm, RmsNorm
 
 torch = pytest.importorskip("torch", reason="PyTorch, of the extra `oracle`, is not installed")
 F = torch.nn.functional

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from workbench import near, reference
 
-from deepdsl.autodiff import gradients
-from deepdsl.ir import Builder, Type
-from deepdsl.losses import (
+from deepdsl.graph import Builder, Type
+from deepdsl.graph.autodiff import gradients
+from deepdsl.nn.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
     Focal,

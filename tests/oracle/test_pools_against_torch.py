@@ -11,18 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from workbench import near, on_runtime
 
-from deepdsl.autodiff import gradients
-from deepdsl.ir import Builder, Type
-from deepdsl.ops.arithmetic import mul
-from deepdsl.ops.joining import Mean, Multiply
-from deepdsl.ops.layer import Layer, Scope
-from deepdsl.ops.moving import Crop, Permute, Split, ZeroPad
-from deepdsl.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
-from deepdsl.ops.rectifiers import Relu
-from deepdsl.ops.resampling import Upsample
-from deepdsl.ops.shaping import sum_all
-from deepdsl.ops.windows import windows
-from deepdsl.passes import optimize
+from deepdsl.graph import Builder, Type
+from deepdsl.graph.arithmetic import mul
+from deepdsl.graph.autodiff import gradients
+from deepdsl.graph.passes import optimize
+from deepdsl.graph.reshaping import sum_all
+from deepdsl.graph.windows import windows
+from deepdsl.nn.layers.activations.relu_variants import Relu
+from deepdsl.nn.layers.image_reshaping import Crop, Permute, Split, ZeroPad
+from deepdsl.nn.layers.layer import Layer, Scope
+from deepdsl.nn.layers.merging import Mean, Multiply
+from deepdsl.nn.layers.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
+from deepdsl.nn.layers.upsampling import Upsample
 
 torch = pytest.importorskip("torch", reason="PyTorch, of the extra `oracle`, is not installed")
 F = torch.nn.functional

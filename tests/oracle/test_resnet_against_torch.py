@@ -5,18 +5,18 @@ against PyTorch, ten steps from one start.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from places import GOLDEN
 from workbench import Training
 
 torch = pytest.importorskip("torch", reason="PyTorch, of the extra `oracle`, is not installed")
 
 Array = np.ndarray[Any, Any]
 F = torch.nn.functional
-SPEC = Path(__file__).parents[1] / "golden" / "language" / "resnet20.dnn"
+SPEC = GOLDEN / "language" / "resnet20.dnn"
 STEPS, ROWS, RATE, MOMENTUM, DECAY, L2, SMOOTHING = 10, 16, 0.1, 0.9, 1e-4, 1e-4, 0.1
 EPSILON, KEPT = 1e-3, 0.99
 

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from workbench import Training, near, on_runtime, training_file
 
-from deepdsl.autodiff import gradients
-from deepdsl.ir import Builder, Type
-from deepdsl.ops.arithmetic import mul
-from deepdsl.ops.attention import Attention
-from deepdsl.ops.dense import Dense
-from deepdsl.ops.embedding import Embedding
-from deepdsl.ops.layer import Layer, Scope
-from deepdsl.ops.recurrent import Gru, Lstm
-from deepdsl.ops.shaping import sum_all
-from deepdsl.passes import optimize
+from deepdsl.graph import Builder, Type
+from deepdsl.graph.arithmetic import mul
+from deepdsl.graph.autodiff import gradients
+from deepdsl.graph.passes import optimize
+from deepdsl.graph.reshaping import sum_all
+from deepdsl.nn.layers.attention import Attention
+from deepdsl.nn.layers.dense import Dense
+from deepdsl.nn.layers.embedding import Embedding
+from deepdsl.nn.layers.layer import Layer, Scope
+from deepdsl.nn.layers.recurrent import Gru, Lstm
 
 torch = pytest.importorskip("torch", reason="PyTorch, of the extra `oracle`, is not installed")
 F = torch.nn.functional

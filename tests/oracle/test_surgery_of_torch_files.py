@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 nn = torch.nn
 
 from deepdsl.cli import main  # noqa: E402
-from deepdsl.surgery import survey  # noqa: E402
+from deepdsl.transfer.cut_points import survey  # noqa: E402
 
 
 class Block(nn.Module):  # type: ignore[misc, name-defined]

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from deepdsl.initializers import Normal
-from deepdsl.ops.conv import Conv, ConvTranspose
-from deepdsl.ops.convolution import (
+from deepdsl.graph.convolution import (
     Convolution,
     ConvolutionWeightGradient,
     Sliding,
     TransposedConvolution,
 )
+from deepdsl.nn.initializers import Normal
+from deepdsl.nn.layers.conv import Conv, ConvTranspose
 
 from .feeds import Array, real
 from .layers import LayerSample, layer
@@ -153,7 +153,7 @@ def _conv(made: Conv, *shape: int) -> LayerSample:
     x = real("N", *shape)
 
     def formula(x: Array, weight: Array, bias: Any = 0.0) -> Array:
-        from deepdsl.ir import Type
+        from deepdsl.graph import Type
 
         w = made.windows(Type(("N", *shape)))
         groups = shape[0] // weight.shape[1]
@@ -167,7 +167,7 @@ def _conv_transpose(made: ConvTranspose, *shape: int) -> LayerSample:
     x = real("N", *shape)
 
     def formula(x: Array, weight: Array, bias: Any = 0.0) -> Array:
-        from deepdsl.ir import Type
+        from deepdsl.graph import Type
 
         w, sizes = made.turned(Type(("N", *shape)))
         groups = made.filters // weight.shape[1]

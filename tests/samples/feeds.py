@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deepdsl.ir import Dim, DType
+from deepdsl.graph import Dim, DType
 
 Array = np.ndarray[Any, Any]
 Formula = Callable[..., Any]

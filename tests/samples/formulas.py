@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deepdsl.ops.rectifiers import SELU_ALPHA, SELU_SCALE
+from deepdsl.nn.layers.activations.relu_variants import SELU_ALPHA, SELU_SCALE
 
 from .feeds import Array, Formula
 

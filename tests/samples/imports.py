@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto, helper
 
-from deepdsl.foreign.as_is import AsItIs
-from deepdsl.foreign.layers import Product, Reciprocal, RepeatForRows, Step, Widen
-from deepdsl.ir import Type
+from deepdsl.graph import Type
+from deepdsl.transfer.onnx_import.layers import Product, Reciprocal, RepeatForRows, Step, Widen
+from deepdsl.transfer.onnx_import.passthrough import AsItIs
 
 from .feeds import Array, Feed, real
 from .operations import OpSample, flat, smooth

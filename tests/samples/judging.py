@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from deepdsl import losses, metrics
-from deepdsl.losses import Loss
-from deepdsl.metrics import Metric
+from deepdsl.nn import losses, metrics
+from deepdsl.nn.losses import Loss
+from deepdsl.nn.metrics import Metric
 
 from .feeds import NX3, Array, Feed, Formula, below, bits, real, shares
 from .formulas import cross_entropy, divergence, focal, focal_of_classes, huber, log_softmax

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepdsl import initializers
-from deepdsl.ops import activations, gated, noise, normalization, rectifiers, row_norms
-from deepdsl.ops.arrangement import AddLayer, Concat, Flatten, ReshapeTo
-from deepdsl.ops.dense import Dense
-from deepdsl.ops.dropout import AlphaDropout, Dropout
-from deepdsl.ops.layer import Layer
+from deepdsl.nn import initializers
+from deepdsl.nn.layers import batch_norm as normalization
+from deepdsl.nn.layers import layer_norm as row_norms
+from deepdsl.nn.layers import noise
+from deepdsl.nn.layers.activations import base as activations
+from deepdsl.nn.layers.activations import gated_units as gated
+from deepdsl.nn.layers.activations import relu_variants as rectifiers
+from deepdsl.nn.layers.dense import Dense
+from deepdsl.nn.layers.dropout import AlphaDropout, Dropout
+from deepdsl.nn.layers.layer import Layer
+from deepdsl.nn.layers.reshaping import AddLayer, Concat, Flatten, ReshapeTo
 
 from .feeds import NX3, Feed, Formula, real, wide
 from .formulas import (

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from deepdsl import optimizers, schedules
-from deepdsl.optimizers import Optimizer
-from deepdsl.schedules import Schedule
+from deepdsl.nn import optimizers, schedules
+from deepdsl.nn.optimizers import Optimizer
+from deepdsl.nn.schedules import Schedule
 
 from .feeds import Array
 

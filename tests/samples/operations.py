@@ -7,22 +7,17 @@ from math import erf
 
 import numpy as np
 
-from deepdsl import losses, metrics
-from deepdsl.ir import Constant, Op
-from deepdsl.ir.graph import Dimension
-from deepdsl.ops import (
-    activations,
-    arithmetic,
-    concatenation,
-    linear,
-    normalization,
-    random,
-    rectifiers,
-    reductions,
-    row_norms,
-    sampling,
-    shaping,
-)
+from deepdsl.graph import Constant, Op, arithmetic, concatenation, reductions
+from deepdsl.graph import gemm as linear
+from deepdsl.graph import reshaping as shaping
+from deepdsl.graph.graph import Dimension
+from deepdsl.nn import losses, metrics
+from deepdsl.nn.layers import batch_norm as normalization
+from deepdsl.nn.layers import layer_norm as row_norms
+from deepdsl.nn.layers import monte_carlo as sampling
+from deepdsl.nn.layers import random_draws as random
+from deepdsl.nn.layers.activations import base as activations
+from deepdsl.nn.layers.activations import relu_variants as rectifiers
 
 from .feeds import NX3, VECTOR, Feed, Formula, below, bits, positive, real, shares, truth, wide
 from .formulas import (

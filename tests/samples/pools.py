@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from deepdsl.ir import Type
-from deepdsl.ops import joining, moving, pooling, resampling
-from deepdsl.ops.dropout import Dropout
-from deepdsl.ops.windows import Windows, windows
+from deepdsl.graph import Type
+from deepdsl.graph.windows import Windows, windows
+from deepdsl.nn.layers import image_reshaping as moving
+from deepdsl.nn.layers import merging as joining
+from deepdsl.nn.layers import pooling
+from deepdsl.nn.layers import upsampling as resampling
+from deepdsl.nn.layers.dropout import Dropout
 
 from .feeds import Array, below, real
 from .layers import LayerSample, layer

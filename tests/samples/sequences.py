@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from deepdsl import initializers
-from deepdsl.ops import attention, batched, embedding, gru_steps, lstm_steps, recurrence, recurrent
-from deepdsl.ops.dense import Dense
+from deepdsl.graph import matmul as batched
+from deepdsl.nn import initializers
+from deepdsl.nn.layers import attention, embedding, recurrence, recurrent
+from deepdsl.nn.layers import gru as gru_steps
+from deepdsl.nn.layers import lstm as lstm_steps
+from deepdsl.nn.layers.dense import Dense
 
 from .feeds import Array, Feed, below, real
 from .formulas import log_softmax, sigmoid

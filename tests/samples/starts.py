@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-from deepdsl import initializers
-from deepdsl.initializers import Initializer
+from deepdsl.nn import initializers
+from deepdsl.nn.initializers import Initializer
 
 
 @dataclass(frozen=True)

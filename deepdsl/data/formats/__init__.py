@@ -1,5 +1,5 @@
 """One package for each format: its declaration, without NumPy, and its reader."""
 
-from deepdsl.registry import import_modules
+from deepdsl.core.registry import import_modules
 
 import_modules(__name__)

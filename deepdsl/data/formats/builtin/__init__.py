@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from deepdsl.core.record import record
+from deepdsl.core.registry import Choice, argument, option
+from deepdsl.core.source import Span
 from deepdsl.data.formats.text import text_misfits
 from deepdsl.data.request import OpenRequest, Shape
 from deepdsl.data.source import DataSource
 from deepdsl.diagnostics.base import Diagnostic
-from deepdsl.record import record
-from deepdsl.registry import Choice, argument, option
-from deepdsl.source import Span
 
 
 @record

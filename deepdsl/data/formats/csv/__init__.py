@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from deepdsl.core.record import record
+from deepdsl.core.registry import Boolean, Choice, Kind, ListOf, Text, argument, option
 from deepdsl.data.source import Column, DataSource, has_suffix
-from deepdsl.record import record
-from deepdsl.registry import Boolean, Choice, Kind, ListOf, Text, argument, option
 
 DELIMITERS: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 

@@ -12,7 +12,7 @@ import numpy as np
 from deepdsl.data.files import DataFile
 from deepdsl.data.table import Rows
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_csv import BrokenLine, NotUtf8
+from deepdsl.diagnostics.data.csv import BrokenLine, NotUtf8
 
 LONGEST = 16 << 20  # bytes of one line, or of one record with quotes
 _BLOCK = 2 << 20  # bytes that are parted at a time

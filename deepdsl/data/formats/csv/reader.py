@@ -18,8 +18,8 @@ from deepdsl.data.request import OpenRequest, Shape, TargetSpec
 from deepdsl.data.table import Array, ArrayField, Field, Origin, Rows, Table, build_table
 from deepdsl.data.values import fit_shape, text_field
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_csv import FileChanged, NoRows, UnnamedColumn
-from deepdsl.diagnostics.data_labels import TooManyClasses
+from deepdsl.diagnostics.data.csv import FileChanged, NoRows, UnnamedColumn
+from deepdsl.diagnostics.data.labels import TooManyClasses
 
 MOST_CLASSES = 100_000  # distinct texts of a target, after which it is none
 

@@ -12,7 +12,7 @@ from deepdsl.data.files import DataFile
 from deepdsl.data.formats.csv.lines import Block, read_blocks, split_record
 from deepdsl.data.source import look_alike
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_csv import (
+from deepdsl.diagnostics.data.csv import (
     ColumnMissing,
     DuplicateColumn,
     EmptyField,
@@ -21,7 +21,7 @@ from deepdsl.diagnostics.data_csv import (
     NotUtf8,
     RaggedLine,
 )
-from deepdsl.diagnostics.data_labels import NotFinite
+from deepdsl.diagnostics.data.labels import NotFinite
 
 _MARKS = (("semicolon", ";"), ("tab", "\t"), ("comma", ","), ("pipe", "|"))
 

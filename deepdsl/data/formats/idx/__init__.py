@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from deepdsl.core.record import record
+from deepdsl.core.registry import Kind, Text, argument, option
 from deepdsl.data.source import DataSource
-from deepdsl.record import record
-from deepdsl.registry import Kind, Text, argument, option
 
 
 @record

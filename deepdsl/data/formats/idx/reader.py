@@ -14,8 +14,8 @@ from deepdsl.data.request import OpenRequest
 from deepdsl.data.source import look_alike
 from deepdsl.data.table import Array, Table
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_arrays import IdxType, NotIdx
-from deepdsl.diagnostics.data_files import WrongSize
+from deepdsl.diagnostics.data.arrays import IdxType, NotIdx
+from deepdsl.diagnostics.data.files import WrongSize
 
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 

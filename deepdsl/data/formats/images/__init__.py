@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from deepdsl.core.record import record
+from deepdsl.core.registry import Choice, Text, argument, option
+from deepdsl.core.source import Span
 from deepdsl.data.image_source import ImageSource, image_misfit
 from deepdsl.data.request import Shape
 from deepdsl.diagnostics.base import Diagnostic
-from deepdsl.record import record
-from deepdsl.registry import Choice, Text, argument, option
-from deepdsl.source import Span
 
 
 @record

@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deepdsl.core.source import Span
 from deepdsl.data.image_source import SUFFIXES
 from deepdsl.data.request import OpenRequest
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_files import CannotRead, FileMissing, NotAFile
-from deepdsl.diagnostics.data_images import EmptyClass, IgnoredFiles, LinkedImages, NoImages
-from deepdsl.source import Span
+from deepdsl.diagnostics.data.files import CannotRead, FileMissing, NotAFile
+from deepdsl.diagnostics.data.images import EmptyClass, IgnoredFiles, LinkedImages, NoImages
 
 # What the systems of computers leave in folders.
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})

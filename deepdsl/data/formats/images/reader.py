@@ -17,8 +17,8 @@ from deepdsl.data.image_field import ImageField, class_field, look_through
 from deepdsl.data.request import OpenRequest
 from deepdsl.data.table import Field, Origin, Table, build_table
 from deepdsl.diagnostics.base import Diagnostic, DnnError
-from deepdsl.diagnostics.data_files import CannotRead
-from deepdsl.diagnostics.data_images import NoImages, SkippedImages
+from deepdsl.diagnostics.data.files import CannotRead
+from deepdsl.diagnostics.data.images import NoImages, SkippedImages
 
 
 class FolderBytes:

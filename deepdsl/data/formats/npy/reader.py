@@ -15,7 +15,7 @@ from deepdsl.data.request import OpenRequest
 from deepdsl.data.source import look_alike
 from deepdsl.data.table import Array, Table
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_arrays import NotNpy, PickledArray
+from deepdsl.diagnostics.data.arrays import NotNpy, PickledArray
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 10_000  # bytes; NumPy's own limit

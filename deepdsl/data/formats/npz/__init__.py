@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from deepdsl.core.record import record
+from deepdsl.core.registry import Kind, Names, Text, argument, option
 from deepdsl.data.source import DataSource, has_suffix
-from deepdsl.record import record
-from deepdsl.registry import Kind, Names, Text, argument, option
 
 
 @record

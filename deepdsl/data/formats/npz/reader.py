@@ -20,8 +20,8 @@ from deepdsl.data.request import OpenRequest
 from deepdsl.data.source import look_alike
 from deepdsl.data.table import Array, Origin, Table
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_arrays import ArrayMissing, BrokenZip
-from deepdsl.diagnostics.data_files import WrongSize
+from deepdsl.diagnostics.data.arrays import ArrayMissing, BrokenZip
+from deepdsl.diagnostics.data.files import WrongSize
 
 _ZIP_ERRORS = (
     zipfile.BadZipFile,

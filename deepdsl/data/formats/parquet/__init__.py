@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from deepdsl.core.record import record
+from deepdsl.core.registry import Kind, ListOf, Text, argument, option
 from deepdsl.data.image_source import ImageSource
 from deepdsl.data.source import Column
-from deepdsl.record import record
-from deepdsl.registry import Kind, ListOf, Text, argument, option
 
 
 @record

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from deepdsl.core.record import record
 from deepdsl.data.files import DataFile
 from deepdsl.data.table import Array
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_parquet import NullValue, RaggedLists
-from deepdsl.record import record
+from deepdsl.diagnostics.data.parquet import NullValue, RaggedLists
 
 
 @record

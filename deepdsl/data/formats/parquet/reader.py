@@ -22,9 +22,9 @@ from deepdsl.data.source import look_alike
 from deepdsl.data.table import Array, Field, Origin, Table, build_table
 from deepdsl.data.values import fit_shape, input_field, target_field, text_field
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_csv import ColumnMissing, DuplicateColumn, NoRows
-from deepdsl.diagnostics.data_parquet import ColumnType, NotParquet, RaggedLists
-from deepdsl.diagnostics.runtime import MissingPackage
+from deepdsl.diagnostics.data.csv import ColumnMissing, DuplicateColumn, NoRows
+from deepdsl.diagnostics.data.parquet import ColumnType, NotParquet, RaggedLists
+from deepdsl.diagnostics.training.runtime import MissingPackage
 
 _ROWS = 8192  # that are unpacked at a time
 

@@ -10,7 +10,7 @@ import numpy as np
 from deepdsl.data.files import DataFile
 from deepdsl.data.table import Array
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_files import DoesNotFit
+from deepdsl.diagnostics.data.files import DoesNotFit
 
 
 class Spool:

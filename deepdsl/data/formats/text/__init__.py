@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from deepdsl.core.record import record
+from deepdsl.core.registry import Integer, Text, argument, option
+from deepdsl.core.source import Span
 from deepdsl.data.request import Shape
 from deepdsl.data.source import DataSource
 from deepdsl.diagnostics.base import Diagnostic
-from deepdsl.diagnostics.data_sequences import TextMisfit
-from deepdsl.ir.types import IndexShape
-from deepdsl.record import record
-from deepdsl.registry import Integer, Text, argument, option
-from deepdsl.source import Span
+from deepdsl.diagnostics.data.sequences import TextMisfit
+from deepdsl.graph.types import IndexShape
 
 
 @record

@@ -11,14 +11,14 @@ from deepdsl.data.formats.text import TextSource, text_misfits
 from deepdsl.data.request import OpenRequest, Shape, TargetSpec
 from deepdsl.data.table import Array, Field, Origin, Rows, Table
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data_sequences import (
+from deepdsl.diagnostics.data.sequences import (
     TextEncoding,
     TextMisfit,
     TextTooShort,
     UnknownCharacter,
     VocabularySize,
 )
-from deepdsl.ir.types import IndexShape
+from deepdsl.graph.types import IndexShape
 
 _BOM = b"\xef\xbb\xbf"
 _WIDE = (b"\xff\xfe", b"\xfe\xff")

@@ -1,0 +1,1 @@
+"""Program in, graphs out: forward pass, training step, initial state, manifest."""

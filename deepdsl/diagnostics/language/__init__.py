@@ -1,0 +1,1 @@
+"""Messages about the text of a `.dnn` file."""

@@ -1,0 +1,1 @@
+"""Messages about imported networks, weights and model zoos."""

@@ -1,9 +1,0 @@
-"""Pictures of networks: parts and blocks as nested boxes, what flows between them as arrows.
-
-A picture is one SVG without references to anything outside: it can stand in a page or alone.
-"""
-
-from deepdsl.drawing.picture import picture
-from deepdsl.drawing.tree import Box, Group, Row, tree
-
-__all__ = ["Box", "Group", "Row", "picture", "tree"]

@@ -1,0 +1,18 @@
+"""Writes graphs as ONNX: the only importer of onnx."""
+
+from deepdsl.graph.emit.model import IR_VERSION, NUMPY, OPSET, OnnxModel, emit, emit_state
+from deepdsl.graph.emit.read import Interface, Port, read_interface
+from deepdsl.graph.emit.text import onnx_text
+
+__all__ = [
+    "IR_VERSION",
+    "NUMPY",
+    "OPSET",
+    "Interface",
+    "OnnxModel",
+    "Port",
+    "emit",
+    "emit_state",
+    "onnx_text",
+    "read_interface",
+]

@@ -1,0 +1,1 @@
+"""The vocabulary of the field: layers, initializers, losses, metrics, optimizers, schedules."""

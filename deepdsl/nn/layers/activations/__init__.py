@@ -1,0 +1,5 @@
+"""Activation functions."""
+
+from deepdsl.core.registry import import_modules
+
+import_modules(__name__)

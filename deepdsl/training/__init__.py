@@ -1,0 +1,1 @@
+"""The training loop and all it keeps: state, callbacks, evaluation, checkpoints, runs, sweeps."""

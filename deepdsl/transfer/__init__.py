@@ -1,0 +1,1 @@
+"""Networks and weights from elsewhere: ONNX import, weight files, model zoos."""

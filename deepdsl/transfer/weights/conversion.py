@@ -1,0 +1,53 @@
+"""How a parameter of ours is made of tensors of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepdsl.transfer.weights.targets import Slot
+from deepdsl.transfer.weights.weight_file import Array, Shape
+
+AS_IT_IS = "as it is"
+TRANSPOSED = "transposed"
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A tensor of a layer in a file: its shape, and whether it is known to be (out, in)."""
+
+    shape: Shape
+    turned: bool | None = None
+
+
+Leaves = Mapping[str, Leaf]
+
+
+@dataclass(frozen=True)
+class Recast:
+    """How a parameter is made of tensors of a layer.  `done` says it in words."""
+
+    leaves: tuple[str, ...]
+    make: Callable[..., Array]
+    done: str = AS_IT_IS
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Tensors have the names and not the shapes; with `unordered` the order of rows is unknown."""
+
+    leaves: tuple[str, ...]
+    unordered: bool = False
+
+
+Made = Recast | Misfit | None
+
+
+def plain(slot: Slot, name: str, leaf: Leaf) -> Made:
+    return Recast((name,), lambda a: a) if leaf.shape == slot.shape else Misfit((name,))
+
+
+def turned(axes: tuple[int, ...]) -> Callable[[Array], Array]:
+    return lambda a: np.transpose(a, axes)

@@ -1,8 +1,0 @@
-"""Zoos: indices of trained models, and getting, checking and publishing the files they name."""
-
-from deepdsl.zoo.copying import Got, entry_of, get
-from deepdsl.zoo.entry import Entry, Index, Tensor
-from deepdsl.zoo.index import open_index
-from deepdsl.zoo.places import Located, locate
-
-__all__ = ["Entry", "Got", "Index", "Located", "Tensor", "entry_of", "get", "locate", "open_index"]

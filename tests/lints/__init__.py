@@ -1,1 +1,0 @@
-"""Tests of the lints: where they speak, and what their fixes leave."""
