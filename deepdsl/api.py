@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from deepdsl.data.table import Table
     from deepdsl.inference.export import Exported
     from deepdsl.inference.predictor import Predictor
-    from deepdsl.language.analysis import Program as Typed
+    from deepdsl.language.analysis import CheckedProgram as Typed
     from deepdsl.language.analysis import Training
     from deepdsl.nn.metrics import Figure
 

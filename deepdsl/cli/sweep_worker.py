@@ -11,10 +11,10 @@ import sys
 from typing import TextIO
 
 from deepdsl.insight.report.training import report_training
-from deepdsl.training.sweep.worker import End, Task, train
+from deepdsl.training.sweep.worker import End, SweepTask, train
 
 
-def train_here(task: Task) -> End:
+def train_here(task: SweepTask) -> End:
     """Train a run in this process."""
     return train(task, report_training)
 
@@ -23,7 +23,7 @@ def serve(lines: TextIO, out: TextIO) -> None:
     """Do one task after another until there are no more."""
     try:
         for line in lines:
-            end = train_here(Task(**json.loads(line)))
+            end = train_here(SweepTask(**json.loads(line)))
             out.write(end.as_line())
             out.flush()
             if end.interrupted:

@@ -13,7 +13,7 @@ from deepdsl.core.record import changed
 from deepdsl.core.source import Source, Span
 from deepdsl.diagnostics import Diagnostic, DnnError, Report
 from deepdsl.diagnostics.cli.files import NoModel, NothingInFile, NoTraining
-from deepdsl.language.analysis import Model, Program, Training, analyse
+from deepdsl.language.analysis import CheckedProgram, Model, Training, analyse
 from deepdsl.language.analysis.cascades import beside_gaps
 from deepdsl.language.analysis.library import Library
 from deepdsl.language.lints import allowed, lint
@@ -26,7 +26,7 @@ __all__ = ["check", "decoded", "load_program", "model_of", "read_source", "train
 
 def check(
     source: Source, data_given: bool = False, allow: Collection[str] = frozenset()
-) -> tuple[Program | None, Report]:
+) -> tuple[CheckedProgram | None, Report]:
     """Everything that can be known of a text without reading data: the program, if there is one,
     and all diagnostics but the warnings that `allow` names.
 
@@ -73,7 +73,7 @@ def _fixed_here(diagnostic: Diagnostic, source: Source) -> Diagnostic:
 
 def load_program(
     source: Source, data_given: bool = False
-) -> tuple[Program, tuple[Diagnostic, ...]]:
+) -> tuple[CheckedProgram, tuple[Diagnostic, ...]]:
     """The program and its warnings, or DnnError with everything that is wrong."""
     program, report = check(source, data_given)
     report.raise_if_errors()
@@ -81,7 +81,7 @@ def load_program(
     return program, tuple(report)
 
 
-def training_of(program: Program, model: str | None) -> Training:
+def training_of(program: CheckedProgram, model: str | None) -> Training:
     """The training that is meant: the only one, or that of the model named."""
     found = [t for t in program.trainings if model in (None, t.model)]
     if len(found) != 1:
@@ -90,7 +90,7 @@ def training_of(program: Program, model: str | None) -> Training:
     return found[0]
 
 
-def model_of(program: Program, name: str | None) -> Model:
+def model_of(program: CheckedProgram, name: str | None) -> Model:
     if name is None and len(program.models) == 1:
         return next(iter(program.models.values()))
     if name is None or name not in program.models:

@@ -13,7 +13,7 @@ from deepdsl.core.source import Source
 from deepdsl.data.request import Split, TargetSpec
 from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import DnnError
-from deepdsl.language.analysis import Program, Training
+from deepdsl.language.analysis import CheckedProgram, Training
 from deepdsl.nn.losses import Target
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def target_spec(target: Target) -> TargetSpec:
 
 
 def open_job(
-    program: Program,
+    program: CheckedProgram,
     training: Training,
     folder: Path,
     select: tuple[Split, ...] = ("train", "valid"),

@@ -8,7 +8,7 @@ from deepdsl.core.record import changed
 from deepdsl.graph import Builder, Param, Type, Value
 from deepdsl.graph.arithmetic import Floor, Where, cast, div, scaled, sub
 from deepdsl.language.analysis.model import Training
-from deepdsl.nn.initializers import Constant, Initializer, Zeros
+from deepdsl.nn.initializers import ConstantInitializer, Initializer, Zeros
 from deepdsl.nn.optimizers import Rates, Slot
 from deepdsl.nn.schedules import Clock
 
@@ -22,7 +22,7 @@ def begun_path(stage: int) -> str:
 
 def begin_of(slot: Slot) -> Initializer:
     """What a slot begins with."""
-    return Constant(slot.start) if slot.start else Zeros()
+    return ConstantInitializer(slot.start) if slot.start else Zeros()
 
 
 def slot_path(name: str, tensor: str) -> str:

@@ -141,7 +141,7 @@ class Text(Kind):
 
 
 @record
-class Choice(Kind):
+class OneOf(Kind):
     """One word out of a few."""
 
     words: tuple[str, ...]

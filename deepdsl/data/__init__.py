@@ -19,10 +19,10 @@ from deepdsl.data.formats.npz import Npz
 from deepdsl.data.formats.parquet import Parquet
 from deepdsl.data.formats.text import TextSource
 from deepdsl.data.request import OpenRequest, Placed, Shape, Split, TargetSpec
-from deepdsl.data.rows import DataRow, HeldOut, OneHot, Take, Target
+from deepdsl.data.rows import DataRow, HeldOut, OneHotRow, Take, TargetRow
 from deepdsl.data.source import DataSource
 from deepdsl.data.spec import DataSpec
-from deepdsl.data.transforms import Normalize, Scale, Standardize, Transform
+from deepdsl.data.transforms import NormalizeTransform, Scale, Standardize, Transform
 
 if TYPE_CHECKING:
     from deepdsl.data.order import epoch_order
@@ -55,10 +55,10 @@ __all__ = [
     "HeldOut",
     "Idx",
     "Images",
-    "Normalize",
+    "NormalizeTransform",
     "Npy",
     "Npz",
-    "OneHot",
+    "OneHotRow",
     "OpenRequest",
     "Parquet",
     "Placed",
@@ -69,7 +69,7 @@ __all__ = [
     "Standardize",
     "Table",
     "Take",
-    "Target",
+    "TargetRow",
     "TargetSpec",
     "TextSource",
     "Transform",

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from deepdsl.core.record import record
 from deepdsl.core.registry import (
     Boolean,
-    Choice,
     Integer,
     ListOf,
     Names,
     Number,
+    OneOf,
     Registered,
     argument,
     option,
@@ -99,7 +99,7 @@ class Flip(Augmentation):
     source = "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Networks"
 
     direction: str = argument(
-        Choice(("horizontal", "vertical")), "left and right change places, or above and below"
+        OneOf(("horizontal", "vertical")), "left and right change places, or above and below"
     )
     rate: float = option(Number(above=0, maximum=1), "the share of rows", default=0.5)
     of: str | None = option(Names(), _OF, default=None)
@@ -112,7 +112,7 @@ class Flip(Augmentation):
 
 
 @record
-class Crop(Augmentation):
+class RandomCrop(Augmentation, name="crop"):
     """`crop pad=4`: the image moved by up to so many pixels, up or down and to a side.
 
     The image is padded on all sides, and a window of its own size is cut out at a random place.

@@ -21,7 +21,7 @@ from deepdsl.data.table import Array
 from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data.files import (
     BrokenGzip,
-    CannotRead,
+    CannotReadDataFile,
     DoesNotFit,
     FileMissing,
     NotAFile,
@@ -159,6 +159,6 @@ def _missing(name: str, path: Path, request: OpenRequest) -> FileMissing:
     return FileMissing(request.span, name, str(folder), exists, near)
 
 
-def _cannot_read(name: str, span: Span | None, reason: Exception) -> CannotRead:
+def _cannot_read(name: str, span: Span | None, reason: Exception) -> CannotReadDataFile:
     text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
-    return CannotRead(span, name, text)
+    return CannotReadDataFile(span, name, text)

@@ -14,7 +14,7 @@ from deepdsl.core.source import Span
 from deepdsl.data.image_source import Decoding
 from deepdsl.data.table import Array
 from deepdsl.diagnostics.base import Diagnostic, DnnError
-from deepdsl.diagnostics.data.images import BrokenImage, HugeImage, ImageSize
+from deepdsl.diagnostics.data.images import BrokenImage, HugeImage, WrongImageSize
 from deepdsl.diagnostics.training.runtime import MissingPackage
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -106,7 +106,7 @@ class Decoder:
         found, wanted = (size[1], size[0]), (self.how.height, self.how.width)
         same = sorted(found) == sorted(wanted) if turned else found == wanted
         if not self.how.resized and not same:
-            problem: Diagnostic = ImageSize(self.span, name, found, wanted)
+            problem: Diagnostic = WrongImageSize(self.span, name, found, wanted)
             raise DnnError([problem])
 
     def _resized(self, image: Any) -> Any:

@@ -18,7 +18,7 @@ from deepdsl.data.table import Array, Field, Origin, Rows, Table
 from deepdsl.data.values import target_field
 from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data.arrays import ArrayType
-from deepdsl.diagnostics.data.files import CannotRead
+from deepdsl.diagnostics.data.files import CannotReadDataFile
 from deepdsl.diagnostics.data.images import BrokenImage, HugeImage
 from deepdsl.diagnostics.data.labels import TooManyClasses, UnknownClass
 
@@ -51,7 +51,7 @@ class ListedFiles:
             return open(self._paths[row], "rb")
         except OSError as reason:
             text = reason.strerror or str(reason)
-            raise DnnError([CannotRead(None, self.name(row), text)]) from None
+            raise DnnError([CannotReadDataFile(None, self.name(row), text)]) from None
 
     def name(self, row: int) -> str:
         return os.fspath(self._paths[row])
@@ -163,7 +163,9 @@ def look_through(images: ImageField, skip: bool, whole: bool) -> list[int]:
                 else:
                     images.check(row)
             except DnnError as error:
-                damaged = isinstance(error.diagnostics[0], BrokenImage | HugeImage | CannotRead)
+                damaged = isinstance(
+                    error.diagnostics[0], BrokenImage | HugeImage | CannotReadDataFile
+                )
                 if not (skip and damaged):
                     raise
                 broken.append(row)

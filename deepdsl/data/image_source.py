@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepdsl.core.record import record
-from deepdsl.core.registry import Choice, Integer, Kind, Mismatch, option
+from deepdsl.core.registry import Integer, Kind, Mismatch, OneOf, option
 from deepdsl.core.source import Span
 from deepdsl.data.request import Shape
 from deepdsl.data.source import DataSource
@@ -93,13 +93,13 @@ class ImageSource(DataSource, abstract=True):
         ImageSize(), "height and width that images are resized to", default=None
     )
     resize: str = option(
-        Choice(("stretch", "crop", "pad")),
+        OneOf(("stretch", "crop", "pad")),
         "how: to fill the size whatever its proportions; as much of the middle as fills it; all of "
         "the image, with black around it",
         default="stretch",
     )
     range: str = option(
-        Choice(("unit", "bytes")),
+        OneOf(("unit", "bytes")),
         "the values: 0 to 1, as torchvision's ToTensor gives them, or 0 to 255",
         default="unit",
     )

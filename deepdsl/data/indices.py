@@ -10,7 +10,7 @@ from deepdsl.core.source import Span
 from deepdsl.data.request import Shape
 from deepdsl.data.table import Array, Field, Origin, Table
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data.sequences import BadIndex
+from deepdsl.diagnostics.data.sequences import IndexOutOfRange
 from deepdsl.graph.types import IndexShape
 
 _CHUNK = 1 << 20  # numbers that are checked at a time
@@ -60,4 +60,4 @@ def _check(field: Field, name: str, count: int | None, trained: bool) -> None:
     place = field.place(start + row)
     if isinstance(origin, Origin):
         span, place = origin.span, origin.place(start + row, index)
-    raise DnnError([BadIndex(span, value, place, name, count, None if trained else largest)])
+    raise DnnError([IndexOutOfRange(span, value, place, name, count, None if trained else largest)])

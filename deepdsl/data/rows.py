@@ -94,12 +94,12 @@ class Take(DataRow):
 
 
 @record
-class OneHot(DataRow):
+class OneHotRow(DataRow, name="one_hot"):
     """Turn class numbers into rows of zeros with a one, for losses that compare numbers."""
 
 
 @record
-class Target(DataRow):
+class TargetRow(DataRow, name="target"):
     """`target input`: what is to be learned is the input itself, as for an autoencoder.
 
     The name of an input serves where there are several.  The target is the input as the network

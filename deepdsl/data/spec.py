@@ -6,7 +6,7 @@ from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.data.augment import Augmentation
 from deepdsl.data.request import Placed
-from deepdsl.data.rows import HeldOut, OneHot, Take, Target
+from deepdsl.data.rows import HeldOut, OneHotRow, Take, TargetRow
 from deepdsl.data.source import DataSource
 from deepdsl.data.transforms import Transform
 
@@ -24,8 +24,8 @@ class DataSpec:
     test: Placed[DataSource] | None = None
     take: Placed[Take] | None = None
     transforms: tuple[Placed[Transform], ...] = ()
-    one_hot: Placed[OneHot] | None = None
-    target: Placed[Target] | None = None  # `target input`
+    one_hot: Placed[OneHotRow] | None = None
+    target: Placed[TargetRow] | None = None  # `target input`
     span: Span | None = None
     augments: tuple[Placed[Augmentation], ...] = ()
     # Inputs whose rows have been through the transforms: kept outputs of frozen layers.

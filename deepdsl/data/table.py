@@ -14,7 +14,7 @@ from deepdsl.data.request import Shape
 from deepdsl.diagnostics.base import Diagnostic, DnnError
 from deepdsl.diagnostics.data.csv import NoRows
 from deepdsl.diagnostics.data.inputs import LengthsDiffer
-from deepdsl.diagnostics.data.labels import NotFinite
+from deepdsl.diagnostics.data.labels import NonFiniteData
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
@@ -146,7 +146,7 @@ def check_finite(values: Array, origin: Origin, rows: Rows | None = None) -> Non
     row = first if rows is None else int(rows[first])
     value = values[(first, *index)]
     text = "NaN" if np.isnan(value) else "a value that is infinite or too large for 32 bits"
-    raise DnnError([NotFinite(origin.span, text, origin.place(row, index))])
+    raise DnnError([NonFiniteData(origin.span, text, origin.place(row, index))])
 
 
 @dataclass(frozen=True, eq=False)

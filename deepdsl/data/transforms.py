@@ -119,7 +119,7 @@ class Standardize(Transform):
 
 
 @record
-class Normalize(Transform):
+class NormalizeTransform(Transform, name="normalize"):
     """Subtract a known mean and divide by a known standard deviation, one for each channel or
     one for all.
 

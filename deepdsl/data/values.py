@@ -14,7 +14,7 @@ from deepdsl.diagnostics.data.inputs import RowShape
 from deepdsl.diagnostics.data.labels import (
     LabelNotWhole,
     LabelOutOfRange,
-    NotFinite,
+    NonFiniteData,
     TooManyClasses,
     UnknownClass,
 )
@@ -166,7 +166,9 @@ def _check_whole(array: Array, origin: Origin) -> None:
         value, place = float(part[(first, *index)]), origin.place(start + first, index)
         if np.isfinite(value):
             raise DnnError([LabelNotWhole(origin.span, f"{value:.6g}", place)])
-        raise DnnError([NotFinite(origin.span, "NaN" if np.isnan(value) else "infinity", place)])
+        raise DnnError(
+            [NonFiniteData(origin.span, "NaN" if np.isnan(value) else "infinity", place)]
+        )
 
 
 def _check_range(array: Array, limit: int, binary: bool, origin: Origin) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deepdsl.core.record import record
-from deepdsl.core.registry import Choice, Either, Kind, Mismatch
+from deepdsl.core.registry import Either, Kind, Mismatch, OneOf
 from deepdsl.graph import ShapeError, Type, by_times
 
 # The pad `same` or `valid`, or so much on both sides of each axis.
@@ -15,7 +15,7 @@ Pad = str | tuple[int, ...]
 
 
 @record
-class Size(Kind):
+class WindowSize(Kind):
     """`3x3`, `[3 3]`, or `3` for all axes: one whole number an axis, as a tuple; a tuple of one is
     for all axes.
     """
@@ -45,7 +45,7 @@ class Size(Kind):
 
 
 # What `pad=` takes.
-PAD = Either((Choice(("valid", "same")), Size(minimum=0)))
+PAD = Either((OneOf(("valid", "same")), WindowSize(minimum=0)))
 
 
 def shown(sizes: Sequence[int]) -> str:

@@ -12,14 +12,14 @@ from deepdsl.core.registry import Registered
 from deepdsl.data.spec import DataSpec
 from deepdsl.graph import Node, by_times, conv_lowering
 from deepdsl.graph.convolution import Convolution, Sliding
-from deepdsl.language.analysis import Call, Model, Training
+from deepdsl.language.analysis import LayerCall, Model, Training
 from deepdsl.nn.initializers import Initializer
 
 BYTES = 4  # of a float32
 
 
 @dataclass(frozen=True)
-class Row:
+class SummaryRow:
     """One use of a layer; `params` counts a shared tensor at its first use only."""
 
     path: str
@@ -33,7 +33,7 @@ class Row:
 @dataclass(frozen=True)
 class Inspection:
     model: str
-    rows: tuple[Row, ...]
+    rows: tuple[SummaryRow, ...]
     total: int
     trainable: int
     flops_per_row: int
@@ -114,7 +114,7 @@ def _named(entry: Registered) -> dict[str, Any]:
     }
 
 
-def layer_rows(model: Model) -> tuple[Row, ...]:
+def layer_rows(model: Model) -> tuple[SummaryRow, ...]:
     """One row for each use of a layer, in the order of computation."""
     seen: set[str] = set()
     rows = []
@@ -127,7 +127,7 @@ def layer_rows(model: Model) -> tuple[Row, ...]:
         output = call.type.row
         source = next((sources[p.name] for p in fresh if p.name in sources), "")
         detail = _detail(call, source)
-        rows.append(Row(call.path, call.layer.name, output, count, detail, shared))
+        rows.append(SummaryRow(call.path, call.layer.name, output, count, detail, shared))
     return tuple(rows)
 
 
@@ -163,7 +163,7 @@ def convolution_rows(model: Model) -> list[list[str]]:
 _SIZES = ("units", "filters", "shape")
 
 
-def _detail(call: Call, source: str = "") -> str:
+def _detail(call: LayerCall, source: str = "") -> str:
     """How weights begin, and every option with its value, default or not, but for what is off.
 
     `source` is what they are reused from.
@@ -181,7 +181,7 @@ def _detail(call: Call, source: str = "") -> str:
     return " ".join(told)
 
 
-def table_rows(rows: Iterable[Row]) -> list[list[str]]:
+def table_rows(rows: Iterable[SummaryRow]) -> list[list[str]]:
     lines = [["layer", "kind", "output", "parameters", ""]]
     for row in rows:
         count = "shared" if row.shared else (f"{row.params:,}" if row.params else "")

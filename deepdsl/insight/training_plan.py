@@ -9,7 +9,7 @@ from typing import Any
 
 from deepdsl.core.record import record
 from deepdsl.graph import Param
-from deepdsl.language.analysis.model import Call, Model, Program, Training
+from deepdsl.language.analysis.model import CheckedProgram, LayerCall, Model, Training
 from deepdsl.language.frozen_prefix import cut_frozen
 
 
@@ -98,7 +98,10 @@ class Plan:
         return made
 
     def _states(
-        self, call: Call, group: Sequence[Param], planned: Sequence[Mapping[str, PlannedTensor]]
+        self,
+        call: LayerCall,
+        group: Sequence[Param],
+        planned: Sequence[Mapping[str, PlannedTensor]],
     ) -> list[str]:
         """What some tensors of a layer do in each phase."""
         cells = []
@@ -137,7 +140,7 @@ def _sources(model: Model) -> Mapping[str, str]:
     return found
 
 
-def plan(program: Program, training: Training) -> Plan:
+def plan(program: CheckedProgram, training: Training) -> Plan:
     """What a training does in each phase, as far as the text says it."""
     model, data = program.models[training.model], program.datasets[training.data]
     sources = _sources(model)

@@ -11,7 +11,7 @@ from deepdsl.core.record import changed, record
 from deepdsl.data.spec import DataSpec
 from deepdsl.graph import Builder, Type
 from deepdsl.language.analysis.freezing import Freezing
-from deepdsl.language.analysis.model import BATCH, Call, Input, Model
+from deepdsl.language.analysis.model import BATCH, LayerCall, Model, ModelInput
 from deepdsl.nn.layers.layer import Scope
 from deepdsl.nn.layers.random_draws import STEP_PATH
 
@@ -92,7 +92,7 @@ def _settled(model: Model, freezing: Freezing) -> set[int]:
     return found
 
 
-def _unsettled(model: Model, call: Call, freezing: Freezing) -> str:
+def _unsettled(model: Model, call: LayerCall, freezing: Freezing) -> str:
     """What makes a call's output change from epoch to epoch; nothing where it does not."""
     if call.path in freezing.moving:
         return f"`{call.path}` normalizes by the batch and moves its statistics"
@@ -208,16 +208,16 @@ def _names(model: Model, crossing: tuple[int, ...]) -> dict[int, str]:
     return names
 
 
-def _given(model: Model, value: int, name: str) -> Input:
+def _given(model: Model, value: int, name: str) -> ModelInput:
     call = model.call_of(value)
-    return model.inputs[value] if call is None else Input(name, call.type, call.span)
+    return model.inputs[value] if call is None else ModelInput(name, call.type, call.span)
 
 
 def _model(
     model: Model,
-    inputs: tuple[Input, ...],
+    inputs: tuple[ModelInput, ...],
     values: tuple[int, ...],
-    calls: tuple[Call, ...],
+    calls: tuple[LayerCall, ...],
     outputs: Mapping[str, int],
 ) -> Model:
     """Some calls of a model as a model; `values` are the numbers that its inputs had."""

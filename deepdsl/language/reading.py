@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import DnnError
-from deepdsl.diagnostics.cli.files import CannotRead
+from deepdsl.diagnostics.cli.files import CannotReadPath
 
 
 def read_source(path: Path) -> Source:
@@ -14,7 +14,7 @@ def read_source(path: Path) -> Source:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise DnnError([CannotRead(None, str(path), (error.strerror or "").lower())]) from error
+        raise DnnError([CannotReadPath(None, str(path), (error.strerror or "").lower())]) from error
     # As a text file is read: each kind of line end is one.
     text = decoded(raw, str(path)).replace("\r\n", "\n").replace("\r", "\n")
     return Source(str(path), text, str(path))
@@ -26,7 +26,7 @@ def decoded(raw: bytes, name: str) -> str:
         return raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         reason = f"it is not UTF-8 text (byte {error.start}){_looks_like(raw, name)}"
-        raise DnnError([CannotRead(None, name, reason)]) from error
+        raise DnnError([CannotReadPath(None, name, reason)]) from error
 
 
 # The first bytes of files that are mistaken for a `.dnn` file.

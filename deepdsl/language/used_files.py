@@ -10,7 +10,7 @@ from typing import Any
 from deepdsl.core.record import record
 from deepdsl.core.source import Source, Span
 from deepdsl.diagnostics import Diagnostic, DnnError, Label, Report, Use, closest
-from deepdsl.diagnostics.cli.files import CannotRead
+from deepdsl.diagnostics.cli.files import CannotReadPath
 from deepdsl.diagnostics.language.names import TooLarge
 from deepdsl.diagnostics.language.templates import CannotUse, FilesInCircle
 from deepdsl.language.analysis.library import Library
@@ -26,7 +26,7 @@ LIBRARY = ".onnx"
 
 
 @record
-class Step:
+class UseStep:
     """A file on the way from the first to the one that is looked at, and where it is used."""
 
     key: str
@@ -47,7 +47,7 @@ def gather(
     """
     gathering = _Gathering(report, open_library)
     source = file.span.source
-    first = Step(os.path.realpath(source.path) if source.path else "", source.name)
+    first = UseStep(os.path.realpath(source.path) if source.path else "", source.name)
     gathering.follow(file, (first,))
     return Uses(gathering.files, gathering.libraries), gathering.problems
 
@@ -64,7 +64,7 @@ class _Gathering:
         self._opened: dict[str, Any] = {}
         self._bytes = 0
 
-    def follow(self, file: ast.File, way: tuple[Step, ...]) -> None:
+    def follow(self, file: ast.File, way: tuple[UseStep, ...]) -> None:
         before = self.report.uses
         for item in file.items:
             if isinstance(item, ast.Use):
@@ -74,13 +74,13 @@ class _Gathering:
                     self.files[item.span] = made
         self.report.uses = before
 
-    def _reached(self, item: ast.Use, way: tuple[Step, ...]) -> ast.File | None:
+    def _reached(self, item: ast.Use, way: tuple[UseStep, ...]) -> ast.File | None:
         shown = os.path.join(item.span.source.folder, item.file.value)
         if item.file.value.endswith(LIBRARY):
             self._library(item, shown)
             return None
         key = os.path.realpath(shown)
-        step = Step(key, shown, item.file.span)
+        step = UseStep(key, shown, item.file.span)
         if any(each.key == key for each in way):
             self.report.add(_circle(way, step))
             return None
@@ -104,7 +104,7 @@ class _Gathering:
         if self._opened[key] is not None:
             self.libraries[item.span] = self._opened[key]
 
-    def _read(self, item: ast.Use, shown: str, way: tuple[Step, ...]) -> ast.File | None:
+    def _read(self, item: ast.Use, shown: str, way: tuple[UseStep, ...]) -> ast.File | None:
         refused = self._refused(item, shown)
         if refused is not None:
             self.report.add(refused)
@@ -112,12 +112,12 @@ class _Gathering:
         try:
             source = read_source(Path(shown))
         except DnnError as error:
-            reasons = [d.reason for d in error.diagnostics if isinstance(d, CannotRead)]
+            reasons = [d.reason for d in error.diagnostics if isinstance(d, CannotReadPath)]
             self.report.add(CannotUse(item.file.span, shown, reasons[0]))
             return None
         return self._parsed(Source(shown, source.text, shown), item, way)
 
-    def _parsed(self, source: Source, item: ast.Use, way: tuple[Step, ...]) -> ast.File | None:
+    def _parsed(self, source: Source, item: ast.Use, way: tuple[UseStep, ...]) -> ast.File | None:
         file, problems = parse_partial(source)
         self.report.uses = (Use(f"`{item.name.text}`", item.span), *self.report.uses)
         told = Report()
@@ -163,7 +163,7 @@ def _other(shown: str) -> str:
     return f"did you mean `{near}`?" if near and near != name else ""
 
 
-def _circle(way: tuple[Step, ...], step: Step) -> FilesInCircle:
+def _circle(way: tuple[UseStep, ...], step: UseStep) -> FilesInCircle:
     start = next(i for i, each in enumerate(way) if each.key == step.key)
     ring = (*way[start:], step)
     assert step.used_at is not None

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from deepdsl.core.record import changed, record
-from deepdsl.core.registry import Choice, Entry, Number, Registered, argument, option
+from deepdsl.core.registry import Entry, Number, OneOf, Registered, argument, option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,9 +79,9 @@ class VarianceScaling(Initializer):
     """
 
     scale: float = option(Number(above=0), "the numerator of the variance", 1.0)
-    mode: str = option(Choice(("fan_in", "fan_out", "fan_avg")), "which fan divides", "fan_in")
+    mode: str = option(OneOf(("fan_in", "fan_out", "fan_avg")), "which fan divides", "fan_in")
     distribution: str = option(
-        Choice(("truncated_normal", "normal", "uniform")), "the shape", "truncated_normal"
+        OneOf(("truncated_normal", "normal", "uniform")), "the shape", "truncated_normal"
     )
 
     def variance(self, fans: Fans) -> float:
@@ -302,7 +302,7 @@ class Orthogonal(Initializer):
 
 
 @record
-class Constant(Initializer):
+class ConstantInitializer(Initializer, name="constant"):
     """`constant(0.1)`: the same number everywhere.
 
     For biases and the slopes of prelu: hidden weights that start equal stay equal.
@@ -363,7 +363,7 @@ class Ones(Initializer):
 
 
 @record
-class Identity(Initializer):
+class IdentityInitializer(Initializer, name="identity"):
     """`identity(gain=1)`: ones on the diagonal of a matrix, zeros elsewhere, times gain."""
 
     gain: float = option(Number(), "a factor", 1.0)
@@ -388,7 +388,7 @@ class Start(Entry):
 
     def convert(self, value: object) -> Any:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return Constant(float(value))
+            return ConstantInitializer(float(value))
         return super().convert(value)
 
 

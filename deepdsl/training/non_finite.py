@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deepdsl.compiler.training_step import step_with_gradients
 from deepdsl.core.record import changed
-from deepdsl.diagnostics.training.runtime import NotFinite
+from deepdsl.diagnostics.training.runtime import NonFiniteNumber
 from deepdsl.graph import Graph, Param, Value
 from deepdsl.graph.backend import Backend
 from deepdsl.graph.emit import emit
@@ -22,7 +22,9 @@ from deepdsl.training.callbacks import NumbersWentWrong
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def first_bad_tensor(wrong: NumbersWentWrong, backend: Backend, checkpoint: str = "") -> NotFinite:
+def first_bad_tensor(
+    wrong: NumbersWentWrong, backend: Backend, checkpoint: str = ""
+) -> NonFiniteNumber:
     """The message that names it, in the order of computation: state first, then activations, loss,
     gradients, updates.
     """
@@ -30,7 +32,9 @@ def first_bad_tensor(wrong: NumbersWentWrong, backend: Backend, checkpoint: str 
     for name, tensor in wrong.before.items():
         if found := bad(tensor):
             # The step before wrote it; the loss of that step was still finite.
-            return NotFinite(None, f"`{name}`", found, wrong.epoch, wrong.step - 1, checkpoint)
+            return NonFiniteNumber(
+                None, f"`{name}`", found, wrong.epoch, wrong.step - 1, checkpoint
+            )
     graph, gradients = step_with_gradients(job.task, job.steps_per_epoch)
     # What nothing needs may read what the state does not have.
     graph = prune(graph)
@@ -42,8 +46,8 @@ def first_bad_tensor(wrong: NumbersWentWrong, backend: Backend, checkpoint: str 
     for i, value in enumerate(values):
         if found := bad(made[f"watch:{i}"]):
             what = told.get(value) or _plain(value)
-            return NotFinite(None, what, found, wrong.epoch, wrong.step, checkpoint)
-    return NotFinite(None, "the loss", "not finite", wrong.epoch, wrong.step, checkpoint)
+            return NonFiniteNumber(None, what, found, wrong.epoch, wrong.step, checkpoint)
+    return NonFiniteNumber(None, "the loss", "not finite", wrong.epoch, wrong.step, checkpoint)
 
 
 def bad(values: NDArray[Any]) -> str:

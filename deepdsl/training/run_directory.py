@@ -19,8 +19,8 @@ from deepdsl.data.request import Placed
 from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.diagnostics.training.runtime import CannotResume, NoSuchRun, RunExists
-from deepdsl.language.analysis import Model, Program, Training
-from deepdsl.language.analysis.model import Call, Input
+from deepdsl.language.analysis import CheckedProgram, Model, Training
+from deepdsl.language.analysis.model import LayerCall, ModelInput
 from deepdsl.language.used_files import SPEC, kept_together
 from deepdsl.nn.initializers import Initializer
 from deepdsl.training.callbacks import Epoch
@@ -35,7 +35,9 @@ class RunDirectory:
         self.path, self.roles, self.spec = path, roles, spec
 
     @classmethod
-    def begin(cls, path: Path, program: Program, manifest: Mapping[str, Any]) -> RunDirectory:
+    def begin(
+        cls, path: Path, program: CheckedProgram, manifest: Mapping[str, Any]
+    ) -> RunDirectory:
         """Make a fresh run; DnnError with RunExists where the place is taken."""
         if (path / "manifest.json").exists():
             raise DnnError([RunExists(None, str(path))])
@@ -49,7 +51,7 @@ class RunDirectory:
     def resume(
         cls,
         path: Path,
-        program: Program,
+        program: CheckedProgram,
         training: Training,
         manifest: Mapping[str, Any],
         data_given: bool = False,
@@ -111,7 +113,7 @@ class RunDirectory:
             file.write(text.getvalue())
 
 
-def _write_texts(path: Path, program: Program) -> None:
+def _write_texts(path: Path, program: CheckedProgram) -> None:
     """Write the file and those that it uses, so that the run can be opened without them."""
     assert program.file is not None
     texts = kept_together(program.file, program.uses)
@@ -128,7 +130,7 @@ def _write_texts(path: Path, program: Program) -> None:
 def _another_training(
     path: Path,
     before: Mapping[str, Any],
-    program: Program,
+    program: CheckedProgram,
     training: Training,
     manifest: Mapping[str, Any],
     data_given: bool,
@@ -208,11 +210,11 @@ def _stages(old: Training, new: Training) -> Iterator[tuple[str, str, str]]:
         yield f"`{tensor}`{name}", was, now
 
 
-def _input(given: Input | None) -> str:
+def _input(given: ModelInput | None) -> str:
     return f"`{given.name}{list(given.row_shape)}`" if given else "absent"
 
 
-def _call(call: Call | None) -> str:
+def _call(call: LayerCall | None) -> str:
     """A layer without its initializers: they have done their work, and follow the layer behind."""
     if call is None:
         return "absent"
@@ -271,7 +273,7 @@ def run_place(stem: str, model: str, trainings: int) -> Path:
     return Path("runs") / (stem if trainings == 1 else f"{stem}-{model}")
 
 
-def runs_of(program: Program, stem: str) -> dict[str, Path]:
+def runs_of(program: CheckedProgram, stem: str) -> dict[str, Path]:
     """The last finished run of each model that a file trains, where there is one at its place."""
     found: dict[str, Path] = {}
     for training in program.trainings:
@@ -290,7 +292,7 @@ class Described:
     """A run as its directory tells of it, which need not have a checkpoint."""
 
     path: Path
-    program: Program
+    program: CheckedProgram
     model: Model
     training: Training
     data: DataSpec
@@ -315,7 +317,7 @@ class Trained:
     """A run as it can be used: its program, its model, and the weights of its result."""
 
     path: Path
-    program: Program
+    program: CheckedProgram
     model: Model
     training: Training
     data: DataSpec

@@ -52,13 +52,13 @@ def entered(stage: Stage, state: Arrays, initial: Arrays) -> dict[str, NDArray[A
 
 
 @dataclass(frozen=True)
-class Place:
+class StatePlace:
     """Where in its stages a training is: so many epochs of the stage's phase are done."""
 
     stage: int = 0
     epochs: int = 0
 
-    def after_epoch(self, stages: Sequence[Training], phase_ends: bool) -> Place:
+    def after_epoch(self, stages: Sequence[Training], phase_ends: bool) -> StatePlace:
         """The place after one more epoch, which may be the beginning of another stage."""
         here, done = stages[self.stage], self.epochs + 1
         if phase_ends or done >= here.epochs:
@@ -66,8 +66,12 @@ class Place:
                 (n for n in range(self.stage + 1, len(stages)) if stages[n].clock == n),
                 self.stage,
             )
-            return Place(following, 0) if following != self.stage else Place(self.stage, done)
-        return Place(self.stage + 1 if here.ends == done else self.stage, done)
+            return (
+                StatePlace(following, 0)
+                if following != self.stage
+                else StatePlace(self.stage, done)
+            )
+        return StatePlace(self.stage + 1 if here.ends == done else self.stage, done)
 
     def ends_phase(self, stages: Sequence[Training]) -> bool:
         """Whether the epoch that comes is the last one of its phase."""

@@ -39,7 +39,7 @@ from deepdsl.training.metric_sums import Figures, Tally
 from deepdsl.training.stages import (
     Frozen,
     Judges,
-    Place,
+    StatePlace,
     begins_with,
     entered,
     proofs_in,
@@ -94,7 +94,7 @@ class Trainer:
         self.aside: dict[str, NDArray[Any]] = {}
         kept = self.start.watched if self.start else {}
         epochs = self.start.epoch if self.start else 0
-        self.place = Place(int(kept.get("stage", 0)), int(kept.get("phase_epochs", epochs)))
+        self.place = StatePlace(int(kept.get("stage", 0)), int(kept.get("phase_epochs", epochs)))
         self._enter(self.start.state if self.start else self.artifacts.state, epochs, self.start)
 
     # Stages ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from deepdsl.compiler.job import Job, open_job, with_reused
 from deepdsl.data.table import View
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.graph.backend import Backend, Runner, open_backend
-from deepdsl.language.analysis import Program, Training
+from deepdsl.language.analysis import CheckedProgram, Training
 from deepdsl.language.lints.training import known_with_data
 from deepdsl.training.callbacks import Listener, NumbersWentWrong, Observer, Outcome, Silent
 from deepdsl.training.early_stopping import need_valid
@@ -25,7 +25,7 @@ from deepdsl.training.trainer import Trainer
 from deepdsl.transfer.weights.checkpoint import Checkpoint
 
 
-def in_order(program: Program) -> list[Training]:
+def in_order(program: CheckedProgram) -> list[Training]:
     """The trainings of a file in the order of their sections, each behind those of the models that
     it stands on.
     """
@@ -76,7 +76,7 @@ class Session:
     run: RunDirectory
     start: Checkpoint | None
     folder: Path
-    program: Program
+    program: CheckedProgram
     warnings: Sequence[Diagnostic] = ()
 
     def train(
@@ -149,7 +149,7 @@ class Session:
 
 
 def prepare(
-    program: Program,
+    program: CheckedProgram,
     training: Training,
     folder: Path,
     out: Path,

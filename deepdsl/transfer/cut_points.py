@@ -12,7 +12,7 @@ from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.transfer.zoo import WrongSizes
 from deepdsl.transfer.onnx_import import OnnxFile, open_onnx
 from deepdsl.transfer.onnx_import.shapes import can_take, holds_indices, row_shapes
-from deepdsl.transfer.template import CutAt, Port, starter
+from deepdsl.transfer.template import CutAt, TemplatePort, starter
 
 Sizes = tuple[int | None, ...]
 
@@ -36,7 +36,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Place:
+class CutPointInfo:
     """Where a file can be cut: a tensor that everything flows through.
 
     `shape` is that of one row, None where it is not known; `params` counts the weights before it.
@@ -62,9 +62,9 @@ class Survey:
     file: str
     inputs: tuple[Seen, ...]
     outputs: tuple[Seen, ...]
-    places: tuple[Place, ...]
-    recommended: Place | None
-    stages: tuple[Place, ...]
+    places: tuple[CutPointInfo, ...]
+    recommended: CutPointInfo | None
+    stages: tuple[CutPointInfo, ...]
     size: tuple[int, ...] | None
     tensors: Mapping[str, Sizes | None]
     indices: bool
@@ -99,7 +99,7 @@ def survey(path: Path, size: tuple[int, ...] | None = None, shown: str = "") -> 
         size = _fixed(inputs[0].shape)
     shapes = _shapes(file, size if len(inputs) == 1 else None)
     found = [(p, shapes.get(p.tensor)) for p in file.places() if p.shape != ()]
-    places = tuple(Place(p.tensor, s, p.depth, p.parameters, p.operator) for p, s in found)
+    places = tuple(CutPointInfo(p.tensor, s, p.depth, p.parameters, p.operator) for p, s in found)
     best = recommended(places)
     if best is not None and size is not None:
         best = _taken(file, size, places[: places.index(best) + 1])
@@ -126,13 +126,13 @@ def _shapes(file: OnnxFile, size: tuple[int, ...] | None) -> dict[str, Sizes | N
     return {**dict.fromkeys(flowing), **row_shapes(file, size)}
 
 
-def _taken(file: OnnxFile, size: tuple[int, ...], places: Sequence[Place]) -> Place:
+def _taken(file: OnnxFile, size: tuple[int, ...], places: Sequence[CutPointInfo]) -> CutPointInfo:
     """The last of these places up to which the file can be reused, or the last where none can."""
     near = [p for p in places[-TRIED:] if p.shape is not None]
     return next((p for p in reversed(near) if can_take(file, size, p.tensor)), places[-1])
 
 
-def recommended(places: Sequence[Place]) -> Place | None:
+def recommended(places: Sequence[CutPointInfo]) -> CutPointInfo | None:
     """The last place before the last layer with weights of the kind that classifiers are made of.
 
     What comes behind (a bias, a softmax, a reshape) goes with that layer.
@@ -145,7 +145,7 @@ def recommended(places: Sequence[Place]) -> Place | None:
     return _with_known_shape(weighty) if weighty and weighty[-1].params else None
 
 
-def _with_known_shape(places: Sequence[Place]) -> Place:
+def _with_known_shape(places: Sequence[CutPointInfo]) -> CutPointInfo:
     """The last place, or one a reshape before it where that has no shape that is known."""
     best = len(places) - 1
     while best and places[best].shape is None and places[best].operator in _RESHAPES:
@@ -153,7 +153,7 @@ def _with_known_shape(places: Sequence[Place]) -> Place:
     return places[best] if places[best].shape is not None else places[-1]
 
 
-def stages(places: Sequence[Place], best: Place | None) -> tuple[Place, ...]:
+def stages(places: Sequence[CutPointInfo], best: CutPointInfo | None) -> tuple[CutPointInfo, ...]:
     """The places where the shape is about to change, the last ones of them, and the recommended."""
     if len(places) <= SHOWN:
         return tuple(places)
@@ -180,7 +180,7 @@ def starter_text(seen: Survey, file: str, about: str = "") -> str:
             advice = f"say which ones to work with: --size {_example(seen.inputs[0].shape)}"
         raise DnnError([WrongSizes(None, seen.file, reason, advice)])
     source, best = seen.inputs[0], seen.recommended
-    port = Port(source.name, seen.size, seen.indices, about)
+    port = TemplatePort(source.name, seen.size, seen.indices, about)
     cut = CutAt(best.tensor, _numbers(best.shape)) if best is not None else None
     weights = seen.params if best is None else best.params
     return starter(file, port, cut, weights > 0)

@@ -15,7 +15,7 @@ LONGEST_COMMENT = 88
 
 
 @dataclass(frozen=True)
-class Port:
+class TemplatePort:
     """An input as the new model has it: the shape of one row, and what its numbers should be."""
 
     name: str
@@ -49,7 +49,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def model_text(port: Port, alias: str, name: str, cut: CutAt | None) -> str:
+def model_text(port: TemplatePort, alias: str, name: str, cut: CutAt | None) -> str:
     """The model: the trained body, a new head."""
     sizes = " ".join(map(str, port.shape))
     until = f" until={quoted(cut.tensor)}" if cut else ""
@@ -74,7 +74,7 @@ def head(cut: CutAt | None) -> str:
     return f"flatten | {dense}"
 
 
-def starter(file: str, port: Port, cut: CutAt | None, weights: bool = True) -> str:
+def starter(file: str, port: TemplatePort, cut: CutAt | None, weights: bool = True) -> str:
     """The whole file: it is complete but for the rows, which are the reader's own.
 
     A body without `weights` has nothing to freeze, and one phase is enough.
@@ -130,7 +130,7 @@ def _rows(width: int) -> str:
     return "".join(f"  {key:<{width}} {value}\n" for key, value in ROWS.items())
 
 
-def _data(port: Port) -> str:
+def _data(port: TemplatePort) -> str:
     lines = _comment(f"{port.name}: {port.about}") if port.about else []
     shape = port.shape
     valid = "valid split=20% stratify=true"

@@ -11,7 +11,7 @@ import pytest
 from commands import Dnnc
 from small_onnx import convolutions, letters, model, perceptron, two_inputs, words
 
-from deepdsl.transfer.cut_points import Place, recommended, stages
+from deepdsl.transfer.cut_points import CutPointInfo, recommended, stages
 from deepdsl.transfer.template import identifier
 
 STARTER = """\
@@ -169,8 +169,10 @@ def test_long_lists_are_shortened(dnnc: Dnnc) -> None:
     assert "places; -v" not in every
 
 
-def places(*rows: tuple[str, tuple[int, ...] | None, int]) -> list[Place]:
-    return [Place(f"t{n}", shape, n, params, op) for n, (op, shape, params) in enumerate(rows)]
+def places(*rows: tuple[str, tuple[int, ...] | None, int]) -> list[CutPointInfo]:
+    return [
+        CutPointInfo(f"t{n}", shape, n, params, op) for n, (op, shape, params) in enumerate(rows)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from commands import Dnnc
 
 from deepdsl.diagnostics import DnnError
 from deepdsl.language.overrides import Setting
-from deepdsl.training.sweep.grid import Axis, Point, axis, points, seeds_of
-from deepdsl.training.sweep.runs import Made
+from deepdsl.training.sweep.grid import Point, SweepAxis, axis, points, seeds_of
+from deepdsl.training.sweep.runs import SweepResult
 from deepdsl.training.sweep.table import Comparison
 
 SPEC = """\
@@ -70,7 +70,7 @@ def figures(place: Path) -> list[Any]:
     ],
 )
 def test_values_of_an_axis(text: str, values: list[str]) -> None:
-    assert axis(text) == Axis(text.partition("=")[0], tuple(values))
+    assert axis(text) == SweepAxis(text.partition("=")[0], tuple(values))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_seeds() -> None:
 
 
 def test_all_combinations_in_their_order() -> None:
-    made = points([Axis("a", ("1", "2")), Axis("b", ("x", "y"))], ("7", "8"))
+    made = points([SweepAxis("a", ("1", "2")), SweepAxis("b", ("x", "y"))], ("7", "8"))
     assert [" ".join(p.written) for p in made][:3] == [
         "a=1 b=x seed=7",
         "a=1 b=x seed=8",
@@ -110,9 +110,9 @@ def test_all_combinations_in_their_order() -> None:
     ]
     assert len(made) == 8
     with pytest.raises(DnnError, match="E580"):
-        points([Axis("a", ("1", "2")), Axis("a", ("3",))], (None,))
+        points([SweepAxis("a", ("1", "2")), SweepAxis("a", ("3",))], (None,))
     with pytest.raises(DnnError, match="E580"):
-        points([Axis("seed", ("1", "2"))], ("1",))
+        points([SweepAxis("seed", ("1", "2"))], ("1",))
 
 
 def test_nothing_to_compare_and_too_much_of_it(dnnc: Dnnc, spec: Path) -> None:
@@ -126,12 +126,12 @@ def test_nothing_to_compare_and_too_much_of_it(dnnc: Dnnc, spec: Path) -> None:
 # The table ----------------------------------------------------------------------------------------
 
 
-def made(width: str, seed: str, accuracy: float | None, code: str = "") -> Made:
+def made(width: str, seed: str, accuracy: float | None, code: str = "") -> SweepResult:
     point = Point((Setting("let.width", width), Setting("epochs", "2")), seed)
     told = {"epochs": 2, "valid": {"loss": 1.0, "accuracy": accuracy}, "wall_s": 0.5}
     place = Path("runs") / f"{width}-{seed}"
     reason = "a number went wrong" if code else ""
-    return Made(point, place, None if code else told, code, reason, seconds=0.5)
+    return SweepResult(point, place, None if code else told, code, reason, seconds=0.5)
 
 
 def compared(best_is: str = "max") -> Comparison:
@@ -144,7 +144,7 @@ def compared(best_is: str = "max") -> Comparison:
         made("16", "2", None, "E602"),
         made("32", "1", 0.95),
     ]
-    axes = [Axis("let.width", ("4", "8", "16", "32")), Axis("epochs", ("2",))]
+    axes = [SweepAxis("let.width", ("4", "8", "16", "32")), SweepAxis("epochs", ("2",))]
     wanted = points(axes, ("1", "2"))
     return Comparison(axes, "valid.accuracy", best_is, wanted, runs)
 

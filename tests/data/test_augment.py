@@ -15,7 +15,7 @@ from deepdsl.compiler.front_end import check, load_program
 from deepdsl.compiler.job import open_job
 from deepdsl.core.source import Source
 from deepdsl.data import Augmentation, View, from_arrays
-from deepdsl.data.augment import ColorJitter, Crop, Cutout, Flip, Mixup, ResizeCrop, Rotate
+from deepdsl.data.augment import ColorJitter, Cutout, Flip, Mixup, RandomCrop, ResizeCrop, Rotate
 from deepdsl.data.augmented import AugmentedView
 from deepdsl.data.row_rng import RowRng
 from deepdsl.diagnostics import DnnError
@@ -25,8 +25,8 @@ ROWS = 40
 IMAGES = RANDOM.random((ROWS, 3, 8, 10), np.float32)
 STEPS: list[Augmentation] = [
     Flip("horizontal"),
-    Crop(pad=3),
-    Crop(pad=3, reflect=True),
+    RandomCrop(pad=3),
+    RandomCrop(pad=3, reflect=True),
     ResizeCrop(),
     Rotate(degrees=30),
     Cutout(size=4),
@@ -75,14 +75,16 @@ def test_a_row_depends_on_seed_epoch_and_row_alone(step: Augmentation) -> None:
 
 def test_a_part_of_the_rows_is_varied_as_in_the_whole() -> None:
     table = from_arrays({"x": IMAGES}, {"y": np.arange(ROWS)})
-    steps = [Crop(pad=2), Rotate(degrees=20)]
+    steps = [RandomCrop(pad=2), Rotate(degrees=20)]
     part = AugmentedView(table, np.arange(5, 20), steps, 0, None)
     np.testing.assert_array_equal(read(part), read(view_of(steps))[5:20])
 
 
 def test_inputs_are_varied_each_by_itself() -> None:
     table = from_arrays({"a": IMAGES, "b": IMAGES, "c": IMAGES[:, 0]}, {"y": np.arange(ROWS)})
-    view = AugmentedView(table, np.arange(ROWS), [Crop(pad=2), Flip("vertical", of="c")], 0, None)
+    view = AugmentedView(
+        table, np.arange(ROWS), [RandomCrop(pad=2), Flip("vertical", of="c")], 0, None
+    )
     out = {n: np.empty((ROWS, *table.inputs[n].shape), np.float32) for n in "abc"}
     view.read(np.arange(ROWS), out, 0)
     assert (out["a"] != out["b"]).any()
@@ -141,7 +143,7 @@ def test_flip(direction: str, axis: int) -> None:
 @pytest.mark.parametrize("reflect", [False, True])
 def test_crop(reflect: bool) -> None:
     pad = 2
-    out = applied(Crop(pad=pad, reflect=reflect), IMAGES)
+    out = applied(RandomCrop(pad=pad, reflect=reflect), IMAGES)
     sides = ((0, 0), (0, 0), (pad, pad), (pad, pad))
     wide = np.pad(IMAGES, sides, mode="reflect" if reflect else "constant")
     places = set()
@@ -244,7 +246,7 @@ def test_mixup() -> None:
 
 
 def test_mixup_takes_the_other_row_as_it_is_in_the_epoch() -> None:
-    before: list[Augmentation] = [Flip("horizontal", rate=1.0), Crop(pad=2)]
+    before: list[Augmentation] = [Flip("horizontal", rate=1.0), RandomCrop(pad=2)]
     plain = read(view_of(before))
     view = view_of([*before, Mixup(alpha=1.0)])
     x, y = np.empty_like(IMAGES), np.empty((ROWS, ROWS), np.float32)

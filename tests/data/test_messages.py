@@ -17,14 +17,14 @@ from deepdsl.data import (
     DataSpec,
     HeldOut,
     Idx,
-    Normalize,
+    NormalizeTransform,
     Npy,
     Npz,
-    OneHot,
+    OneHotRow,
     Placed,
     Scale,
     Take,
-    Target,
+    TargetRow,
     TargetSpec,
     fit_transforms,
     load,
@@ -213,7 +213,7 @@ def test_unknown_class_of_a_test_set(folder: Path) -> None:
         ("E448", {"valid": HeldOut(first=100, last=100)}, "more than once"),
         ("E448", {"valid": HeldOut()}, "does not say"),
         ("E448", {"valid": HeldOut(first=10, stratify=True)}, "goes with split"),
-        ("E432", {"target": Target("other")}, "no input"),
+        ("E432", {"target": TargetRow("other")}, "no input"),
     ],
 )
 def test_rows(code: str, rows: dict, words: str) -> None:
@@ -230,7 +230,7 @@ def test_stratify_without_classes(folder: Path) -> None:
 
 
 def test_transforms_that_do_not_fit() -> None:
-    row = Normalize(mean=(0.1, 0.2, 0.3), std=(1.0,))
+    row = NormalizeTransform(mean=(0.1, 0.2, 0.3), std=(1.0,))
     spec = DataSpec("d", Placed(DIGITS, SPAN), transforms=(Placed(row, SPAN),))
     train = load(spec, Path(), IMAGE, TEN, 0).train
     assert train is not None
@@ -275,7 +275,7 @@ def test_changed_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_good_files_open(folder: Path, one_hot: bool) -> None:
     """The right programs of the pages: the same rows from every kind of source."""
-    hot = Placed(OneHot(), SPAN) if one_hot else None
+    hot = Placed(OneHotRow(), SPAN) if one_hot else None
     results = []
     for source in (
         GOOD,

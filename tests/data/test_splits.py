@@ -16,14 +16,14 @@ from deepdsl.data import (
     Csv,
     DataSpec,
     HeldOut,
-    Normalize,
+    NormalizeTransform,
     Npy,
     Npz,
     Placed,
     Scale,
     Standardize,
     Take,
-    Target,
+    TargetRow,
     TargetSpec,
     View,
     count_train_rows,
@@ -157,7 +157,7 @@ def test_a_test_set_takes_its_class_numbers_from_train(tmp_path: Path) -> None:
 
 def test_target_input_needs_no_target(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((4, 3), np.float32))
-    spec = DataSpec("d", Placed(Npy("x.npy")), target=Placed(Target("input")))
+    spec = DataSpec("d", Placed(Npy("x.npy")), target=Placed(TargetRow("input")))
     targets = {"target": TargetSpec("value", shape=(3,))}
     assert load(spec, tmp_path, {"x": (3,)}, targets, 0).train.table.targets == {}
 
@@ -167,7 +167,7 @@ def test_standardize_follows_the_transforms_before_it() -> None:
     x = (random.normal(1000, 3, (5000, 7))).astype(np.float32)
     x[:, 3] = 0.1
     view = View(from_arrays(x), np.arange(1000, 5000))
-    rows = (Scale(0.5), Standardize(), Normalize(mean=(1.0,), std=(2.0,)))
+    rows = (Scale(0.5), Standardize(), NormalizeTransform(mean=(1.0,), std=(2.0,)))
     fitted = fit_transforms(DataSpec("d", transforms=tuple(map(Placed, rows))), view)
     part = x[1000:].astype(np.float64) * 0.5
     mean, std = fitted[1]["x"]["mean"], fitted[1]["x"]["std"]
@@ -185,7 +185,7 @@ def test_standardize_follows_the_transforms_before_it() -> None:
 
 def test_normalize_goes_by_channels() -> None:
     view = View(from_arrays(np.zeros((2, 3, 4, 5), np.uint8)), np.arange(2))
-    row = Normalize(mean=(1.0, 2.0, 3.0), std=(1.0,))
+    row = NormalizeTransform(mean=(1.0, 2.0, 3.0), std=(1.0,))
     constants = row.fit(view, "x")
     assert constants["mean"].shape == (3, 1, 1)
     assert constants["std"].shape == (1, 1, 1)

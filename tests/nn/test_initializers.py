@@ -12,10 +12,10 @@ from deepdsl.core.registry import lookup
 from deepdsl.core.source import Source
 from deepdsl.nn.initializers import (
     TRUNCATED_STD,
-    Constant,
+    ConstantInitializer,
     GlorotUniform,
     HeNormal,
-    Identity,
+    IdentityInitializer,
     Orthogonal,
     TruncatedNormal,
     VarianceScaling,
@@ -86,7 +86,9 @@ def test_orthogonal(shape: tuple[int, ...]) -> None:
 
 
 def test_identity() -> None:
-    assert np.array_equal(Identity().sample((2, 3), (2, 3), stream(0, "w")), np.eye(2, 3))
+    assert np.array_equal(
+        IdentityInitializer().sample((2, 3), (2, 3), stream(0, "w")), np.eye(2, 3)
+    )
 
 
 TRAIN = "loss mean_squared_error; seed 7"
@@ -176,5 +178,5 @@ def test_names_of_one_formula_are_understood(form: str, kind: str) -> None:
 def test_a_number_is_a_constant(written: str) -> None:
     text = training_file(f"input x[3]\n prelu init={written} | dense 1", TRAIN)
     (slope,) = [p for p in Training(text).graph.params if p.role == "slope"]
-    assert slope.init == Constant(0.1)
+    assert slope.init == ConstantInitializer(0.1)
     assert np.array_equal(Training(text).weight("prelu_1.slope"), np.full(3, 0.1, np.float32))

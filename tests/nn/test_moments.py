@@ -14,7 +14,7 @@ from deepdsl.graph.arithmetic import mul
 from deepdsl.graph.autodiff import gradients
 from deepdsl.graph.passes import optimize
 from deepdsl.graph.reshaping import sum_all
-from deepdsl.nn.initializers import Constant, stream
+from deepdsl.nn.initializers import ConstantInitializer, stream
 from deepdsl.nn.layers.dropout import AlphaDropout, Dropout
 from deepdsl.nn.layers.layer import Layer, Scope
 from deepdsl.nn.layers.layer_norm import GroupNorm, LayerNorm, RmsNorm
@@ -30,9 +30,9 @@ LAYERS = (
     AlphaDropout(0.4),
     GaussianNoise(0.7),
     LayerNorm(),
-    LayerNorm(gamma=Constant(1.5), beta=Constant(0.3)),
-    RmsNorm(gamma=Constant(2.0)),
-    GroupNorm(5, beta=Constant(-0.5)),
+    LayerNorm(gamma=ConstantInitializer(1.5), beta=ConstantInitializer(0.3)),
+    RmsNorm(gamma=ConstantInitializer(2.0)),
+    GroupNorm(5, beta=ConstantInitializer(-0.5)),
 )
 
 

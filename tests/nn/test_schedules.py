@@ -17,7 +17,7 @@ from deepdsl.graph.backend import open_backend
 from deepdsl.graph.emit import emit
 from deepdsl.language.sections.train_options import Clip
 from deepdsl.nn.schedules import (
-    Constant,
+    ConstantSchedule,
     Cosine,
     Exponential,
     Linear,
@@ -99,7 +99,7 @@ def test_no_rate_is_negative_or_zero_at_the_start(sample: ScheduleSample) -> Non
 
 
 def test_a_warm_up_rises_in_a_straight_line() -> None:
-    found = rates(Constant(warmup=2.0), 30, 10)
+    found = rates(ConstantSchedule(warmup=2.0), 30, 10)
     near(found[:20], [LR * (n + 1) / 20 for n in range(20)], 1e-6)
     near(found[20:], [LR] * 10, 1e-7)
     # The schedule's own time begins behind it, and what is left of the training is its length.
@@ -109,7 +109,7 @@ def test_a_warm_up_rises_in_a_straight_line() -> None:
 
 
 def test_a_warm_up_of_half_an_epoch() -> None:
-    near(rates(Constant(warmup=0.5), 4, 3), [LR * 2 / 3, LR, LR, LR], 1e-6)
+    near(rates(ConstantSchedule(warmup=0.5), 4, 3), [LR * 2 / 3, LR, LR, LR], 1e-6)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from deepdsl.graph.passes import optimize
 from deepdsl.graph.reshaping import sum_all
 from deepdsl.graph.windows import windows
 from deepdsl.nn.layers.activations.relu_variants import Relu
-from deepdsl.nn.layers.image_reshaping import Crop, Permute, Split, ZeroPad
+from deepdsl.nn.layers.image_reshaping import Crop, Permute, SplitLayer, ZeroPad
 from deepdsl.nn.layers.layer import Layer, Scope
 from deepdsl.nn.layers.merging import Mean, Multiply
 from deepdsl.nn.layers.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
@@ -203,8 +203,8 @@ def test_permute(order: tuple[int, ...]) -> None:
 
 def test_split() -> None:
     x = draws(3, 6, 4)
-    compare(Split(3, part=2), lambda t: t.chunk(3, 1)[1], x)
-    compare(Split((1, 5), part=2), lambda t: t.split([1, 5], 1)[1], x)
+    compare(SplitLayer(3, part=2), lambda t: t.chunk(3, 1)[1], x)
+    compare(SplitLayer((1, 5), part=2), lambda t: t.split([1, 5], 1)[1], x)
 
 
 def test_products_and_means() -> None:

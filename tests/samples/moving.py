@@ -218,10 +218,10 @@ def one_cycle(top: float, step: int, whole: int) -> float:
 
 
 SCHEDULES = (
-    ScheduleSample(schedules.Constant(), lambda lr, step, epoch: lr),
-    ScheduleSample(schedules.Constant(warmup=2.5), warming(2.5, lambda lr, t, whole: lr)),
+    ScheduleSample(schedules.ConstantSchedule(), lambda lr, step, epoch: lr),
+    ScheduleSample(schedules.ConstantSchedule(warmup=2.5), warming(2.5, lambda lr, t, whole: lr)),
     ScheduleSample(
-        schedules.Constant(warmup=5.0, per="step"),
+        schedules.ConstantSchedule(warmup=5.0, per="step"),
         lambda lr, step, epoch: lr * min(1.0, (step + 1) / 5),
     ),
     ScheduleSample(

@@ -47,8 +47,10 @@ INITIALIZERS = (
     InitializerSample(initializers.Normal(0.3), 0.3),
     InitializerSample(initializers.TruncatedNormal(0.3), 0.3 * initializers.TRUNCATED_STD, 2 * 0.3),
     InitializerSample(initializers.Orthogonal(gain=2.0), 2.0 / sqrt(784)),
-    InitializerSample(initializers.Constant(0.1), 0.0, 0.1),
+    InitializerSample(initializers.ConstantInitializer(0.1), 0.0, 0.1),
     InitializerSample(initializers.Zeros(), 0.0, 0.0),
     InitializerSample(initializers.Ones(), 0.0, 1.0),
-    InitializerSample(initializers.Identity(gain=3.0), 3 * sqrt(1 / 784 - 1 / 784**2), 3.0),
+    InitializerSample(
+        initializers.IdentityInitializer(gain=3.0), 3 * sqrt(1 / 784 - 1 / 784**2), 3.0
+    ),
 )

@@ -29,7 +29,7 @@ from deepdsl.graph import Graph, verify
 from deepdsl.graph.backend import open_backend
 from deepdsl.graph.emit import emit
 from deepdsl.graph.passes import optimize
-from deepdsl.language.analysis import Program
+from deepdsl.language.analysis import CheckedProgram
 from deepdsl.training.callbacks import Outcome
 from deepdsl.training.trainer import Trainer
 from deepdsl.transfer.weights.checkpoint import Checkpoint
@@ -128,7 +128,7 @@ def near(actual: Any, wanted: Any, tolerance: float = 1e-6) -> None:
 # Programs -----------------------------------------------------------------------------------------
 
 
-def program(text: str) -> Program:
+def program(text: str) -> CheckedProgram:
     return load_program(Source("test.dnn", text))[0]
 
 

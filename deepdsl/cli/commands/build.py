@@ -15,7 +15,7 @@ from deepdsl.compiler.front_end import load_program, model_of, training_of
 from deepdsl.compiler.job import open_job
 from deepdsl.compiler.training_step import step_graph
 from deepdsl.graph import show_graph
-from deepdsl.language.analysis import Program
+from deepdsl.language.analysis import CheckedProgram
 
 SUMMARY = "write the training step as ONNX files for any host"
 POSITION = 14  # in `dnnc --help`
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _stage(stage: str, program: Program, name: str | None, folder: Path) -> str:
+def _stage(stage: str, program: CheckedProgram, name: str | None, folder: Path) -> str:
     if stage == "ir":
         model = model_of(program, name)
         training = next((t for t in program.trainings if t.model == model.name), None)

@@ -11,7 +11,7 @@ from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.transfer.zoo import FileThere
 
 if TYPE_CHECKING:
-    from deepdsl.transfer.cut_points import Place, Survey
+    from deepdsl.transfer.cut_points import CutPointInfo, Survey
 
 SUMMARY = "show where an ONNX file can be cut, and write a starter file for it"
 POSITION = 15  # in `dnnc --help`
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _page(seen: Survey, shown: tuple[Place, ...] | list[Place]) -> str:
+def _page(seen: Survey, shown: tuple[CutPointInfo, ...] | list[CutPointInfo]) -> str:
     from deepdsl.transfer.cut_points import shown_shape
 
     lines = [

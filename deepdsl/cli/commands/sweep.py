@@ -15,8 +15,8 @@ from deepdsl.cli.sources import add_training_arguments, folder_of, positive, rea
 from deepdsl.insight import help_pages as pages
 
 if TYPE_CHECKING:
-    from deepdsl.training.sweep.grid import Axis
-    from deepdsl.training.sweep.runs import How, Made, Planned
+    from deepdsl.training.sweep.grid import SweepAxis
+    from deepdsl.training.sweep.runs import How, Planned, SweepResult
     from deepdsl.training.sweep.table import Comparison
 
 SUMMARY = "train with different settings, and compare them"
@@ -96,19 +96,19 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return _tell(compared, options, output, out)
 
 
-def _axes(options: argparse.Namespace) -> list[Axis]:
-    from deepdsl.training.sweep.grid import Axis, axis, layer_counts
+def _axes(options: argparse.Namespace) -> list[SweepAxis]:
+    from deepdsl.training.sweep.grid import SweepAxis, axis, layer_counts
 
     axes = [axis(text) for text in options.set]
     if options.epochs is not None:
         axes.append(axis(f"epochs={options.epochs}"))
     if options.reuse is not None:
         what = f"reuse:{options.reuse_of}" if options.reuse_of else "reuse"
-        axes.append(Axis(f"{what}.layers", layer_counts(options.reuse)))
+        axes.append(SweepAxis(f"{what}.layers", layer_counts(options.reuse)))
     return axes
 
 
-def _make(planned: Sequence[Planned], how: How, on: str, output: Output) -> list[Made]:
+def _make(planned: Sequence[Planned], how: How, on: str, output: Output) -> list[SweepResult]:
     """Make what is not there yet; a line for each run on stderr."""
     from deepdsl.training.sweep.runs import known, make
 
@@ -134,7 +134,7 @@ def _make(planned: Sequence[Planned], how: How, on: str, output: Output) -> list
     return made
 
 
-def _line(run: Made, on: str, begin: str) -> str:
+def _line(run: SweepResult, on: str, begin: str) -> str:
     from deepdsl.training.sweep.table import figure
 
     value = figure(run, on)

@@ -15,7 +15,7 @@ from deepdsl.cli.sources import add_training_arguments, changed_source, folder_o
 
 if TYPE_CHECKING:
     from deepdsl.diagnostics import Diagnostic
-    from deepdsl.language.analysis import Program, Training
+    from deepdsl.language.analysis import CheckedProgram, Training
     from deepdsl.training.callbacks import Observer
     from deepdsl.training.workflow import Finished, Session
 
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _one(
     options: argparse.Namespace,
     output: Output,
-    program: Program,
+    program: CheckedProgram,
     training: Training,
     warnings: Sequence[Diagnostic],
     runs: Mapping[str, Path],

@@ -13,7 +13,7 @@ from deepdsl.diagnostics import DnnError, ExitStatus
 from deepdsl.diagnostics.transfer.zoo import CannotPublish
 
 if TYPE_CHECKING:
-    from deepdsl.transfer.zoo import Entry, Index, Located
+    from deepdsl.transfer.zoo import Index, Located, ZooEntry
 
 SUMMARY = "get trained models by name, with licence and checksum; publish your own"
 POSITION = 16  # in `dnnc --help`
@@ -129,7 +129,7 @@ def list_(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _listed(found: list[tuple[Entry, Located]], index: Index, verbose: bool) -> str:
+def _listed(found: list[tuple[ZooEntry, Located]], index: Index, verbose: bool) -> str:
     if not found:
         return f"{index.shown}: no models"
     rows = [["name", "size", "licence", "from", "at hand", "what it is"]]
@@ -140,7 +140,7 @@ def _listed(found: list[tuple[Entry, Located]], index: Index, verbose: bool) -> 
     return text + "".join(f"\n\n{_told(e)}" for e, _ in found) if verbose else text
 
 
-def _told(entry: Entry) -> str:
+def _told(entry: ZooEntry) -> str:
     """All of an entry, in lines."""
     from deepdsl.transfer.zoo.entry import shape_text
 
@@ -214,9 +214,9 @@ def verify_(options: argparse.Namespace, output: Output) -> int:
 
 
 def publish_(options: argparse.Namespace, output: Output) -> int:
-    from deepdsl.transfer.zoo.publish import Wanted, publish
+    from deepdsl.transfer.zoo.publish import PublishOptions, publish
 
-    wanted = Wanted(
+    wanted = PublishOptions(
         options.name,
         options.licence,
         options.licence_source,
@@ -256,7 +256,7 @@ def _named(text: str) -> tuple[str, str]:
     return name.strip(), words.strip()
 
 
-def _as_json(entry: Entry, at: Located, index: Index) -> dict[str, Any]:
+def _as_json(entry: ZooEntry, at: Located, index: Index) -> dict[str, Any]:
     told = next(m for m in index.document["models"] if m["name"] == entry.name)
     return {
         **told,

@@ -9,7 +9,7 @@ from deepdsl.diagnostics.base import Diagnostic, ExitStatus, Severity, did_you_m
 
 
 @record
-class CannotRead(Diagnostic):
+class CannotReadPath(Diagnostic):
     """A file that was named on the command line cannot be read."""
 
     code = "E608"

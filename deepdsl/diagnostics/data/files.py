@@ -80,7 +80,7 @@ class NotAFile(FileDiagnostic):
 
 
 @record
-class CannotRead(FileDiagnostic):
+class CannotReadDataFile(FileDiagnostic):
     """The file is there, and the operating system does not let it be read; its own words are in
     the message.
 

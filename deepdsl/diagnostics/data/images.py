@@ -85,7 +85,7 @@ class NoImageInput(Diagnostic):
 
 
 @record
-class ImageSize(FileDiagnostic):
+class WrongImageSize(FileDiagnostic):
     """An image has another size than the input, and the source does not say to resize it.
 
     With `size=` every image is brought to that size; `resize=` says how.

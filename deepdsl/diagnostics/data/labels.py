@@ -8,7 +8,7 @@ from deepdsl.diagnostics.data.text import names_text
 
 
 @record
-class NotFinite(Diagnostic):
+class NonFiniteData(Diagnostic):
     """A value is NaN, infinite, or too large for 32-bit floats; one such value spoils all weights
     in one step.
 

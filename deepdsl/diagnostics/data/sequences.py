@@ -8,7 +8,7 @@ from deepdsl.diagnostics.data.text import FileDiagnostic
 
 
 @record
-class BadIndex(Diagnostic):
+class IndexOutOfRange(Diagnostic):
     """The data holds a number that is no index: it is negative, not whole, or no row of the table.
 
     Indices count from 0 to one less than the embedding's first number.

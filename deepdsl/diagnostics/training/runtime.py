@@ -36,7 +36,7 @@ class NoSuchDevice(Diagnostic):
 
 
 @record
-class NotFinite(Diagnostic):
+class NonFiniteNumber(Diagnostic):
     """A number became NaN or infinite, and training was stopped.
 
     The message names the first tensor, in the order of computation, that is not finite.  A loss

@@ -154,7 +154,7 @@ class NotOneInput(Diagnostic):
 
 
 @record
-class SeveralOutputs(Diagnostic):
+class SeveralOnnxOutputs(Diagnostic):
     """An ONNX graph has several outputs, and `reuse` does not say which is meant."""
 
     code = "E546"
@@ -277,7 +277,7 @@ class NewerOnnx(Diagnostic):
 
 
 @record
-class NoRows(Diagnostic):
+class NoBatchAxis(Diagnostic):
     """The output of a piece of an ONNX graph has no row for each row of its input.
 
     A network here maps each row to a row.  The graph may have the batch at another axis, put rows

@@ -7,7 +7,7 @@ from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 
 
 @record
-class BadIndex(Diagnostic):
+class BadZooIndex(Diagnostic):
     """The index of a zoo is not as it should be.
 
     An index is a JSON file whose keys, types and bounds are fixed (docs/zoo.md).  Nothing of it is

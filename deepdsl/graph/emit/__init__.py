@@ -1,7 +1,7 @@
 """Writes graphs as ONNX: the only importer of onnx."""
 
 from deepdsl.graph.emit.model import IR_VERSION, NUMPY, OPSET, OnnxModel, emit, emit_state
-from deepdsl.graph.emit.read import Interface, Port, read_interface
+from deepdsl.graph.emit.read import Interface, InterfacePort, read_interface
 from deepdsl.graph.emit.text import onnx_text
 
 __all__ = [
@@ -9,8 +9,8 @@ __all__ = [
     "NUMPY",
     "OPSET",
     "Interface",
+    "InterfacePort",
     "OnnxModel",
-    "Port",
     "emit",
     "emit_state",
     "onnx_text",

@@ -18,7 +18,7 @@ Dims = tuple[int | str, ...]
 
 
 @dataclass(frozen=True)
-class Port:
+class InterfacePort:
     """An input or output: its dimensions (a symbol or `?` where the size is free) and its NumPy
     type.  `rows` are those of the table that an input of indices is looked up in, where the file
     says so.
@@ -41,8 +41,8 @@ class Port:
 
 @dataclass(frozen=True)
 class Interface:
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[InterfacePort, ...]
+    outputs: tuple[InterfacePort, ...]
     metadata: Mapping[str, str]
 
     @property
@@ -99,9 +99,9 @@ def read_interface(data: bytes) -> Interface:
     )
 
 
-def _port(value: onnx.ValueInfoProto) -> Port:
+def _port(value: onnx.ValueInfoProto) -> InterfacePort:
     tensor = value.type.tensor_type
     dims: Dims = tuple(
         d.dim_value if d.HasField("dim_value") else (d.dim_param or "?") for d in tensor.shape.dim
     )
-    return Port(value.name, dims, helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    return InterfacePort(value.name, dims, helper.tensor_dtype_to_np_dtype(tensor.elem_type))

@@ -4,6 +4,6 @@ A picture is one SVG without references to anything outside: it can stand in a p
 """
 
 from deepdsl.insight.drawing.picture import picture
-from deepdsl.insight.drawing.tree import Box, Group, Row, tree
+from deepdsl.insight.drawing.tree import Box, BoxGroup, BoxRow, tree
 
-__all__ = ["Box", "Group", "Row", "picture", "tree"]
+__all__ = ["Box", "BoxGroup", "BoxRow", "picture", "tree"]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from deepdsl.graph import by_times
-from deepdsl.insight.drawing.tree import ENTRY, Box, Group, Node, Row
+from deepdsl.insight.drawing.tree import ENTRY, Box, BoxGroup, BoxRow, Node
 
 LETTER = 6.7  # the mean width of a letter of 12
 LINE = 18.0
@@ -22,7 +22,7 @@ HEADER = 22.0
 
 
 @dataclass
-class Placed:
+class PlacedBox:
     """A node with its corner, its size, and the place of its arrows from the left edge."""
 
     node: Node
@@ -31,7 +31,7 @@ class Placed:
     port: float
     x: float = 0.0
     y: float = 0.0
-    inner: list[Placed] = field(default_factory=list)
+    inner: list[PlacedBox] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
 
 
@@ -43,14 +43,14 @@ class Wire:
     arrives: bool  # at a node, where it has a head; else at the edge of its group
 
 
-def columns_of(row: Row) -> tuple[str, str, str]:
+def columns_of(row: BoxRow) -> tuple[str, str, str]:
     """The three texts of a row: its layers, its shape, its parameters."""
     times = f" × {row.times}" if row.times > 1 else ""
     params = "shared" if row.shared else (f"{row.params * row.times:,}" if row.params else "")
     return row.words + times, by_times(row.shape), params
 
 
-def header_of(group: Group) -> tuple[str, str]:
+def header_of(group: BoxGroup) -> tuple[str, str]:
     times = f" × {group.times}" if group.times > 1 else ""
     params = f"{group.params * group.times:,}" if group.params else ""
     return group.name + times, params
@@ -63,16 +63,16 @@ def box_columns(box: Box) -> tuple[float, float, float]:
     return first, second, third
 
 
-def placed(node: Node) -> Placed:
+def placed(node: Node) -> PlacedBox:
     """A node with all inside it, at the origin."""
     if isinstance(node, Box):
         told = box_columns(node)
         width = sum(told) + 2 * PAD + 14 * (sum(w > 0 for w in told) - 1)
-        return Placed(node, width, LINE * len(node.rows) + 8, width / 2)
+        return PlacedBox(node, width, LINE * len(node.rows) + 8, width / 2)
     return _placed_group(node)
 
 
-def _placed_group(group: Group) -> Placed:
+def _placed_group(group: BoxGroup) -> PlacedBox:
     nodes = [placed(node) for node in group.nodes]
     layers = _layers(group)
     columns = _columns(group, layers)
@@ -100,17 +100,17 @@ def _placed_group(group: Group) -> Placed:
     least = LETTER * (len(title) + len(params)) + 3 * PAD
     width = max(x - ASIDE + PAD, least if group.path else 0.0)
     height = y + (GAP if group.path else 0.0) + PAD / 2
-    made = Placed(group, width, height, centres[0], inner=nodes)
+    made = PlacedBox(group, width, height, centres[0], inner=nodes)
     bottoms = [top + tall for top, tall in zip(tops, heights, strict=True)]
     made.wires = _wires(group, made, layers, ways, centres, tops, bottoms)
     return made
 
 
-def _entered(group: Group) -> bool:
+def _entered(group: BoxGroup) -> bool:
     return any(a == ENTRY for a, _ in group.edges)
 
 
-def _layers(group: Group) -> list[int]:
+def _layers(group: BoxGroup) -> list[int]:
     """Nodes stand in the order of computation, so that one pass finds the layers."""
     layers = [0] * len(group.nodes)
     for b in range(len(group.nodes)):
@@ -120,7 +120,7 @@ def _layers(group: Group) -> list[int]:
     return layers
 
 
-def _columns(group: Group, layers: Sequence[int]) -> list[int]:
+def _columns(group: BoxGroup, layers: Sequence[int]) -> list[int]:
     taken: set[tuple[int, int]] = set()
     columns: list[int] = []
     for b, layer in enumerate(layers):
@@ -134,7 +134,7 @@ def _columns(group: Group, layers: Sequence[int]) -> list[int]:
 
 
 def _ways(
-    group: Group, layers: Sequence[int], columns: Sequence[int]
+    group: BoxGroup, layers: Sequence[int], columns: Sequence[int]
 ) -> dict[tuple[int, int], int]:
     """For each arrow that passes layers, the column that it runs through."""
     taken = set(zip(layers, columns, strict=True))
@@ -160,8 +160,8 @@ def _span(edge: tuple[int, int], layers: Sequence[int], last: int) -> tuple[int,
 
 
 def _wires(
-    group: Group,
-    made: Placed,
+    group: BoxGroup,
+    made: PlacedBox,
     layers: Sequence[int],
     ways: dict[tuple[int, int], int],
     centres: Sequence[float],

@@ -10,14 +10,14 @@ from deepdsl.insight.charts.escape import escape
 from deepdsl.insight.drawing.layout import (
     LINE,
     PAD,
-    Placed,
+    PlacedBox,
     Wire,
     box_columns,
     columns_of,
     header_of,
     placed,
 )
-from deepdsl.insight.drawing.tree import Box, Group, folded, gathered, row_count, tree
+from deepdsl.insight.drawing.tree import Box, BoxGroup, folded, gathered, row_count, tree
 from deepdsl.language.analysis import Model
 
 # A picture of more rows than this is made smaller: what is alike is told once, then what is deep.
@@ -60,7 +60,7 @@ def picture(model: Model, depth: int | None = None, *, alone: bool = False) -> s
     )
 
 
-def _told(group: Group) -> Iterator[str]:
+def _told(group: BoxGroup) -> Iterator[str]:
     """The picture in words, for who cannot see it."""
     for node in group.nodes:
         if isinstance(node, Box):
@@ -71,9 +71,9 @@ def _told(group: Group) -> Iterator[str]:
             yield f"{title} ({', '.join(_told(node))})"
 
 
-def _group(at: Placed, x: float, y: float, depth: int) -> Iterator[str]:
+def _group(at: PlacedBox, x: float, y: float, depth: int) -> Iterator[str]:
     group = at.node
-    assert isinstance(group, Group)
+    assert isinstance(group, BoxGroup)
     if depth:
         yield _frame(x, y, at.width, at.height, depth)
         title, params = header_of(group)
@@ -82,7 +82,7 @@ def _group(at: Placed, x: float, y: float, depth: int) -> Iterator[str]:
     for wire in at.wires:
         yield from _wire(wire, x, y)
     for inner in at.inner:
-        if isinstance(inner.node, Group):
+        if isinstance(inner.node, BoxGroup):
             yield from _group(inner, x + inner.x, y + inner.y, depth + 1)
         else:
             yield from _box(inner, x + inner.x, y + inner.y)
@@ -96,7 +96,7 @@ def _frame(x: float, y: float, width: float, height: float, depth: int) -> str:
     )
 
 
-def _box(at: Placed, x: float, y: float) -> Iterator[str]:
+def _box(at: PlacedBox, x: float, y: float) -> Iterator[str]:
     box = at.node
     assert isinstance(box, Box)
     yield (

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from deepdsl.language.analysis import Call, Model
+from deepdsl.language.analysis import LayerCall, Model
 from deepdsl.nn.initializers import Initializer
 from deepdsl.nn.layers.layer import Layer
 
@@ -17,7 +17,7 @@ ENTRY = -1
 
 
 @dataclass
-class Row:
+class BoxRow:
     """A layer, with the layers without weights behind it; `times` when equal rows are told once."""
 
     words: str
@@ -32,7 +32,7 @@ class Row:
 class Box:
     """Layers that follow one another with nothing between."""
 
-    rows: list[Row]
+    rows: list[BoxRow]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,7 +44,7 @@ class Box:
 
 
 @dataclass
-class Group:
+class BoxGroup:
     """One use of a part or a block, or the whole model: nodes, arrows between them by number (from
     ENTRY for what flows in), and the nodes that give what flows out.
     """
@@ -63,29 +63,29 @@ class Group:
 
     @property
     def params(self) -> int:
-        return sum(n.params * (n.times if isinstance(n, Group) else 1) for n in self.nodes)
+        return sum(n.params * (n.times if isinstance(n, BoxGroup) else 1) for n in self.nodes)
 
 
-Node = Box | Group
+Node = Box | BoxGroup
 # Where a value is made: the groups from the outermost inwards, each with the number of its node.
-Place = tuple[tuple[Group, int], ...]
+Place = tuple[tuple[BoxGroup, int], ...]
 
 
-def tree(model: Model) -> Group:
+def tree(model: Model) -> BoxGroup:
     """The whole model as a group; its inputs are boxes of their own."""
     return _Grower(model).root
 
 
 class _Grower:
     def __init__(self, model: Model) -> None:
-        self.root = Group(model.name, "")
+        self.root = BoxGroup(model.name, "")
         self.places: list[Place] = []
         self.counted: set[str] = set()
-        self.stack: list[Group] = [self.root]
+        self.stack: list[BoxGroup] = [self.root]
         self.uses = Counter(n for call in model.calls for n in call.inputs)
         self.uses.update(model.outputs.values())
         for given in model.inputs:
-            row = Row(f"input {given.name}", "", given.row_shape, 0)
+            row = BoxRow(f"input {given.name}", "", given.row_shape, 0)
             self.root.nodes.append(Box([row]))
             self.places.append(((self.root, len(self.root.nodes) - 1),))
         for call in model.calls:
@@ -93,7 +93,7 @@ class _Grower:
         for value in model.outputs.values():
             self._leave(self.places[value], 0)
 
-    def _call(self, call: Call) -> None:
+    def _call(self, call: LayerCall) -> None:
         groups = self._groups(call)
         for group in groups:
             group.calls.add(call.path)
@@ -102,7 +102,7 @@ class _Grower:
         self.counted |= fresh.keys()
         shape = call.type.row
         shared = bool(call.params) and not fresh
-        row = Row(words(call.layer), call.path, shape, sum(fresh.values()), shared=shared)
+        row = BoxRow(words(call.layer), call.path, shape, sum(fresh.values()), shared=shared)
         box = self._continued(call, inner)
         if box is None:
             inner.nodes.append(Box([row]))
@@ -117,7 +117,7 @@ class _Grower:
             for value in dict.fromkeys(call.inputs):
                 self._arrow(self.places[value], place)
 
-    def _groups(self, call: Call) -> list[Group]:
+    def _groups(self, call: LayerCall) -> list[BoxGroup]:
         """The group that a call stands in, opened where it is a new one, and all around it."""
         names = call.path.split(".")[:-1]
         depth = 0
@@ -129,12 +129,12 @@ class _Grower:
         del self.stack[depth + 1 :]
         for name in names[depth:]:
             around = self.stack[-1]
-            group = Group(name, f"{around.path}.{name}" if around.path else name)
+            group = BoxGroup(name, f"{around.path}.{name}" if around.path else name)
             around.nodes.append(group)
             self.stack.append(group)
         return list(self.stack)
 
-    def _again(self, call: Call, group: Group) -> bool:
+    def _again(self, call: LayerCall, group: BoxGroup) -> bool:
         """Whether a call begins another use of a part: one that was there, on a value from
         outside.
         """
@@ -144,7 +144,7 @@ class _Grower:
         within = any(g is group for g, _ in last)
         return not within or len(call.path.split(".")) == len(group.path.split(".")) + 1
 
-    def _continued(self, call: Call, inner: Group) -> Box | None:
+    def _continued(self, call: LayerCall, inner: BoxGroup) -> Box | None:
         """The box that a call goes on, if it goes on one: nothing else reads what it makes."""
         if len(call.inputs) != 1 or self.uses[call.inputs[0]] > 1:
             return None
@@ -154,7 +154,7 @@ class _Grower:
         box = inner.nodes[number]
         return box if isinstance(box, Box) and box.rows[-1].path else None
 
-    def _place(self, groups: Sequence[Group]) -> Place:
+    def _place(self, groups: Sequence[BoxGroup]) -> Place:
         return tuple((group, len(group.nodes) - 1) for group in groups)
 
     def _arrow(self, source: Place, target: Place) -> None:
@@ -177,7 +177,7 @@ class _Grower:
                 group.exits.append(number)
 
     @staticmethod
-    def _add(group: Group, a: int, b: int) -> None:
+    def _add(group: BoxGroup, a: int, b: int) -> None:
         if (a, b) not in group.edges:
             group.edges.append((a, b))
 
@@ -203,24 +203,24 @@ def row_count(node: Node) -> int:
     return 1 + sum(map(row_count, node.nodes))
 
 
-def folded(group: Group, depth: int) -> Group:
+def folded(group: BoxGroup, depth: int) -> BoxGroup:
     """The same with groups below a depth told in one row each."""
     if depth < 0:
-        row = Row(group.name, group.path, group.shape, group.params, group.times)
+        row = BoxRow(group.name, group.path, group.shape, group.params, group.times)
         return _with(group, [Box([row])], [(ENTRY, 0)], [0])
     nodes: list[Node] = []
     for node in group.nodes:
         if isinstance(node, Box):
             nodes.append(node)
         elif depth == 0:
-            row = Row(node.name, node.path, node.shape, node.params, node.times)
+            row = BoxRow(node.name, node.path, node.shape, node.params, node.times)
             nodes.append(Box([row]))
         else:
             nodes.append(folded(node, depth - 1))
     return _with(group, nodes, group.edges, group.exits)
 
 
-def gathered(group: Group) -> Group:
+def gathered(group: BoxGroup) -> BoxGroup:
     """The same with neighbours that are alike told once: `× 3`."""
     nodes = [_gathered_rows(n) if isinstance(n, Box) else gathered(n) for n in group.nodes]
     number = list(range(len(nodes)))  # of each old node, the new one
@@ -228,7 +228,12 @@ def gathered(group: Group) -> Group:
     for i, node in enumerate(nodes):
         last = kept[-1] if kept else None
         follows = group.edges.count((i - 1, i)) == 1 and _only(group, i)
-        if isinstance(node, Group) and isinstance(last, Group) and follows and _alike(last, node):
+        if (
+            isinstance(node, BoxGroup)
+            and isinstance(last, BoxGroup)
+            and follows
+            and _alike(last, node)
+        ):
             last.times += 1
         else:
             kept.append(node)
@@ -242,7 +247,7 @@ def gathered(group: Group) -> Group:
     return _with(group, kept, list(dict.fromkeys(edges)), exits)
 
 
-def _only(group: Group, i: int) -> bool:
+def _only(group: BoxGroup, i: int) -> bool:
     """Whether a node is fed by the one before it alone, which feeds nothing else."""
     into = [a for a, b in group.edges if b == i]
     out = [b for a, b in group.edges if a == i - 1]
@@ -250,14 +255,14 @@ def _only(group: Group, i: int) -> bool:
 
 
 def _gathered_rows(box: Box) -> Box:
-    rows: list[Row] = []
+    rows: list[BoxRow] = []
     for row in box.rows:
         last = rows[-1] if rows else None
         told = (row.words, row.shape, row.params, row.shared)
         if last and told == (last.words, last.shape, last.params, last.shared):
             last.times += row.times
         else:
-            rows.append(Row(*told[:1], row.path, row.shape, row.params, row.times, row.shared))
+            rows.append(BoxRow(*told[:1], row.path, row.shape, row.params, row.times, row.shared))
     return Box(rows)
 
 
@@ -275,5 +280,9 @@ def _signature(node: Node) -> Iterator[object]:
         yield from _signature(inner)
 
 
-def _with(group: Group, nodes: list[Node], edges: list[tuple[int, int]], exits: list[int]) -> Group:
-    return Group(group.name, group.path, nodes, list(edges), list(exits), group.times, group.calls)
+def _with(
+    group: BoxGroup, nodes: list[Node], edges: list[tuple[int, int]], exits: list[int]
+) -> BoxGroup:
+    return BoxGroup(
+        group.name, group.path, nodes, list(edges), list(exits), group.times, group.calls
+    )

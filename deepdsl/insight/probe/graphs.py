@@ -18,20 +18,20 @@ from deepdsl.nn.layers.activations.base import Activation
 
 
 @dataclass(frozen=True)
-class Names:
+class ProbeNames:
     """What the outputs of a probe's graph are called, by the number of the value."""
 
     values: dict[int, str]
     gradients: dict[int, str]
 
 
-def loss_flow(task: Task) -> tuple[Graph, Names]:
+def loss_flow(task: Task) -> tuple[Graph, ProbeNames]:
     """Batch and state to every layer's output in training, and the loss's gradient there."""
     made = judged(task.model, task.training, task.data, task.one_hot, train=True)
     return _flow(made.forward, task.model, made.loss)
 
 
-def normal_flow(model: Model, seed: int) -> tuple[Graph, Names]:
+def normal_flow(model: Model, seed: int) -> tuple[Graph, ProbeNames]:
     """The same without data or a loss: the model's inputs are fed as they are, without
     preprocessing, and the gradient at the top is an input, `top:OUTPUT`.
     """
@@ -46,7 +46,7 @@ def normal_flow(model: Model, seed: int) -> tuple[Graph, Names]:
     return _flow(made, model, total)
 
 
-def _flow(made: Forward, model: Model, total: Value) -> tuple[Graph, Names]:
+def _flow(made: Forward, model: Model, total: Value) -> tuple[Graph, ProbeNames]:
     b = made.builder
     given = set(b.graph({}).inputs)
     wanted = {n: v for n, v in enumerate(made.values) if v not in given}
@@ -57,7 +57,7 @@ def _flow(made: Forward, model: Model, total: Value) -> tuple[Graph, Names]:
     back = {n: f"gradient:{n}" for n, v in wanted.items() if v in grads}
     outputs = {name: made.values[n] for n, name in values.items()}
     outputs |= {name: grads[made.values[n]] for n, name in back.items()}
-    return optimize(b.graph(outputs)), Names(values, back)
+    return optimize(b.graph(outputs)), ProbeNames(values, back)
 
 
 def _without_gradient(model: Model) -> set[int]:

@@ -17,8 +17,8 @@ from deepdsl.data.table import View
 from deepdsl.graph import Graph
 from deepdsl.graph.backend import Backend
 from deepdsl.graph.emit import NUMPY, emit
-from deepdsl.insight.probe.graphs import Names, activity_graph, loss_flow, normal_flow
-from deepdsl.language.analysis.model import Call, Model
+from deepdsl.insight.probe.graphs import ProbeNames, activity_graph, loss_flow, normal_flow
+from deepdsl.language.analysis.model import LayerCall, Model
 from deepdsl.language.propagation import Prediction, kernels, predict
 from deepdsl.nn.initializers import stream
 from deepdsl.nn.layers.activations.base import Activation, edges
@@ -31,7 +31,7 @@ Arrays = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
-class Layer:
+class ProbedLayer:
     """One layer's figures.
 
     `saturated` is the share of its outputs near a bound; `dead` how many of its `units` were 0 on
@@ -71,7 +71,7 @@ class Probe:
 
     model: str
     rows: int
-    layers: tuple[Layer, ...]
+    layers: tuple[ProbedLayer, ...]
     predicted: tuple[Expected, ...]
     measured_ratio: float | None
     predicted_ratio: float | None
@@ -154,7 +154,7 @@ class Meter:
 
     model: Model
     graph: Graph
-    names: Names
+    names: ProbeNames
     backend: Backend
     sums: dict[int, _Sums] = field(default_factory=dict)
     rows: int = 0
@@ -183,13 +183,13 @@ class Meter:
     def _sum(self, number: int) -> _Sums:
         return self.sums.setdefault(number, _Sums())
 
-    def layers(self) -> tuple[Layer, ...]:
+    def layers(self) -> tuple[ProbedLayer, ...]:
         return tuple(self._layer(call) for call in self.model.calls)
 
-    def _layer(self, call: Call) -> Layer:
+    def _layer(self, call: LayerCall) -> ProbedLayer:
         sums = self.sums[call.output]
         share = sums.near / max(1, sums.count) if _bounds(call) is not None else None
-        return Layer(
+        return ProbedLayer(
             call.path, call.layer.name, sums.mean, sums.std, sums.gradient_std, saturated=share
         )
 
@@ -198,7 +198,7 @@ class Meter:
         return {i.name: self.sums[n].moments for n, i in enumerate(self.model.inputs)}
 
 
-def _bounds(call: Call | None) -> tuple[float, float] | None:
+def _bounds(call: LayerCall | None) -> tuple[float, float] | None:
     return call.layer.bounds if call is not None and isinstance(call.layer, Activation) else None
 
 
@@ -318,8 +318,8 @@ def with_dead(
 
 
 def counted(
-    model: Model, layers: Sequence[Layer], active: Mapping[int, NDArray[np.bool_]]
-) -> tuple[Layer, ...]:
+    model: Model, layers: Sequence[ProbedLayer], active: Mapping[int, NDArray[np.bool_]]
+) -> tuple[ProbedLayer, ...]:
     """The layers with their dead units; `active` says of values which units were not 0."""
     return tuple(
         replace(layer, dead=int((~on).sum()), units=on.size)

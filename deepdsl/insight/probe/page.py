@@ -14,7 +14,7 @@ from deepdsl.insight.charts import (
     table,
     text_bars,
 )
-from deepdsl.insight.probe import Expected, Layer, Probe
+from deepdsl.insight.probe import Expected, Probe, ProbedLayer
 
 HEAD = (
     "layer",
@@ -115,7 +115,7 @@ def render(probe: Probe, title: str) -> str:
     return page(title, sections, lead)
 
 
-def _activations(pairs: Sequence[tuple[Layer, Expected]], theory: str) -> str:
+def _activations(pairs: Sequence[tuple[ProbedLayer, Expected]], theory: str) -> str:
     known = [pair for pair in pairs if pair[1].activation_std is not None] or pairs
     return bar_chart(
         "Standard deviation of each layer's output",
@@ -129,7 +129,7 @@ def _activations(pairs: Sequence[tuple[Layer, Expected]], theory: str) -> str:
     )
 
 
-def _gradients(pairs: Sequence[tuple[Layer, Expected]], theory: str) -> str:
+def _gradients(pairs: Sequence[tuple[ProbedLayer, Expected]], theory: str) -> str:
     kept = [(layer, told) for layer, told in pairs if layer.gradient_std is not None]
     if not kept:
         return paragraph("no gradient arrives at any layer")
@@ -145,7 +145,7 @@ def _gradients(pairs: Sequence[tuple[Layer, Expected]], theory: str) -> str:
     )
 
 
-def _saturation(layers: Sequence[Layer]) -> list[Section]:
+def _saturation(layers: Sequence[ProbedLayer]) -> list[Section]:
     out = []
     near = [layer for layer in layers if layer.saturated is not None]
     if near:
@@ -168,7 +168,7 @@ def _saturation(layers: Sequence[Layer]) -> list[Section]:
     return out
 
 
-def _with_gradient(probe: Probe) -> list[Layer]:
+def _with_gradient(probe: Probe) -> list[ProbedLayer]:
     return [layer for layer in probe.layers if layer.gradient_std]
 
 

@@ -7,7 +7,15 @@ from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Report, Severity, Use
 from deepdsl.diagnostics.language.names import DefinedTwice
 from deepdsl.language.analysis.definitions import Definitions, Template
-from deepdsl.language.analysis.model import BATCH, Call, Exporting, Input, Model, Program, Training
+from deepdsl.language.analysis.model import (
+    BATCH,
+    CheckedProgram,
+    Exporting,
+    LayerCall,
+    Model,
+    ModelInput,
+    Training,
+)
 from deepdsl.language.analysis.network import Elaborator
 from deepdsl.language.analysis.sections import data_section, export_section
 from deepdsl.language.analysis.training_section import train_section
@@ -17,11 +25,11 @@ from deepdsl.language.syntax.uses import Uses
 
 __all__ = [
     "BATCH",
-    "Call",
+    "CheckedProgram",
     "Exporting",
-    "Input",
+    "LayerCall",
     "Model",
-    "Program",
+    "ModelInput",
     "Training",
     "analyse",
 ]
@@ -29,7 +37,7 @@ __all__ = [
 
 def analyse(
     file: ast.File, report: Report, data_given: bool = False, uses: Uses | None = None
-) -> Program:
+) -> CheckedProgram:
     """The program that a file means.  What cannot be made is left out, and `report` says why.
 
     With `data_given` the data comes from elsewhere (arrays of a Python program): data sections may
@@ -57,7 +65,7 @@ def analyse(
     if not report.has_errors:
         report.extend(unused_in_file(home))
     source = file.span.source if file.span else Source("", "")
-    return Program(
+    return CheckedProgram(
         source,
         {n: m for n, m in models.items() if m is not None},
         datasets,

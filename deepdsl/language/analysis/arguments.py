@@ -26,7 +26,7 @@ from deepdsl.language.syntax import ast
 
 
 @record
-class Default:
+class DefaultOption:
     """An option that a `default` line gives, and where its names are looked up."""
 
     keyword: ast.Keyword
@@ -42,7 +42,7 @@ def bind(
     args: Sequence[ast.Argument],
     span: Span,
     env: Environment,
-    defaults: Sequence[Default] = (),
+    defaults: Sequence[DefaultOption] = (),
 ) -> Any:
     """An instance of `cls` made from arguments; `defaults` count where the arguments are silent.
     FAILED after errors.

@@ -18,13 +18,13 @@ from deepdsl.diagnostics.language.arguments import (
 )
 from deepdsl.diagnostics.language.names import DefinedTwice, NameOfLayer
 from deepdsl.diagnostics.language.templates import LaterParameter
-from deepdsl.language.analysis.arguments import Default
+from deepdsl.language.analysis.arguments import DefaultOption
 from deepdsl.language.analysis.cycles import circular
 from deepdsl.language.analysis.layer_defaults import add_default
 from deepdsl.language.analysis.library import Library
 from deepdsl.language.analysis.model import Model
-from deepdsl.language.analysis.values import Constant, Environment, evaluate
-from deepdsl.language.sections.freeze_rows import Reuse
+from deepdsl.language.analysis.values import Environment, LetConstant, evaluate
+from deepdsl.language.sections.freeze_rows import ReuseOptions
 from deepdsl.language.syntax import ast
 from deepdsl.language.syntax.uses import Uses
 from deepdsl.language.syntax.walk import names_in, nodes
@@ -36,7 +36,7 @@ class Template:
 
     syntax: ast.Block | ast.Model
     env: Environment
-    defaults: Mapping[str, tuple[Default, ...]]
+    defaults: Mapping[str, tuple[DefaultOption, ...]]
     home: Definitions
 
     @property
@@ -64,7 +64,7 @@ class Template:
 
 
 @record
-class Named(Word):
+class BlockName(Word):
     """A bare word that names a block where it is written, wherever it is handed on to."""
 
     template: Template
@@ -87,7 +87,7 @@ class Definitions:
     ) -> None:
         self.file, self.report, self.uses = file, report, uses
         self.env = Environment({}, report, used, self)
-        self.defaults: dict[str, tuple[Default, ...]] = {}
+        self.defaults: dict[str, tuple[DefaultOption, ...]] = {}
         self.lets: dict[str, ast.Let] = {}
         self.templates: dict[str, Template] = {}
         self.files: dict[str, Definitions | None] = {}  # None where it could not be read
@@ -146,7 +146,7 @@ class Definitions:
         template = self.template(parts)
         if template is None:
             return Word(text) if len(parts) == 1 or parts[0] not in self.files else None
-        return Named(text, template)
+        return BlockName(text, template)
 
     def names(self, what: Sequence[str] = ("block", "model")) -> Iterator[str]:
         """The names under which templates are known here; the models of used files alone."""
@@ -166,7 +166,7 @@ class Definitions:
                 case ast.Let():
                     if self._take("let", item.name):
                         self.lets[item.name.text] = item
-                        made = Constant(evaluate(item.value, self.env), item.name.span)
+                        made = LetConstant(evaluate(item.value, self.env), item.name.span)
                         self.env.constants[item.name.text] = made
                         shown = None
                 case ast.Default():
@@ -231,7 +231,7 @@ class Definitions:
         self.files[name] = home
         for let in home.lets:
             # Who speaks of it speaks of the file.
-            made = Constant(home.env.constants[let].value, item.name.span)
+            made = LetConstant(home.env.constants[let].value, item.name.span)
             self.env.constants[f"{name}.{let}"] = made
 
     def _weights(self, item: ast.Use) -> None:
@@ -241,7 +241,7 @@ class Definitions:
                 takes = 'the file\'s name, and `weights="…"`'
                 self.report.add(TooManyArguments(arg.span, "use", takes))
             elif arg.name.text != "weights":
-                there = arg.name.text in {s.name for s in Reuse.signature()}
+                there = arg.name.text in {s.name for s in ReuseOptions.signature()}
                 hint = f"write it behind `reuse`, as in `reuse {item.name.text}.… {arg.span.text}`"
                 self.report.add(
                     UnknownOption(

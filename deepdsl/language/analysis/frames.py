@@ -9,7 +9,7 @@ from typing import Any
 from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.graph import Value
-from deepdsl.language.analysis.arguments import Default
+from deepdsl.language.analysis.arguments import DefaultOption
 from deepdsl.language.analysis.values import Environment
 from deepdsl.language.syntax import ast
 
@@ -34,7 +34,7 @@ class Frame:
         what: str,
         prefix: str,
         env: Environment,
-        defaults: Mapping[str, tuple[Default, ...]],
+        defaults: Mapping[str, tuple[DefaultOption, ...]],
         current: Flowing | None = None,
         idle: bool = False,
     ) -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from deepdsl.core.record import changed
 from deepdsl.core.registry import lookup
 from deepdsl.graph import Param
-from deepdsl.language.analysis.model import Call, Model
+from deepdsl.language.analysis.model import LayerCall, Model
 from deepdsl.nn.initializers import Initializer
 
 # For layers that flow into no activation: Glorot's assumption of a linear unit.
@@ -18,7 +18,7 @@ def choose_initializers(model: Model) -> Model:
     """The model with every `init` given.  A shared layer takes the choice of its first use, a
     parameter that another layer borrows that of its own.
     """
-    readers: dict[int, list[Call]] = defaultdict(list)
+    readers: dict[int, list[LayerCall]] = defaultdict(list)
     for call in model.calls:
         for value in call.inputs:
             readers[value].append(call)
@@ -43,7 +43,7 @@ def choose_initializers(model: Model) -> Model:
     return changed(model, calls=tuple(calls))
 
 
-def _activation_after(value: int, readers: dict[int, list[Call]]) -> str | None:
+def _activation_after(value: int, readers: dict[int, list[LayerCall]]) -> str | None:
     """The initializer that the first activation downstream asks for, looking through transparent
     layers.
     """

@@ -15,7 +15,7 @@ from deepdsl.diagnostics.language.arguments import (
     WrongValue,
 )
 from deepdsl.graph import DType
-from deepdsl.language.analysis.model import Call, Input
+from deepdsl.language.analysis.model import LayerCall, ModelInput
 from deepdsl.language.analysis.values import FAILED, Environment, evaluate, found
 from deepdsl.language.syntax import ast
 from deepdsl.nn.layers.embedding import Embedding
@@ -47,7 +47,7 @@ def element_type(statement: ast.Input, env: Environment) -> DType | None:
     return made
 
 
-def with_tables(inputs: Sequence[Input], calls: Sequence[Call]) -> tuple[Input, ...]:
+def with_tables(inputs: Sequence[ModelInput], calls: Sequence[LayerCall]) -> tuple[ModelInput, ...]:
     """The inputs, those that hold indices with the rows of the smallest table they are looked up
     in.
     """

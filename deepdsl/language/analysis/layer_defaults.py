@@ -9,14 +9,14 @@ from typing import Any
 from deepdsl.core.registry import lookup
 from deepdsl.diagnostics.language.arguments import TooManyArguments
 from deepdsl.diagnostics.language.names import UnknownLayer
-from deepdsl.language.analysis.arguments import Default, bind
+from deepdsl.language.analysis.arguments import DefaultOption, bind
 from deepdsl.language.analysis.values import Environment
 from deepdsl.language.syntax import ast
 from deepdsl.nn.layers import Layer
 
 
 def add_default(
-    statement: ast.Default, defaults: dict[str, tuple[Default, ...]], env: Environment
+    statement: ast.Default, defaults: dict[str, tuple[DefaultOption, ...]], env: Environment
 ) -> None:
     """Note a `default` line: it counts for the layers below it, in the body it stands in."""
     name = statement.layer.text
@@ -27,7 +27,7 @@ def add_default(
     given = {default.option: default for default in defaults.get(name, ())}
     for arg in statement.args:
         if isinstance(arg, ast.Keyword):
-            given[arg.name.text] = Default(arg, env)
+            given[arg.name.text] = DefaultOption(arg, env)
         else:
             env.say(TooManyArguments(arg.span, "default", "options only, such as `init=he_normal`"))
     _check_default(cls, statement, env)

@@ -31,7 +31,7 @@ BATCH = "N"
 
 
 @record
-class Input:
+class ModelInput:
     """An input of a model; its type's first dimension is the batch."""
 
     name: str
@@ -46,7 +46,7 @@ class Input:
 
 
 @record
-class Call:
+class LayerCall:
     """A layer applied to values.  Values are numbered: the inputs first, then each call's output.
 
     `path` is where its weights live; a part used twice has two calls with one path.  `uses` lead
@@ -87,8 +87,8 @@ class Model:
     """
 
     name: str
-    inputs: tuple[Input, ...]
-    calls: tuple[Call, ...]
+    inputs: tuple[ModelInput, ...]
+    calls: tuple[LayerCall, ...]
     outputs: Mapping[str, int]
     span: Span
     pieces: Mapping[str, Piece] = field(default_factory=dict, compare=False)
@@ -104,7 +104,7 @@ class Model:
             return self.inputs[value].type
         return self.calls[value - len(self.inputs)].type
 
-    def call_of(self, value: int) -> Call | None:
+    def call_of(self, value: int) -> LayerCall | None:
         return None if value < len(self.inputs) else self.calls[value - len(self.inputs)]
 
 
@@ -181,7 +181,7 @@ class Exporting:
 
 
 @record
-class Program:
+class CheckedProgram:
     """Everything that a file says."""
 
     source: Source

@@ -22,7 +22,7 @@ from deepdsl.language.analysis.layer_defaults import add_default
 from deepdsl.language.analysis.model import BATCH, Model
 from deepdsl.language.analysis.templates import unbound
 from deepdsl.language.analysis.unused import unused_in_model
-from deepdsl.language.analysis.values import FAILED, Constant, evaluate, found
+from deepdsl.language.analysis.values import FAILED, LetConstant, evaluate, found
 from deepdsl.language.syntax import ast
 
 # Names of the step's inputs, outputs and state that a model's own would collide with.
@@ -213,7 +213,7 @@ class Elaborator(Flows):
             return
         if not self.stack:
             self.lets.append(statement)
-        made = Constant(evaluate(statement.value, frame.env), statement.name.span)
+        made = LetConstant(evaluate(statement.value, frame.env), statement.name.span)
         frame.env = frame.env.inner({statement.name.text: made})
 
     def _line(self, frame: Frame, made: Flowing, afresh: bool = False) -> None:

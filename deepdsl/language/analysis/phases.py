@@ -24,7 +24,7 @@ from deepdsl.language.syntax import ast
 
 
 @record
-class Placed:
+class PlacedRow:
     """A row about freezing, with what it was made from."""
 
     row: Freeze | Unfreeze | LrMult
@@ -41,14 +41,14 @@ class Placed:
 
 
 @record
-class Part:
+class PhasePart:
     """What a phase says: its name, its settings, the rows about freezing."""
 
     name: str
     span: Span
     settings: Mapping[str, Any]
     spans: Mapping[str, Span]
-    rows: Sequence[Placed]
+    rows: Sequence[PlacedRow]
 
 
 @record
@@ -79,7 +79,7 @@ class _Ice:
 
     # Rows -----------------------------------------------------------------------------------------
 
-    def take(self, placed: Placed, in_phase: bool = False) -> None:
+    def take(self, placed: PlacedRow, in_phase: bool = False) -> None:
         rates = dict(placed.row.feeds) if isinstance(placed.row, LrMult) else {}
         for pattern, span in placed.spans():
             calls, tensors = self.matched(pattern)
@@ -231,8 +231,8 @@ def _is(pattern: str, path: str) -> bool:
 def in_phases(
     training: Training,
     model: Model,
-    parts: Sequence[Part],
-    rows: Sequence[Placed],
+    parts: Sequence[PhasePart],
+    rows: Sequence[PlacedRow],
     env: Environment,
 ) -> Training:
     """The training with its phases; `rows` are those about freezing that stand in front of them."""
@@ -240,7 +240,7 @@ def in_phases(
     for placed in rows:
         ice.take(placed)
     stages: list[Training] = []
-    phases = parts or (Part("", training.span, {}, {}, ()),)
+    phases = parts or (PhasePart("", training.span, {}, {}, ()),)
     for part in phases:
         for placed in part.rows:
             ice.take(placed, in_phase=True)
@@ -288,7 +288,7 @@ def _with_births(stages: Sequence[Training], model: Model) -> list[Training]:
     return made
 
 
-def _settings(training: Training, part: Part) -> dict[str, Any]:
+def _settings(training: Training, part: PhasePart) -> dict[str, Any]:
     given = part.settings
     made = {k: given[k] for k in ("optimizer", "schedule", "clip", "stop") if k in given}
     epochs = given["epochs"].count if "epochs" in given else training.epochs

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
 from deepdsl.core.record import record
-from deepdsl.language.analysis.model import Call, Model, Piece
+from deepdsl.language.analysis.model import LayerCall, Model, Piece
 from deepdsl.language.analysis.reused import Cut
 
 
@@ -36,7 +36,7 @@ class Taken:
     """
 
     input: int
-    calls: tuple[Call, ...]
+    calls: tuple[LayerCall, ...]
     output: int
     instead: Mapping[int, int] = field(default_factory=dict)
 
@@ -152,6 +152,6 @@ def _walked(model: Model, piece: Taken, start: int) -> Taken:
     )
 
 
-def layers_with_weights(calls: Sequence[Call]) -> list[str]:
+def layers_with_weights(calls: Sequence[LayerCall]) -> list[str]:
     """The paths of the layers that have weights, each once; norms go with the layer before."""
     return list(dict.fromkeys(c.path for c in calls if any(p.role == "weight" for p in c.params)))

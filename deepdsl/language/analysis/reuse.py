@@ -22,12 +22,12 @@ from deepdsl.graph import ShapeError, Type, Value, by_times
 from deepdsl.language.analysis.arguments import bind
 from deepdsl.language.analysis.frames import Flowing, Frame
 from deepdsl.language.analysis.library import Imported
-from deepdsl.language.analysis.model import Call, Model, Piece
+from deepdsl.language.analysis.model import LayerCall, Model, Piece
 from deepdsl.language.analysis.pieces import CannotCut, Taken, layers_with_weights, take
 from deepdsl.language.analysis.reused import Cut, Reused
 from deepdsl.language.analysis.units import Units
 from deepdsl.language.analysis.values import FAILED
-from deepdsl.language.sections.freeze_rows import Reuse
+from deepdsl.language.sections.freeze_rows import ReuseOptions
 from deepdsl.language.syntax import ast
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Reuses(Units):
         raise NotImplementedError
 
     def reuse(self, unit: ast.Reuse, frame: Frame, into: Flowing | None) -> Flowing:
-        options = bind(Reuse, unit.args, unit.path.span, frame.env)
+        options = bind(ReuseOptions, unit.args, unit.path.span, frame.env)
         nothing = Flowing(None, unit.span)
         if into is None:
             inputs = tuple(i.name for i in self.trace.inputs)
@@ -170,7 +170,7 @@ class Reuses(Units):
         given: Value,
         standing: Standing,
         taken: Taken,
-        options: Reuse,
+        options: ReuseOptions,
         spans: dict[str, Span],
     ) -> Flowing:
         """The calls of a piece, made once more on what flows in."""
@@ -209,7 +209,7 @@ class Reuses(Units):
         standing: Standing,
         taken: Taken,
         given: Value,
-        call: Call,
+        call: LayerCall,
         here: str,
     ) -> None:
         weights = [p for p in call.params if p.role == "weight"] or list(call.params)
@@ -226,7 +226,7 @@ class Reuses(Units):
         unit: ast.Reuse,
         standing: Standing,
         taken: Taken,
-        options: Reuse,
+        options: ReuseOptions,
         spans: dict[str, Span],
         tensors: dict[str, str],
         names: _Names,
@@ -275,7 +275,7 @@ class Reuses(Units):
         )
 
 
-def _fresh(calls: Sequence[Call], layers: frozenset[str], names: _Names) -> frozenset[str]:
+def _fresh(calls: Sequence[LayerCall], layers: frozenset[str], names: _Names) -> frozenset[str]:
     """The tensors that begin afresh: those of some layers, and of the norms behind them."""
     fresh: set[str] = set()
     afresh = False
@@ -329,7 +329,7 @@ class _Names:
         self.frame.definitions[head] = self.unit.span
         return self.frame.path(head)
 
-    def layer(self, call: Call) -> Any:
+    def layer(self, call: LayerCall) -> Any:
         """The layer, with the path of another one that it speaks of as it is here."""
         tie = getattr(call.layer, "tie", None)
         return call.layer if tie is None else changed(call.layer, tie=self.of(tie))

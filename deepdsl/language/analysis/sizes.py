@@ -17,20 +17,20 @@ DEEPEST = 50
 
 
 @record
-class Size:
+class BlockSize:
     """So many layers, and so many uses of blocks and parts."""
 
     layers: int = 0
     bodies: int = 0
 
-    def __add__(self, other: Size) -> Size:
-        return Size(self.layers + other.layers, self.bodies + other.bodies)
+    def __add__(self, other: BlockSize) -> BlockSize:
+        return BlockSize(self.layers + other.layers, self.bodies + other.bodies)
 
-    def __mul__(self, times: int) -> Size:
-        return Size(self.layers * times, self.bodies * times)
+    def __mul__(self, times: int) -> BlockSize:
+        return BlockSize(self.layers * times, self.bodies * times)
 
 
-NOTHING, ONE_LAYER, ONE_BODY = Size(), Size(layers=1), Size(bodies=1)
+NOTHING, ONE_LAYER, ONE_BODY = BlockSize(), BlockSize(layers=1), BlockSize(bodies=1)
 
 
 class Sizes:
@@ -40,10 +40,10 @@ class Sizes:
     """
 
     def __init__(self) -> None:
-        self._known: dict[Template, Size] = {}
+        self._known: dict[Template, BlockSize] = {}
         self._inside: list[Template] = []
 
-    def of(self, template: Template) -> Size:
+    def of(self, template: Template) -> BlockSize:
         known = self._known.get(template)
         if known is not None:
             return known
@@ -54,7 +54,7 @@ class Sizes:
         self._inside.pop()
         return made
 
-    def _body(self, body: ast.Body, home: Template) -> Size:
+    def _body(self, body: ast.Body, home: Template) -> BlockSize:
         total, used = NOTHING, names_used(body)
         for statement in body.statements:
             match statement:
@@ -66,17 +66,17 @@ class Sizes:
                     total += self._flow(statement, home)
         return total
 
-    def _flow(self, flow: ast.Flow, home: Template) -> Size:
+    def _flow(self, flow: ast.Flow, home: Template) -> BlockSize:
         if isinstance(flow, ast.Choose):
             sides = (self._flow(flow.then, home), self._flow(flow.otherwise, home))
-            return Size(min(s.layers for s in sides), min(s.bodies for s in sides))
+            return BlockSize(min(s.layers for s in sides), min(s.bodies for s in sides))
         total = NOTHING
         head = flow.head.terms if isinstance(flow.head, ast.Sum) else (flow.head,)
         for unit in (*head, *flow.rest):
             total += self._unit(unit, home)
         return total
 
-    def _unit(self, unit: ast.Unit, home: Template) -> Size:
+    def _unit(self, unit: ast.Unit, home: Template) -> BlockSize:
         if isinstance(unit, ast.Repeat):
             turns = unit.count.value if isinstance(unit.count, ast.Number) else 0
             whole = turns if isinstance(turns, int) and turns > 0 else 0

@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from deepdsl.core.registry import (
-    Choice,
     Either,
     Entry,
     Kind,
     ListOf,
     Mismatch,
     Number,
+    OneOf,
     Registered,
     Signature,
     Text,
@@ -46,7 +46,7 @@ def for_value(place: Signature, value: Any, constants: Collection[str]) -> str:
     """One way out for a value of the wrong kind."""
     entry = entry_of(place.kind)
     if isinstance(value, Word):
-        if isinstance(place.kind, Choice):
+        if isinstance(place.kind, OneOf):
             near = closest(value.text, place.kind.words)
             return f"did you mean `{near}`?" if near else ""
         if isinstance(place.kind, Number):
@@ -57,8 +57,8 @@ def for_value(place: Signature, value: Any, constants: Collection[str]) -> str:
             return f'write `"{value.text}"`'
     if isinstance(value, str):
         named = entry is not None and value in lookup(entry.registry)
-        chosen = isinstance(place.kind, Choice) and value in place.kind.words
-        if isinstance(place.kind, Choice) and value in _MARKS and _MARKS[value] in place.kind.words:
+        chosen = isinstance(place.kind, OneOf) and value in place.kind.words
+        if isinstance(place.kind, OneOf) and value in _MARKS and _MARKS[value] in place.kind.words:
             return f"write `{place.name}={_MARKS[value]}`"
         number = isinstance(place.kind, Number) and value.strip().isdecimal()
         return f"write `{value.strip()}`, without quotes" if named or chosen or number else ""

@@ -17,7 +17,7 @@ from deepdsl.diagnostics.language.arguments import (
 )
 from deepdsl.language.analysis.definitions import Template
 from deepdsl.language.analysis.frames import Flowing
-from deepdsl.language.analysis.values import FAILED, Constant, Environment, evaluate
+from deepdsl.language.analysis.values import FAILED, Environment, LetConstant, evaluate
 from deepdsl.language.syntax import ast
 
 
@@ -68,13 +68,13 @@ def bind_parameters(
         elif parameter.default is not None:
             made = evaluate(parameter.default, env)
         failed |= made is FAILED
-        env = env.inner({name: Constant(made, parameter.name.span)})
+        env = env.inner({name: LetConstant(made, parameter.name.span)})
     return None if failed else Bound(env, flowing)
 
 
 def unbound(template: Template, env: Environment) -> Bound:
     """The parameters without values, to look at the block's names alone."""
-    constants = {p.name.text: Constant(FAILED, p.name.span) for p in template.parameters}
+    constants = {p.name.text: LetConstant(FAILED, p.name.span) for p in template.parameters}
     return Bound(env.inner(constants).unknown(), {})
 
 

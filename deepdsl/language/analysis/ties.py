@@ -17,7 +17,7 @@ from deepdsl.diagnostics.language.ties import (
 )
 from deepdsl.graph import Value
 from deepdsl.language.analysis.frames import Frame
-from deepdsl.language.analysis.model import Call
+from deepdsl.language.analysis.model import LayerCall
 from deepdsl.language.analysis.templates import Called
 from deepdsl.language.analysis.trace import Trace
 from deepdsl.language.syntax import ast
@@ -45,7 +45,7 @@ class Ties:
 
     def __init__(self, trace: Trace, report: Report) -> None:
         self.trace, self.report = trace, report
-        self._calls: dict[str, Call] = {}
+        self._calls: dict[str, LayerCall] = {}
         self._seen = 0
         self._unknown: list[_Unknown] = []
 
@@ -85,13 +85,13 @@ class Ties:
                 made = TiedToNoLayer(*facts, each.names, uses=each.uses)
             self.report.add(made)
 
-    def _call(self, path: str) -> Call | None:
+    def _call(self, path: str) -> LayerCall | None:
         for call in self.trace.calls[self._seen :]:
             self._calls.setdefault(call.path, call)
         self._seen = len(self.trace.calls)
         return self._calls.get(path)
 
-    def _options_fit(self, called: Called, owner: Call) -> bool:
+    def _options_fit(self, called: Called, owner: LayerCall) -> bool:
         wrong = [
             arg for arg in called.args if isinstance(arg, ast.Keyword) and arg.name.text in _OWNERS
         ]
@@ -101,14 +101,14 @@ class Ties:
             )
         return not wrong
 
-    def _dense(self, owner: Call, written: str, span: Span) -> bool:
+    def _dense(self, owner: LayerCall, written: str, span: Span) -> bool:
         if isinstance(owner.layer, Dense) and owner.layer.tie is None:
             return True
         further = getattr(owner.layer, "tie", None) or ""
         self.report.add(TiedToNoDense(span, written, owner.layer.name, further, owner.span))
         return False
 
-    def _shape_fits(self, layer: Dense, owner: Call, flows: Value, span: Span) -> bool:
+    def _shape_fits(self, layer: Dense, owner: LayerCall, flows: Value, span: Span) -> bool:
         takes, gives = next(p for p in owner.params if p.role == "weight").type.shape
         given = flows.type.shape[-1]
         rank = 3 if layer.per else 2

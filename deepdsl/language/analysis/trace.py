@@ -10,8 +10,8 @@ from deepdsl.core.source import Span
 from deepdsl.diagnostics import Report
 from deepdsl.diagnostics.language.names import TooLarge
 from deepdsl.graph import Builder, Param, ShapeError, Type, Value
-from deepdsl.language.analysis.model import Call, Input, Piece
-from deepdsl.language.analysis.sizes import DEEPEST, NOTHING, Size
+from deepdsl.language.analysis.model import LayerCall, ModelInput, Piece
+from deepdsl.language.analysis.sizes import DEEPEST, NOTHING, BlockSize
 from deepdsl.nn.layers import Layer, Scope
 
 MAX_CALLS = 100_000
@@ -27,8 +27,8 @@ class Trace:
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        self.inputs: list[Input] = []
-        self.calls: list[Call] = []
+        self.inputs: list[ModelInput] = []
+        self.calls: list[LayerCall] = []
         self.numbers: dict[Value, int] = {}
         self.pieces: dict[str, Piece] = {}
         self.read: set[Value] = set()
@@ -44,7 +44,7 @@ class Trace:
     def add_input(self, name: str, type: Type, span: Span) -> Value:
         value = self._builder.input(name, type)
         self.numbers[value] = len(self.inputs)
-        self.inputs.append(Input(name, type, span))
+        self.inputs.append(ModelInput(name, type, span))
         return value
 
     def is_input(self, value: Value) -> bool:
@@ -74,7 +74,7 @@ class Trace:
             borrowed = (self._params[name] for name in layer.borrows if name in self._params)
             self._owned[path] = (*borrowed, *fresh)
             self._params.update((p.name, p) for p in fresh)
-        call = Call(path, layer, inputs, number, out.type, span, self._owned[path])
+        call = LayerCall(path, layer, inputs, number, out.type, span, self._owned[path])
         self.calls.append(changed(call, uses=self.report.uses) if self.report.uses else call)
         self.limit(span, len(self.calls), self.parameters)
         return out
@@ -100,7 +100,7 @@ class Trace:
                 self._refuse(span, told, f"{limit:,}")
                 return
 
-    def enter(self, span: Span, least: Size = NOTHING) -> bool:
+    def enter(self, span: Span, least: BlockSize = NOTHING) -> bool:
         """Whether one part or block more can be gone through, which has this size at least."""
         self._bodies += 1
         self.limit(span, len(self.calls) + least.layers, self.parameters)

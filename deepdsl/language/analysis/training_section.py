@@ -31,8 +31,8 @@ from deepdsl.diagnostics.language.training import (
 )
 from deepdsl.diagnostics.vocabulary import planned
 from deepdsl.language.analysis.arguments import bind, bind_entry
-from deepdsl.language.analysis.model import Call, Model, Training
-from deepdsl.language.analysis.phases import Part, Placed, in_phases
+from deepdsl.language.analysis.model import LayerCall, Model, Training
+from deepdsl.language.analysis.phases import PhasePart, PlacedRow, in_phases
 from deepdsl.language.analysis.section_rows import delegated, elsewhere, once
 from deepdsl.language.analysis.values import FAILED, Environment
 from deepdsl.language.sections import freeze_rows as transfer
@@ -41,7 +41,7 @@ from deepdsl.language.syntax import ast
 from deepdsl.nn.losses import Loss
 from deepdsl.nn.metrics import Metric
 from deepdsl.nn.optimizers import Sgd
-from deepdsl.nn.schedules import Constant, Plateau
+from deepdsl.nn.schedules import ConstantSchedule, Plateau
 
 # Defining the classes registers them; this module is imported for that.
 _VOCABULARY = (transfer,)
@@ -82,7 +82,7 @@ def train_section(
         loss.after(_ending(model)),
         tuple(metrics),
         settings.get("optimizer", Sgd()),
-        settings.get("schedule", Constant()),
+        settings.get("schedule", ConstantSchedule()),
         settings.get("clip"),
         settings.get("batch", Batch()).rows,
         settings.get("epochs", Epochs()).count,
@@ -111,7 +111,7 @@ class _Rows:
         self.settings: dict[str, Any] = {}
         self.metrics: list[Any] = []
         self.spans: dict[str, Span] = {}
-        self.freezing: list[Placed] = []
+        self.freezing: list[PlacedRow] = []
         self._named: dict[str, Span] = {}
         for row in once(rows, env, _FREEZING | {"metric"}):
             self.spans[row.name.text] = row.span
@@ -135,7 +135,7 @@ class _Rows:
             if name not in _FREEZING or made is FAILED:
                 self.settings[name] = made
             else:
-                self.freezing.append(Placed(made, row))
+                self.freezing.append(PlacedRow(made, row))
         elif name in planned("train"):
             self.env.say(NotBuiltYet(row.name.span, f"the row `{name}`"))
             self.settings[name] = FAILED
@@ -156,9 +156,9 @@ class _Rows:
         self.settings[name] = FAILED
 
 
-def _phases(section: ast.Train, env: Environment) -> list[Part] | None:
+def _phases(section: ast.Train, env: Environment) -> list[PhasePart] | None:
     """The phases of a section; None after something was reported."""
-    parts: list[Part] = []
+    parts: list[PhasePart] = []
     first: dict[str, Span] = {}
     failed = False
     for phase in section.rows:
@@ -171,7 +171,7 @@ def _phases(section: ast.Train, env: Environment) -> list[Part] | None:
         first.setdefault(name, span)
         rows = _Rows(phase.rows, env, phase=True)
         failed |= rows.failed
-        parts.append(Part(name, span, rows.settings, rows.spans, rows.freezing))
+        parts.append(PhasePart(name, span, rows.settings, rows.spans, rows.freezing))
     return None if failed else parts
 
 
@@ -253,7 +253,7 @@ def _before_reshaping(model: Model, value: int) -> str:
     return call.layer.name if call is not None else ""
 
 
-def _last_layer(last: Call | None) -> tuple[Label, ...]:
+def _last_layer(last: LayerCall | None) -> tuple[Label, ...]:
     return (Label(last.span, "the last layer"),) if last else ()
 
 

@@ -21,7 +21,7 @@ from deepdsl.diagnostics.language.shapes import NothingFlows, ShapeMismatch
 from deepdsl.diagnostics.language.templates import NoLayerHeld, NotForFlows, NumberedLikeBlock
 from deepdsl.graph import ShapeError, by_times
 from deepdsl.language.analysis.arguments import bind
-from deepdsl.language.analysis.definitions import Named, Template
+from deepdsl.language.analysis.definitions import BlockName, Template
 from deepdsl.language.analysis.frames import Flowing, Frame, inside
 from deepdsl.language.analysis.model import BATCH
 from deepdsl.language.analysis.reused import Reused
@@ -89,7 +89,7 @@ class Units:
 
     def template(self, name: str, frame: Frame) -> Template | None:
         word = frame.env.home.word(name) if frame.env.home is not None else None
-        return word.template if isinstance(word, Named) else None
+        return word.template if isinstance(word, BlockName) else None
 
     def _held(self, held: Any, called: Called, frame: Frame, into: Flowing | None) -> Flowing:
         """What a constant or parameter names: a layer or a block, perhaps with its options."""
@@ -108,7 +108,7 @@ class Units:
             there = held.env.reporting(self.report)
             called = Called(str(held.call.name.text), called.named, held.call.args, span, there)
             held = there.home.word(called.name) if there.home else Word(called.name)
-        if isinstance(held, Named):
+        if isinstance(held, BlockName):
             named = Called(held.text, called.named, called.args, span, called.env)
             return self._use(held.template, named, frame, into)
         cls = lookup("layer").get(held.text) if isinstance(held, Word) else None

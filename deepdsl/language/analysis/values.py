@@ -19,7 +19,7 @@ LONGEST_SHOWN = 40
 
 
 @record
-class Constant:
+class LetConstant:
     """The value of a name, and where the name is defined."""
 
     value: Any
@@ -45,7 +45,7 @@ class Environment:
 
     def __init__(
         self,
-        constants: dict[str, Constant],
+        constants: dict[str, LetConstant],
         report: Report,
         used: set[Span] | None = None,
         home: Home | None = None,
@@ -53,7 +53,7 @@ class Environment:
         self.constants, self.report, self.home = constants, report, home
         self.used: set[Span] = set() if used is None else used
 
-    def inner(self, more: Mapping[str, Constant]) -> Environment:
+    def inner(self, more: Mapping[str, LetConstant]) -> Environment:
         return Environment({**self.constants, **more}, self.report, self.used, self.home)
 
     def reporting(self, report: Report) -> Environment:
@@ -62,7 +62,7 @@ class Environment:
 
     def unknown(self) -> Environment:
         """The same names with values that are not known, of which nothing wrong can be said."""
-        hidden = {name: Constant(FAILED, c.span) for name, c in self.constants.items()}
+        hidden = {name: LetConstant(FAILED, c.span) for name, c in self.constants.items()}
         return Environment(hidden, self.report, self.used, self.home)
 
     def named(self, name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from deepdsl.core.record import changed, record
 from deepdsl.core.source import Source, Span
 from deepdsl.diagnostics import Diagnostic, Severity, Use
-from deepdsl.language.analysis.model import Program
+from deepdsl.language.analysis.model import CheckedProgram
 from deepdsl.language.lints.walk import before, each_call
 
 __all__ = ["Lint", "allowed", "before", "each_call", "lint"]
@@ -28,7 +28,7 @@ class Lint(Diagnostic):
     depends_on = "file"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         """Every place of the program where this lint has something to say."""
         raise NotImplementedError(f"{cls.__name__} has no check")
 
@@ -38,7 +38,7 @@ class Lint(Diagnostic):
         return ()
 
 
-def lint(program: Program) -> list[Diagnostic]:
+def lint(program: CheckedProgram) -> list[Diagnostic]:
     """What all lints find, each once at a place."""
     found: dict[object, Diagnostic] = {}
     # Of layers that were made and trained elsewhere nothing is said here.
@@ -57,7 +57,7 @@ def lint(program: Program) -> list[Diagnostic]:
     ]
 
 
-def _ways(program: Program) -> dict[Span | None, tuple[Use, ...]]:
+def _ways(program: CheckedProgram) -> dict[Span | None, tuple[Use, ...]]:
     """How the text of a block comes into the model: its first use."""
     ways: dict[Span | None, tuple[Use, ...]] = {}
     for _, call in each_call(program):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deepdsl.core.record import record
-from deepdsl.language.analysis.model import Program, Training
+from deepdsl.language.analysis.model import CheckedProgram, Training
 from deepdsl.language.frozen_prefix import cut_frozen
 from deepdsl.language.lints.base import Lint
 
@@ -47,7 +47,7 @@ class NothingToKeep(Lint):
         return f"leave `cache={self.cache}` out"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in program.trainings:
             wanting = [s for s in training.stages if s.freezing.cache in ("ram", "disk")]
             stages = [s for s in wanting if s.freezing.calls]
@@ -57,7 +57,7 @@ class NothingToKeep(Lint):
                 yield cls(span, stages[0].freezing.cache, reasons[0])
 
 
-def _reason(program: Program, stage: Training) -> str:
+def _reason(program: CheckedProgram, stage: Training) -> str:
     """Why nothing is kept in a stage; nothing where something is."""
     found = cut_frozen(program.models[stage.model], stage.freezing, program.datasets[stage.data])
     return found if isinstance(found, str) else ""

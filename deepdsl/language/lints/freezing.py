@@ -8,7 +8,7 @@ from deepdsl.core.record import record
 from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Label, Report
 from deepdsl.language.analysis.definitions import Definitions
-from deepdsl.language.analysis.model import Call, Model, Program, Training
+from deepdsl.language.analysis.model import CheckedProgram, LayerCall, Model, Training
 from deepdsl.language.analysis.reused import Reused
 from deepdsl.language.analysis.sections import data_section
 from deepdsl.language.lints.base import Lint
@@ -73,7 +73,7 @@ class FrozenAbove(Lint):
         return f"freeze `{self.trained}` too, or leave `{self.frozen}` free"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for whole in program.trainings:
             for stage in whole.stages:
                 model = program.models[whole.model]
@@ -86,7 +86,7 @@ class FrozenAbove(Lint):
                     break
 
 
-def _above(model: Model, stage: Training) -> tuple[Call, Call] | None:
+def _above(model: Model, stage: Training) -> tuple[LayerCall, LayerCall] | None:
     """A layer that is trained, and a frozen one with weights of its own behind it."""
     frozen = stage.freezing
     if not frozen.calls:
@@ -136,7 +136,7 @@ class NeverThaws(Lint):
         return "leave `until=` out, or raise `epochs`"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for whole in program.trainings:
             for stage in whole.stages:
                 for until, epochs in stage.freezing.late[:1]:
@@ -177,7 +177,7 @@ class RateOfFrozen(Lint):
         return "leave the row out, or thaw the layers: `freeze … until=`, `unfreeze`"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for whole in program.trainings:
             span = next((s.spans["lr_mult"] for s in whole.stages if "lr_mult" in s.spans), None)
             if span is not None and not any(s.freezing.rates for s in whole.stages):
@@ -229,7 +229,7 @@ class OtherPreprocessing(Lint):
         return "write the same transforms into the data section of this training"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in program.trainings:
             here = _prepared(program.datasets[training.data])
             for reused in program.models[training.model].reused:
@@ -242,7 +242,7 @@ def _prepared(data: DataSpec) -> str:
     return ", ".join(placed.row.show() for placed in data.transforms) or "nothing"
 
 
-def _source_data(program: Program, reused: Reused) -> DataSpec | None:
+def _source_data(program: CheckedProgram, reused: Reused) -> DataSpec | None:
     """The data section on which what is reused was trained, where the text says it."""
     if reused.trained:
         found = (t.data for t in program.trainings if t.model == reused.trained)
@@ -326,7 +326,7 @@ class NormsOfFewRows(Lint):
         return f'freeze "{self.pattern}", or a larger batch'
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for whole in program.trainings:
             model = program.models[whole.model]
             for stage in whole.stages:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from deepdsl.core.record import record
 from deepdsl.diagnostics import Label
-from deepdsl.language.analysis.model import Model, Program, Training
+from deepdsl.language.analysis.model import CheckedProgram, Model, Training
 from deepdsl.language.lints.base import Lint
 from deepdsl.language.lints.walk import Readers, below, each_call, each_stage, kernel, readers_of
 from deepdsl.language.syntax.edits import set_option
@@ -54,7 +54,7 @@ class CannotAct(Lint):
         return "shorten it, or raise `epochs`"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in each_stage(program):
             for row, wait in _waiting(training):
                 yield cls(training.spans.get(row), row, wait, training.epochs)
@@ -113,7 +113,7 @@ class NesterovAlone(Lint):
         return "momentum=0.9"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in each_stage(program):
             optimizer = training.optimizer
             if isinstance(optimizer, Sgd) and optimizer.nesterov and not optimizer.momentum:
@@ -160,7 +160,7 @@ class LinearPair(Lint):
         return "put an activation between them, or leave one out"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             readers = readers_of(model)
             for call in model.calls:
@@ -207,7 +207,7 @@ class HiddenSoftmax(Lint):
         return "relu, or another activation that treats each unit by itself"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             readers = readers_of(model)
             for call in model.calls:
@@ -262,7 +262,7 @@ class DroppedAnswer(Lint):
         return "put it before the last layer with weights"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         readers: dict[str, Readers] = {m.name: readers_of(m) for m in program.models.values()}
         trained = {training.model for training in program.trainings}
         for model, call in each_call(program):

@@ -9,7 +9,7 @@ from deepdsl.core.record import record
 from deepdsl.core.registry import lookup
 from deepdsl.core.source import Span
 from deepdsl.diagnostics import Edit
-from deepdsl.language.analysis.model import Call, Model, Program
+from deepdsl.language.analysis.model import CheckedProgram, LayerCall, Model
 from deepdsl.language.lints.base import Lint
 from deepdsl.language.lints.walk import (
     Kernel,
@@ -94,7 +94,7 @@ class InitializerMisfit(Lint):
         return (self.span, self.reader)
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             readers, uses = readers_of(model), uses_by_path(model)
             for span, calls in at_one_place(model.calls).items():
@@ -131,8 +131,8 @@ def _power(factor: float, count: int) -> str:
 
 
 def _misfit(
-    model: Model, calls: Sequence[Call], uses: Sequence[Call], readers: Readers
-) -> tuple[Kernel, Call, str, float] | None:
+    model: Model, calls: Sequence[LayerCall], uses: Sequence[LayerCall], readers: Readers
+) -> tuple[Kernel, LayerCall, str, float] | None:
     """What the weights at a place have, the activation, and the name and variance that it needs;
     `uses` are all the calls that these weights have.
     """
@@ -162,7 +162,7 @@ def _fits(
     needed: float,
     ideal: Initializer,
     model: Model,
-    activations: Sequence[Call],
+    activations: Sequence[LayerCall],
     readers: Readers,
 ) -> bool:
     assert has.variance is not None
@@ -184,7 +184,7 @@ def _fits(
     return _near(has.variance / needed, high)
 
 
-def _is_added(call: Call, readers: Readers) -> bool:
+def _is_added(call: LayerCall, readers: Readers) -> bool:
     return any(each.layer.name == "add" for each in below(call.output, readers))
 
 
@@ -240,7 +240,7 @@ class EqualUnits(Lint):
         return f"leave out init={self.initializer}"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             readers = readers_of(model)
             for span, calls in at_one_place(model.calls).items():
@@ -259,7 +259,7 @@ class EqualUnits(Lint):
                 yield cls(span, call.layer.name, shown, units, stuck, fixes=fixes)
 
 
-def _units(model: Model, call: Call, has: Kernel) -> tuple[int, int]:
+def _units(model: Model, call: LayerCall, has: Kernel) -> tuple[int, int]:
     """How many units a layer has, and how many of them look at the same numbers: those of one group
     of a convolution.
     """
@@ -269,14 +269,14 @@ def _units(model: Model, call: Call, has: Kernel) -> tuple[int, int]:
     return has.fans[1], has.fans[1]
 
 
-def _constant(call: Call, has: Kernel) -> bool:
+def _constant(call: LayerCall, has: Kernel) -> bool:
     if has.variance != 0:
         return False
     bias = getattr(call.layer, "bias", False)
     return not (isinstance(bias, Initializer) and bias.variance(has.fans) != 0)
 
 
-def _hidden(call: Call, readers: Readers) -> bool:
+def _hidden(call: LayerCall, readers: Readers) -> bool:
     """Whether it flows into an activation or a layer, and weights come behind."""
     first = [c for c, _ in after(call.output, readers)]
     stops = [c for c in first if not c.layer.transparent]
@@ -284,7 +284,7 @@ def _hidden(call: Call, readers: Readers) -> bool:
     return bool(straight) and any(kernel(c) is not None for c in below(call.output, readers))
 
 
-def _stuck(call: Call, has: Kernel, readers: Readers) -> str:
+def _stuck(call: LayerCall, has: Kernel, readers: Readers) -> str:
     first = activations_after(call.output, readers)
     if has.init.variance(has.fans) == 0 and _zero(has.init):
         dead = first and all(c.layer.name in ("relu", "relu6") for c, _ in first)
@@ -316,7 +316,9 @@ def _zero(init: Initializer) -> bool:
     )
 
 
-def _random_again(program: Program, span: Span, call: Call, readers: Readers) -> tuple[Edit, ...]:
+def _random_again(
+    program: CheckedProgram, span: Span, call: LayerCall, readers: Readers
+) -> tuple[Edit, ...]:
     unit = program.places.unit(span)
     if unit is None:
         return ()

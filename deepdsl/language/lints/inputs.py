@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from deepdsl.core.record import record
 from deepdsl.data.request import Placed
 from deepdsl.data.spec import DataSpec
-from deepdsl.data.transforms import Normalize, Scale, Standardize, Transform
+from deepdsl.data.transforms import NormalizeTransform, Scale, Standardize, Transform
 from deepdsl.diagnostics import Edit
-from deepdsl.language.analysis.model import Model, Program
+from deepdsl.language.analysis.model import CheckedProgram, Model
 from deepdsl.language.lints.base import Lint
 from deepdsl.language.lints.walk import NORMS, Readers, after, kernel, readers_of
 from deepdsl.language.syntax import ast
@@ -43,7 +43,7 @@ def known_range(spec: DataSpec, name: str) -> float | None:
 def sets_variance(spec: DataSpec, name: str) -> bool:
     """Whether a transform brings an input to mean 0 and variance 1."""
     return any(
-        placed.row.concerns(name) and isinstance(placed.row, Standardize | Normalize)
+        placed.row.concerns(name) and isinstance(placed.row, Standardize | NormalizeTransform)
         for placed in spec.transforms
     )
 
@@ -99,7 +99,7 @@ class UnscaledInput(Lint):
         return f"add the row {wanted}"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in program.trainings:
             model, spec = program.models[training.model], program.datasets[training.data]
             readers = readers_of(model)
@@ -140,7 +140,7 @@ def _plain(value: float) -> str:
     return f"{value:.0f}" if 1000 <= value < 1e9 else f"{value:.4g}"
 
 
-def _scaled(program: Program, spec: DataSpec, high: float) -> tuple[Edit, ...]:
+def _scaled(program: CheckedProgram, spec: DataSpec, high: float) -> tuple[Edit, ...]:
     section = program.places.section(spec.span)
     if not isinstance(section, ast.Data):
         return ()
@@ -192,7 +192,7 @@ class MeansOfAnotherRange(Lint):
         return f"write `scale (1 / {_plain(self.high)})` in front of it"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in program.trainings:
             model, spec = program.models[training.model], program.datasets[training.data]
             high = _range_in_file(spec)
@@ -202,13 +202,13 @@ class MeansOfAnotherRange(Lint):
                 reached = high
                 for placed in _scales(spec, each.name):
                     row = placed.row
-                    if isinstance(row, Normalize) and _other_range(row, reached):
+                    if isinstance(row, NormalizeTransform) and _other_range(row, reached):
                         yield cls(placed.span, each.name, reached, max(row.mean))
                     if not isinstance(row, Scale):
                         break
                     reached *= row.factor
 
 
-def _other_range(row: Normalize, high: float) -> bool:
+def _other_range(row: NormalizeTransform, high: float) -> bool:
     """Whether means and deviations cannot be those of values from 0 to this."""
     return 0 < high < max(row.mean) or (high > _LARGE and max(*row.mean, *row.std) <= 1)

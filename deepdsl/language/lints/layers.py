@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from deepdsl.core.record import record
 from deepdsl.diagnostics import Edit, Label
-from deepdsl.language.analysis.model import Call, Model, Program, Training
+from deepdsl.language.analysis.model import CheckedProgram, LayerCall, Model, Training
 from deepdsl.language.lints.base import Lint, before, each_call
 from deepdsl.language.lints.walk import (
     NORMS,
@@ -60,7 +60,7 @@ class UselessBias(Lint):
         return "bias=false"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             readers, everywhere = readers_of(model), uses_by_path(model)
             for span, calls in at_one_place(model.calls).items():
@@ -112,7 +112,7 @@ class SoftmaxOfOne(Lint):
         return "sigmoid, with binary_cross_entropy"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model, call in each_call(program):
             if isinstance(call.layer, Softmax) and call.type.shape[-1] == 1:
                 others = [c for c in model.calls if c.span == call.span]
@@ -120,7 +120,7 @@ class SoftmaxOfOne(Lint):
                 yield cls(call.span, fixes=_as_sigmoid(program, model, call) if single else ())
 
 
-def _as_sigmoid(program: Program, model: Model, call: Call) -> tuple[Edit, ...]:
+def _as_sigmoid(program: CheckedProgram, model: Model, call: LayerCall) -> tuple[Edit, ...]:
     """Sigmoid for softmax, and the loss that goes with it wherever the model is trained."""
     unit = program.places.unit(call.span)
     if unit is None:
@@ -135,7 +135,7 @@ def _as_sigmoid(program: Program, model: Model, call: Call) -> tuple[Edit, ...]:
     return tuple(edits)
 
 
-def _word_of_loss(program: Program, training: Training) -> ast.Path | None:
+def _word_of_loss(program: CheckedProgram, training: Training) -> ast.Path | None:
     row = program.places.row(training.span, "loss")
     word = row.args[0] if row is not None and len(row.args) == 1 else None
     return word if isinstance(word, ast.Path) else None
@@ -188,7 +188,7 @@ class DropoutBeforeNorm(Lint):
         return "put dropout behind the last batch_norm, or leave it out"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model, call in each_call(program):
             if not isinstance(call.layer, BatchNorm):
                 continue
@@ -201,7 +201,7 @@ class DropoutBeforeNorm(Lint):
                     break
 
 
-def _growth(model: Model, dropout: Call, rate: float) -> float:
+def _growth(model: Model, dropout: LayerCall, rate: float) -> float:
     """How many times the variance over rows is as large behind dropout in training: (E[x^2] /
     (1 - p) - m) / (E[x^2] - m), where m is the mean product of two rows.
     """
@@ -212,7 +212,7 @@ def _growth(model: Model, dropout: Call, rate: float) -> float:
     return (x.square / (1 - rate) - x.square + x.between_rows) / x.between_rows
 
 
-def _linear(call: Call) -> bool:
+def _linear(call: LayerCall) -> bool:
     """Whether a variance that goes in changes what comes out in proportion."""
     passes = call.layer.transparent and call.layer.name not in NORMS
     return passes or kernel(call) is not None

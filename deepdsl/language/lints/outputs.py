@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from deepdsl.core.record import record
 from deepdsl.diagnostics import Edit, Label
-from deepdsl.language.analysis.model import Call, Model, Program
+from deepdsl.language.analysis.model import CheckedProgram, LayerCall, Model
 from deepdsl.language.lints.base import Lint
 from deepdsl.language.lints.walk import output_calls, readers_of
 from deepdsl.language.syntax import ast
@@ -20,7 +20,7 @@ _CUTTING = frozenset({"relu", "relu6"})
 _IDEMPOTENT = frozenset({"relu", "relu6"})
 
 
-def _activation_before(model: Model, call: Call) -> Call | None:
+def _activation_before(model: Model, call: LayerCall) -> LayerCall | None:
     """The activation that a call takes its values from; what only moves or drops values is looked
     through.
     """
@@ -30,7 +30,7 @@ def _activation_before(model: Model, call: Call) -> Call | None:
     return here if here is not None and here.layer.activation is not None else None
 
 
-def _without(program: Program, call: Call) -> tuple[Edit, ...]:
+def _without(program: CheckedProgram, call: LayerCall) -> tuple[Edit, ...]:
     unit = program.places.unit(call.span)
     edit = drop_unit(unit) if unit is not None else None
     return () if edit is None else (edit,)
@@ -79,7 +79,7 @@ class StackedActivations(Lint):
         return f"leave out {self.names[0]}"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             pairs = list(_pairs(model))
             # One for each place: a repeated line has as many pairs as turns.
@@ -91,7 +91,7 @@ class StackedActivations(Lint):
                 yield cls(call.span, here, names, limits, fixes=fixes)
 
 
-Pair = tuple[Call, Call, str]
+Pair = tuple[LayerCall, LayerCall, str]
 
 
 def _pairs(model: Model) -> Iterator[Pair]:
@@ -102,7 +102,7 @@ def _pairs(model: Model) -> Iterator[Pair]:
             yield first, call, limits
 
 
-def _spare(model: Model, first: Call, pairs: list[Pair]) -> bool:
+def _spare(model: Model, first: LayerCall, pairs: list[Pair]) -> bool:
     """Whether the first activation serves nothing but the second, at each use of its place."""
     spare = {one.output for one, _, _ in pairs} - {two.output for _, two, _ in pairs}
     spare -= set(model.outputs.values())
@@ -111,7 +111,7 @@ def _spare(model: Model, first: Call, pairs: list[Pair]) -> bool:
     return all(c.output in spare and len(readers[c.output]) == 1 for c in here)
 
 
-def _limits(first: Call, second: Call) -> str:
+def _limits(first: LayerCall, second: LayerCall) -> str:
     """What is wrong with two activations in a row; empty where it may be meant."""
     one, two = first.layer.name, second.layer.name
     if one == two and one in _IDEMPOTENT:
@@ -138,7 +138,7 @@ def _logistic(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
 
 
-def _bounds(call: Call) -> tuple[float, float]:
+def _bounds(call: LayerCall) -> tuple[float, float]:
     if isinstance(call.layer, Softmax):
         return 0.0, 1.0
     if call.layer.name == "relu6":
@@ -187,7 +187,7 @@ class CutOutput(Lint):
         return "leave it out; softplus, if targets are never negative"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in program.trainings:
             model = program.models[training.model]
             if training.loss.fuses is None:
@@ -244,7 +244,7 @@ class SquaredProbabilities(Lint):
         return "loss binary_cross_entropy for targets of 0 and 1; no sigmoid for other numbers"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in program.trainings:
             model, spec = program.models[training.model], program.datasets[training.data]
             for call in output_calls(model):

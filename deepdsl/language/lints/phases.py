@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deepdsl.core.record import record
-from deepdsl.language.analysis.model import Program
+from deepdsl.language.analysis.model import CheckedProgram
 from deepdsl.language.lints.base import Lint
 from deepdsl.language.overrides import ONCE
 
@@ -60,7 +60,7 @@ class NoPhaseLeft(Lint):
         return "leave it out here, or in a phase in which it is to hold"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for whole in program.trainings:
             names = {stage.phase for stage in whole.phases} - {""}
             for row in sorted(ONCE & whole.spans.keys()) if names else ():

@@ -11,7 +11,7 @@ from deepdsl.core.record import record
 from deepdsl.core.registry import show
 from deepdsl.core.source import Span
 from deepdsl.diagnostics import Edit, Label
-from deepdsl.language.analysis.model import Call, Model, Program
+from deepdsl.language.analysis.model import CheckedProgram, LayerCall, Model
 from deepdsl.language.lints.base import Lint, before
 from deepdsl.language.lints.inputs import known_range, sets_variance
 from deepdsl.language.lints.walk import (
@@ -67,7 +67,7 @@ class SeluInitializer(Lint):
         return "init=lecun_normal"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             for span, calls in at_one_place(_selu_layers(model)).items():
                 for call in calls:
@@ -82,7 +82,7 @@ class SeluInitializer(Lint):
                         break
 
 
-def _selu_layers(model: Model) -> list[Call]:
+def _selu_layers(model: Model) -> list[LayerCall]:
     """The layers with weights that flow into selu, through no normalization, and into no other
     activation.
     """
@@ -137,7 +137,7 @@ class SeluDropout(Lint):
         return f"alpha_dropout {self.written}"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             dropouts = [c for c in model.calls if isinstance(c.layer, Dropout) and c.layer.rate]
             for span, calls in at_one_place(dropouts).items():
@@ -151,7 +151,7 @@ class SeluDropout(Lint):
                 yield cls(span, layer.rate, written, fixes=fixes)
 
 
-def _behind_selu(model: Model, call: Call) -> bool:
+def _behind_selu(model: Model, call: LayerCall) -> bool:
     nearest = next((c for c in before(model, call) if not c.layer.transparent), None)
     return nearest is not None and isinstance(nearest.layer, Selu)
 
@@ -189,7 +189,7 @@ class SeluPenalty(Lint):
         return f"leave out {names}; alpha_dropout regularizes a selu network"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             for call in _selu_layers(model):
                 names = [n for n in ("l1", "l2", "max_norm") if getattr(call.layer, n, None)]
@@ -249,7 +249,7 @@ class SeluInputs(Lint):
         return "add the row `standardize`"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in program.trainings:
             model, spec = program.models[training.model], program.datasets[training.data]
             section = program.places.section(spec.span)
@@ -342,7 +342,7 @@ class SeluChain(Lint):
         return "relu or elu with batch_norm, for networks that branch"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             if not any(isinstance(c.layer, Selu) for c in model.calls):
                 continue
@@ -358,6 +358,6 @@ class SeluChain(Lint):
                     yield cls(call.span, call.layer.name, len(call.inputs), note)
 
 
-def _of_inputs(model: Model, call: Call) -> bool:
+def _of_inputs(model: Model, call: LayerCall) -> bool:
     """Whether nothing but rearrangement stands between the inputs and this layer."""
     return all(c.layer.transparent for c in before(model, call))

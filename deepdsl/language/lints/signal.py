@@ -9,7 +9,7 @@ from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.diagnostics import Label
 from deepdsl.diagnostics.base import Edit
-from deepdsl.language.analysis.model import Call, Model, Program
+from deepdsl.language.analysis.model import CheckedProgram, LayerCall, Model
 from deepdsl.language.lints.base import Lint
 from deepdsl.language.lints.walk import predicted
 from deepdsl.language.propagation import LARGEST, Prediction, kernels, predict
@@ -39,7 +39,7 @@ def _short(log: float) -> str:
 
 
 @record
-class _Flow(Lint):
+class _SignalLint(Lint):
     """Base of the lints that follow gradients from the top of a model to its bottom."""
 
     layers: int
@@ -71,7 +71,7 @@ class _Flow(Lint):
         raise NotImplementedError
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             prediction = predicted(model)
             ratio = prediction.weight_ratio(model)
@@ -80,7 +80,7 @@ class _Flow(Lint):
 
 
 @record
-class VanishingGradient(_Flow):
+class VanishingGradient(_SignalLint):
     """The lower layers will hardly learn: their gradient is a thousandth or less of the top's.
 
     Predicted from the text by mean-field theory (Glorot & Bengio 2010; Poole et al. 2016;
@@ -106,7 +106,7 @@ class VanishingGradient(_Flow):
 
 
 @record
-class ExplodingGradient(_Flow):
+class ExplodingGradient(_SignalLint):
     """The lower layers will be torn about: their gradient is a thousand times the top's, or more.
 
     Predicted as for W420.  With a variance above what the activation needs each layer multiplies
@@ -134,7 +134,7 @@ class ExplodingGradient(_Flow):
 STRAY = 5.0
 
 
-def _certain(cls: type[_Flow], model: Model) -> bool:
+def _certain(cls: type[_SignalLint], model: Model) -> bool:
     """Whether the ratio is bad too for signals that luck has made larger, or smaller.
 
     For relu their size does not count; gelu and swish pass large ones and quench small ones, so
@@ -150,7 +150,7 @@ def _certain(cls: type[_Flow], model: Model) -> bool:
     return True
 
 
-def _fixes(program: Program, inits: dict[Span, str]) -> tuple[Edit, ...]:
+def _fixes(program: CheckedProgram, inits: dict[Span, str]) -> tuple[Edit, ...]:
     """`init=` set to another name wherever it is written, or nothing where a default gives it."""
     units = {span: program.places.unit(span) for span in inits}
     if any(u is None or keyword(u.layer, "init") is None for u in units.values()):
@@ -159,8 +159,12 @@ def _fixes(program: Program, inits: dict[Span, str]) -> tuple[Edit, ...]:
 
 
 def _explained(
-    cls: type[_Flow], program: Program, model: Model, prediction: Prediction, ratio: float
-) -> _Flow:
+    cls: type[_SignalLint],
+    program: CheckedProgram,
+    model: Model,
+    prediction: Prediction,
+    ratio: float,
+) -> _SignalLint:
     """The lint with its cause, which is what the least remedy changes."""
     layers = len(kernels(model))
     found = remedy(model)
@@ -199,11 +203,11 @@ def _explained(
     return cls(call.span, layers, ratio, cause, way_out)
 
 
-def _worst(model: Model, prediction: Prediction, ratio: float) -> tuple[Call, str]:
+def _worst(model: Model, prediction: Prediction, ratio: float) -> tuple[LayerCall, str]:
     """The call that takes the most away, or adds the most."""
     sign = -1 if ratio < 0 else 1
 
-    def share(pair: tuple[Call, float]) -> float:
+    def share(pair: tuple[LayerCall, float]) -> float:
         return sign * pair[1]
 
     gains = [
@@ -250,7 +254,7 @@ class SaturatedAtStart(Lint):
         return "leave `init=` out before it: then what flows in has about 1"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             prediction = predicted(model)
             for call in model.calls:
@@ -306,7 +310,7 @@ class SignalLeavesRange(Lint):
         return "leave `init=` out: the start then follows the activation"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for model in program.models.values():
             prediction = predicted(model)
             for n, (call, transfer) in enumerate(

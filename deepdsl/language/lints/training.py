@@ -12,7 +12,7 @@ from deepdsl.data.request import OpenRequest
 from deepdsl.data.rows import HeldOut
 from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Diagnostic, DnnError, Edit, Label
-from deepdsl.language.analysis.model import Model, Program, Training
+from deepdsl.language.analysis.model import CheckedProgram, Model, Training
 from deepdsl.language.lints.base import Lint, allowed, each_call
 from deepdsl.language.lints.walk import each_stage
 from deepdsl.language.syntax import ast
@@ -58,7 +58,7 @@ class NoSeed(Lint):
         return "seed 0"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in program.trainings:
             section = program.places.section(training.span)
             if "seed" in training.spans or not isinstance(section, ast.Train):
@@ -123,7 +123,7 @@ class NormOfOneRow(Lint):
         return f"batch {_even(self.rows, self.batch)}"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in program.trainings:
             rows = _rows(program.datasets[training.data])
             found = norm_of_one_row(program, training, rows)
@@ -131,7 +131,9 @@ class NormOfOneRow(Lint):
                 yield found
 
 
-def norm_of_one_row(program: Program, training: Training, rows: int | None) -> NormOfOneRow | None:
+def norm_of_one_row(
+    program: CheckedProgram, training: Training, rows: int | None
+) -> NormOfOneRow | None:
     """The warning, where a step has one row; `rows` are those that are trained on, if known."""
     norm = _norm_of_vectors(program.models[training.model])
     batch = training.batch
@@ -145,7 +147,7 @@ def norm_of_one_row(program: Program, training: Training, rows: int | None) -> N
     return NormOfOneRow(span, batch, rows, Label(norm, "this layer"), fixes=fixes)
 
 
-def known_with_data(program: Program, training: Training, rows: int) -> list[Diagnostic]:
+def known_with_data(program: CheckedProgram, training: Training, rows: int) -> list[Diagnostic]:
     """What `check` could not know, and is to be said when the data is open."""
     if training.batch == 1 or _rows(program.datasets[training.data]) is not None:
         return []
@@ -235,7 +237,7 @@ class PenaltyWithAdaptive(Lint):
         return f"no l2, and optimizer {self.optimizer if decoupled else 'adamw'} {decay}"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in each_stage(program):
             if training.optimizer.name not in ADAPTIVE:
                 continue
@@ -285,7 +287,7 @@ class StopWithoutBest(Lint):
         return "restore=best"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in each_stage(program):
             row = program.places.row(training.span, "stop")
             stop = training.stop
@@ -340,7 +342,7 @@ class UnusualRate(Lint):
         return f"lr={_short(nearest)} is the nearest of them"
 
     @classmethod
-    def check(cls, program: Program) -> Iterator[Lint]:
+    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
         for training in each_stage(program):
             low, high = training.optimizer.usual
             rate = training.optimizer.lr

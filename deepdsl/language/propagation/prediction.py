@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from deepdsl.core.record import changed, record
-from deepdsl.language.analysis.model import Call, Model
+from deepdsl.language.analysis.model import LayerCall, Model
 from deepdsl.nn.layers.activations.base import Activation
 from deepdsl.nn.layers.propagation import STANDARD, Gain, Moments, Transfer, width
 
@@ -104,7 +104,7 @@ def predict(model: Model, inputs: Mapping[str, Moments] | None = None) -> Predic
     return Prediction(layers, tuple(transfers), unknown)
 
 
-def _transfer(model: Model, call: Call, operands: list[Moments | None]) -> Transfer | None:
+def _transfer(model: Model, call: LayerCall, operands: list[Moments | None]) -> Transfer | None:
     known = tuple(x for x in operands if x is not None)
     if call.trained:
         # What its weights are is not known before they are read.
@@ -115,7 +115,7 @@ def _transfer(model: Model, call: Call, operands: list[Moments | None]) -> Trans
     return call.layer.signal(known, types, call.params)
 
 
-def _alike(model: Model, call: Call) -> bool:
+def _alike(model: Model, call: LayerCall) -> bool:
     """Whether two operands are the same numbers, or functions of the same numbers: nothing but
     layers without kernels, or with the same ones, lies between.
     """

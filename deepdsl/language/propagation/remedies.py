@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from deepdsl.core.record import changed
 from deepdsl.core.registry import lookup
 from deepdsl.language.analysis.initializer_choice import choose_initializers
-from deepdsl.language.analysis.model import Call, Model
+from deepdsl.language.analysis.model import LayerCall, Model
 from deepdsl.language.propagation.prediction import predict, tops
 from deepdsl.nn.layers.activations.base import Activation
 from deepdsl.nn.layers.layer import Layer
@@ -32,7 +32,7 @@ def with_relu(model: Model) -> Model:
     """The model with relu in place of each hidden activation that saturates, started fittingly."""
     last = set(model.outputs.values())
 
-    def swap(call: Call) -> Call:
+    def swap(call: LayerCall) -> LayerCall:
         layer = call.layer
         if call.output in last or not (isinstance(layer, Activation) and layer.bounds):
             return call
@@ -54,7 +54,7 @@ def remedy(model: Model) -> tuple[Callable[[Model], Model], Model, float] | None
     return None
 
 
-def changed_kernels(model: Model, other: Model) -> Iterable[tuple[Call, Call, float]]:
+def changed_kernels(model: Model, other: Model) -> Iterable[tuple[LayerCall, LayerCall, float]]:
     """The calls whose kernel starts with another variance in the other model, with its own call and
     log10 of how many times the variance is the other's.
     """
@@ -68,11 +68,11 @@ def changed_kernels(model: Model, other: Model) -> Iterable[tuple[Call, Call, fl
                 yield here, there, math.log10(has / wants)
 
 
-def _each(model: Model, change: Callable[[Call], Call]) -> Model:
+def _each(model: Model, change: Callable[[LayerCall], LayerCall]) -> Model:
     return changed(model, calls=tuple(change(call) for call in model.calls))
 
 
-def _without_init(call: Call) -> Call:
+def _without_init(call: LayerCall) -> LayerCall:
     if not any(p.role == "weight" for p in call.params) or not hasattr(call.layer, "init"):
         return call
     params = tuple(changed(p, init=None) if p.role == "weight" else p for p in call.params)

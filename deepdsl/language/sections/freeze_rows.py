@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from deepdsl.core.record import record
 from deepdsl.core.registry import (
-    Choice,
     Integer,
     Kind,
     ListOf,
     Names,
     Number,
+    OneOf,
     Registered,
     Text,
     argument,
@@ -23,12 +23,12 @@ CACHES = ("auto", "ram", "disk", "off")
 
 
 @record
-class Word(Registered, kind="word"):
+class PlainWord(Registered, kind="word"):
     """Base of words of the language that take options and are no row, layer or value."""
 
 
 @record
-class Reuse(Word):
+class ReuseOptions(PlainWord, name="reuse"):
     """`reuse fashion.mlp.body`: layers of a trained network, with its weights.
 
     The path names a part, a use of a block or a layer of a model of a used file
@@ -60,12 +60,12 @@ class Reuse(Word):
         Text(), "a run directory or a file of weights; by default that of the `use` line", None
     )
     match: str = option(
-        Choice(("strict", "shape", "order")), "how tensors of the file are found", "strict"
+        OneOf(("strict", "shape", "order")), "how tensors of the file are found", "strict"
     )
     prefix: str = option(Text(), "what the file's names begin with", "")
     rename: tuple[str, ...] = option(ListOf(Text()), 'names, as `"theirs=ours"`', ())
     layout: str | None = option(
-        Choice(("torch", "keras", "deepdsl")),
+        OneOf(("torch", "keras", "deepdsl")),
         "how the file's kernels lie, where shapes cannot tell",
         None,
     )
@@ -99,9 +99,9 @@ class Freeze(TrainRow):
     paths: tuple[str, ...] = argument(ListOf(Names()), "what is frozen", many=True)
     until: int | None = option(Integer(minimum=1), "epochs after which it thaws", None)
     batch_norm: str = option(
-        Choice(("keep", "update")), "whether batch norm's running values stand still", "keep"
+        OneOf(("keep", "update")), "whether batch norm's running values stand still", "keep"
     )
-    cache: str = option(Choice(CACHES), "where the outputs of frozen layers are kept", "auto")
+    cache: str = option(OneOf(CACHES), "where the outputs of frozen layers are kept", "auto")
 
 
 @record

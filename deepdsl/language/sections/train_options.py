@@ -7,11 +7,11 @@ from __future__ import annotations
 from deepdsl.core.record import record
 from deepdsl.core.registry import (
     Boolean,
-    Choice,
     Integer,
     ListOf,
     Names,
     Number,
+    OneOf,
     Registered,
     Text,
     argument,
@@ -76,7 +76,7 @@ class Stop(TrainRow):
 
     patience: int = option(Integer(minimum=1), "epochs without improvement", 10)
     on: str = option(Names(), "what is watched", "valid.loss")
-    restore: str = option(Choice(("best", "none")), "which weights remain", "none")
+    restore: str = option(OneOf(("best", "none")), "which weights remain", "none")
     min_delta: float = option(Number(minimum=0), "what counts as improvement", 0.0)
 
 
@@ -160,7 +160,7 @@ class Onnx(ExportRow):
     verify: float | None = option(
         Number(above=0), "largest difference allowed; 1e-5, with quantize 1e-2", None
     )
-    quantize: str | None = option(Choice(("int8",)), "how weights are kept; float32 without", None)
+    quantize: str | None = option(OneOf(("int8",)), "how weights are kept; float32 without", None)
     keep_float: tuple[str, ...] = option(
         ListOf(Names()), "layers, parts or tensors that quantize leaves as they are", ()
     )

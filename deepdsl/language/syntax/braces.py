@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from deepdsl.core.source import Span
 from deepdsl.diagnostics.language.structure import MissingOpeningBrace
 from deepdsl.diagnostics.language.syntax import MissingClosingBrace, StrayClosingBrace
-from deepdsl.language.syntax.repair import Edit, Finding, blank, mended_line, short
+from deepdsl.language.syntax.repair import Finding, Repair, blank, mended_line, short
 from deepdsl.language.syntax.scan import Layout, Statement
 
 _WORD = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -81,7 +81,7 @@ def _unclosed(layout: Layout, header: int | None) -> Finding:
     )
     if before is None:
         # Nothing says where it should have been closed but the end of the file.
-        return Finding(diagnostic, (Edit(end, end, "\n" + "}" * len(layout.unclosed)),))
+        return Finding(diagnostic, (Repair(end, end, "\n" + "}" * len(layout.unclosed)),))
     return Finding(diagnostic, (blank(layout, start, end),))
 
 

@@ -33,7 +33,7 @@ from deepdsl.diagnostics.language.syntax import (
 from deepdsl.language.syntax.calls import layer_called
 from deepdsl.language.syntax.expected import ITEMS, expected, found_words
 from deepdsl.language.syntax.failure import Failure, locate
-from deepdsl.language.syntax.repair import Edit, Finding, blank, blank_statement, short
+from deepdsl.language.syntax.repair import Finding, Repair, blank, blank_statement, short
 from deepdsl.language.syntax.scan import Layout, Statement
 from deepdsl.language.syntax.tree import RESERVED
 from deepdsl.language.syntax.words import flowing, in_section, wrapped
@@ -123,7 +123,7 @@ def colon(failure: Failure) -> Finding | None:
     mended = failure.mended((failure.previous.start, end, f"{name}="))
     if failure.previous.kind == "string":
         return Finding(ColonAfterName(failure.span, short(name), mended), failure.rest())
-    edit = Edit(start, start + 1, "=")
+    edit = Repair(start, start + 1, "=")
     return Finding(ColonAfterName(failure.span, short(name), mended), (edit,))
 
 
@@ -138,9 +138,9 @@ def reserved_name(failure: Failure) -> Finding | None:
 def equals(failure: Failure) -> Finding | None:
     found = failure.found
     if found.text == "==" and "EQUAL" in failure.accepts:
-        wanted, edit = "=", Edit(found.start, found.end, "= ")
+        wanted, edit = "=", Repair(found.start, found.end, "= ")
     elif found.text == "=" and "COMPARE" in failure.accepts:
-        wanted, edit = "==", Edit(found.start, found.end + 1, "==")
+        wanted, edit = "==", Repair(found.start, found.end + 1, "==")
     else:
         return None
     mended = failure.mended((found.start, found.end, wanted))
@@ -192,7 +192,7 @@ def no_brace(failure: Failure) -> Finding | None:
     following = layout.after(before)
     if failure.stops and following is not None and layout.tokens[following].text == "{":
         # The brace stands on the next line: pull that up.
-        edits: tuple[Edit, ...] = (Edit(end, *_joined(layout, end, following)),)
+        edits: tuple[Repair, ...] = (Repair(end, *_joined(layout, end, following)),)
     else:
         edits = (*failure.rest(), *_set_in_below(layout, statement))
     if layout.tokens[head].text == "repeat" and not failure.stops:
@@ -204,7 +204,7 @@ def no_brace(failure: Failure) -> Finding | None:
     return Finding(MissingOpeningBrace(Span(layout.source, start, end), short(what), whole), edits)
 
 
-def _set_in_below(layout: Layout, header: Statement) -> Iterator[Edit]:
+def _set_in_below(layout: Layout, header: Statement) -> Iterator[Repair]:
     """Blank out what was meant to stand in the braces: the lines below that are set in deeper."""
     margin = layout.span(header.tokens[0]).column
     below = [each for each in header.frame.statements if each.tokens[0] > header.tokens[0]]
@@ -226,7 +226,7 @@ def quoted_word(failure: Failure) -> Finding | None:
         return None
     start, end = failure.found.start, failure.found.end
     diagnostic = QuotedWord(failure.span, short(word), expected(failure.accepts))
-    return Finding(diagnostic, (Edit(start, end, f" {word} "),))
+    return Finding(diagnostic, (Repair(start, end, f" {word} "),))
 
 
 def half_an_if(failure: Failure) -> Finding | None:
@@ -282,7 +282,7 @@ def run_on(failure: Failure) -> Finding | None:
     start, end = layout.extent(statement)
     ended = Span(layout.source, max(start, failure.previous.start), failure.previous.end)
     gap = failure.found.start - 1
-    edits: tuple[Edit, ...] = (Edit(gap, gap + 1, ";"),)
+    edits: tuple[Repair, ...] = (Repair(gap, gap + 1, ";"),)
     if layout.text[gap] not in " \t":
         edits = (blank(layout, failure.found.start, end),)
     return Finding(MissingSeparator(failure.span, ended), edits)

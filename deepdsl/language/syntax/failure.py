@@ -9,7 +9,7 @@ from functools import cached_property
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from deepdsl.core.source import Span
-from deepdsl.language.syntax.repair import Edit, blank, blank_statement, mended_line
+from deepdsl.language.syntax.repair import Repair, blank, blank_statement, mended_line
 from deepdsl.language.syntax.scan import Layout, Statement, Token
 
 _NOTHING = Token("end", "", 0, 0)
@@ -67,7 +67,7 @@ class Failure:
     def mended(self, *changes: tuple[int, int, str]) -> str:
         return mended_line(self.layout.source, changes[0][0], *changes)
 
-    def rest(self) -> tuple[Edit, ...]:
+    def rest(self) -> tuple[Repair, ...]:
         """Blank out the faulty statement, or only what is too much behind a whole one."""
         if self.statement is None:
             found = self.found if self.index is not None else self.previous

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from deepdsl.language.syntax.scan import Frame, Layout, Statement, Token
+from deepdsl.language.syntax.scan import BraceFrame, Layout, Statement, Token
 from deepdsl.language.syntax.spacing import loose_tokens
 
 _SECTIONS = frozenset({"data", "train", "phase", "export"})
@@ -20,18 +20,18 @@ class Cell:
     loose: bool
     column: int  # where it stood
     gap: int  # the blanks that stood before it
-    group: Group | None = None
+    group: AlignedGroup | None = None
     tab: int | None = None  # the distance from the first token of its row, in a section of rows
 
 
 @dataclass(eq=False)
-class Group:
+class AlignedGroup:
     """Tokens in several lines that stand in one column because their author put them there."""
 
     column: int = 0
-    merged: Group | None = None  # the group that has taken this one in
+    merged: AlignedGroup | None = None  # the group that has taken this one in
 
-    def whole(self) -> Group:
+    def whole(self) -> AlignedGroup:
         group = self
         while group.merged is not None:
             group = group.merged
@@ -45,8 +45,8 @@ class Line:
     margin: int  # where its first token or comment stood
     comment_column: int
     blank_before: bool
-    frame: Frame  # around its first token
-    comment_group: Group | None = None
+    frame: BraceFrame  # around its first token
+    comment_group: AlignedGroup | None = None
     comment_gap: int = 0  # the blanks that stood before its comment
 
 
@@ -100,7 +100,7 @@ def _physical(layout: Layout) -> Iterator[list[int]]:
 
 
 def _line(
-    layout: Layout, tokens: list[int], loose: list[bool], frame: Frame, blank: bool
+    layout: Layout, tokens: list[int], loose: list[bool], frame: BraceFrame, blank: bool
 ) -> Line | None:
     """A line without the `;` that separate nothing; None when that leaves it empty."""
     start = layout.text.rfind("\n", 0, layout.tokens[tokens[0]].start) + 1
@@ -186,7 +186,7 @@ def _movable(line: Line) -> dict[int, Cell]:
 
 
 def _join(cell: Cell, other: Cell) -> None:
-    mine = cell.group.whole() if cell.group else Group()
+    mine = cell.group.whole() if cell.group else AlignedGroup()
     theirs = other.group.whole() if other.group else mine
     if theirs is not mine:
         mine.merged = theirs
@@ -197,4 +197,4 @@ def _align_comments(before: Line | None, line: Line) -> None:
     if before is None or not (before.cells and line.cells):
         return
     if before.comment and line.comment and before.comment_column == line.comment_column:
-        line.comment_group = before.comment_group = before.comment_group or Group()
+        line.comment_group = before.comment_group = before.comment_group or AlignedGroup()

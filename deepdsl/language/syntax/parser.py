@@ -11,9 +11,9 @@ from deepdsl.core.source import Source
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.language.syntax import ast
 from deepdsl.language.syntax.braces import mismatches
-from deepdsl.language.syntax.repair import Edit, Finding, apart, apply
+from deepdsl.language.syntax.repair import Finding, Repair, apart, apply
 from deepdsl.language.syntax.scan import Layout
-from deepdsl.language.syntax.tree import Builder
+from deepdsl.language.syntax.tree import TreeBuilder
 from deepdsl.language.syntax.words import CHECKS, not_text, too_deep
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def parse_partial(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
     if text.startswith("\ufeff"):  # editors on Windows begin a UTF-8 file with this mark
         text = " " + text[1:]
     found: list[Diagnostic] = []
-    closed: list[Edit] = []
+    closed: list[Repair] = []
     read = 0
     for _ in range(_MOST + 1):
         file, findings = _attempt(source, text)
@@ -89,14 +89,14 @@ def _parse(layout: Layout) -> tuple[ast.File | None, list[Finding]]:
 
 
 @cache
-def _parser() -> tuple[Lark, Builder]:
+def _parser() -> tuple[Lark, TreeBuilder]:
     from deepdsl.language.syntax.tables import load
 
-    builder = Builder()
+    builder = TreeBuilder()
     return load(builder), builder
 
 
-def _follows(finding: Finding, closed: list[Edit]) -> bool:
+def _follows(finding: Finding, closed: list[Repair]) -> bool:
     """Whether a finding stands where something was mended, and may follow only from that."""
     span = finding.diagnostic.span
     return span is not None and any(edit.start <= span.start <= edit.end for edit in closed)

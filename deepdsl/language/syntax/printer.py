@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from deepdsl.core.source import Source
-from deepdsl.language.syntax.lines import Cell, Group, Line, Sheet, sheet
+from deepdsl.language.syntax.lines import AlignedGroup, Cell, Line, Sheet, sheet
 from deepdsl.language.syntax.parser import parse
-from deepdsl.language.syntax.scan import Frame, Layout, Statement
+from deepdsl.language.syntax.scan import BraceFrame, Layout, Statement
 
 _STEP = 2
 _BEFORE_COMMENT = 2
@@ -98,7 +98,7 @@ class _Placing:
         margin = self._first_column(line)
         pieces: list[str] = []
         end = 0
-        hanging: Frame | None = None
+        hanging: BraceFrame | None = None
         for cell in line.cells:
             column = self._column(cell, end, margin) if end else margin
             if hanging is not None:
@@ -124,7 +124,7 @@ class _Placing:
             column = max(column, line.comment_column - line.margin + margin)
         return column if group is None else self._aligned(group, column)
 
-    def _aligned(self, group: Group, column: int) -> int:
+    def _aligned(self, group: AlignedGroup, column: int) -> int:
         """The group's column, which is the farthest that any of its tokens needs."""
         if column > group.column:
             group.column = column
@@ -143,7 +143,7 @@ class _Placing:
             return flow.ifs[-1]
         return flow.pipe if flow.pipe is not None else flow.base + _STEP
 
-    def _note(self, index: int, column: int, margin: int) -> Frame | None:
+    def _note(self, index: int, column: int, margin: int) -> BraceFrame | None:
         """Remember what other lines stand under; a frame comes back to learn its first column."""
         token = self.tokens[index]
         if token.text == ";":

@@ -16,7 +16,7 @@ _VISIBLE = re.compile(r"[^ \t\r\n]+")
 
 
 @record
-class Edit:
+class Repair:
     """Put `text`, which is as long, in the place of the characters `start` up to `end`."""
 
     start: int
@@ -29,16 +29,16 @@ class Finding:
     """A diagnostic, and the edits after which the rest of the text can be judged by itself."""
 
     diagnostic: Diagnostic
-    edits: tuple[Edit, ...]
+    edits: tuple[Repair, ...]
     fatal: bool = False
 
 
-def blank(layout: Layout, start: int, end: int) -> Edit:
+def blank(layout: Layout, start: int, end: int) -> Repair:
     hidden = _VISIBLE.sub(lambda match: " " * len(match[0]), layout.text[start:end])
-    return Edit(start, end, hidden)
+    return Repair(start, end, hidden)
 
 
-def blank_statement(layout: Layout, statement: Statement) -> Edit:
+def blank_statement(layout: Layout, statement: Statement) -> Repair:
     return blank(layout, *layout.extent(statement))
 
 
@@ -53,7 +53,7 @@ def closes(layout: Layout, index: int) -> int | None:
     return None
 
 
-def apply(text: str, edits: Iterable[Edit]) -> str:
+def apply(text: str, edits: Iterable[Repair]) -> str:
     """The text with edits made; they do not overlap."""
     pieces: list[str] = []
     done = 0
@@ -63,9 +63,9 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
     return "".join([*pieces, text[done:]])
 
 
-def apart(edits: Iterable[Edit]) -> list[Edit]:
+def apart(edits: Iterable[Repair]) -> list[Repair]:
     """Edits without those that lie within or across earlier ones."""
-    kept: list[Edit] = []
+    kept: list[Repair] = []
     for edit in sorted(edits, key=lambda each: (each.start, -each.end)):
         if not kept or kept[-1].end <= edit.start:
             kept.append(edit)

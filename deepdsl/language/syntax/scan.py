@@ -46,12 +46,12 @@ class Statement:
     what stands inside does not.
     """
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: BraceFrame) -> None:
         self.frame = frame
         self.tokens: list[int] = []
 
 
-class Frame:
+class BraceFrame:
     """What stands between two braces, or the whole file."""
 
     def __init__(self, opening: int | None, parent: Statement | None) -> None:
@@ -71,9 +71,9 @@ class Layout:
         self.source = source
         self.text = source.text if text is None else text
         self.tokens = list(scan(self.text))
-        self.file = Frame(None, None)
+        self.file = BraceFrame(None, None)
         self.frames = [self.file]
-        self.unclosed: list[Frame] = []
+        self.unclosed: list[BraceFrame] = []
         self.stray: list[int] = []
         self.statement_of: list[Statement | None] = [None] * len(self.tokens)
         self._group()
@@ -102,7 +102,7 @@ class Layout:
             current.tokens.append(index)
             self.statement_of[index] = current
             if token.kind == "mark" and token.text == "{":
-                frame = Frame(index, current)
+                frame = BraceFrame(index, current)
                 self.frames.append(frame)
                 stack.append(frame)
                 current = None

@@ -20,7 +20,7 @@ RESERVED = FLOW_WORDS | {"input", "default", "let", "part", "in", "true", "false
 Matched = list[Any]
 
 
-class Builder:
+class TreeBuilder:
     """The methods are named for the rules of the grammar and get what these matched."""
 
     def __init__(self) -> None:

@@ -20,8 +20,8 @@ from deepdsl.diagnostics.language.text import (
 )
 from deepdsl.language.syntax.calls import layer_called, rewritten
 from deepdsl.language.syntax.repair import (
-    Edit,
     Finding,
+    Repair,
     blank,
     blank_statement,
     closes,
@@ -93,7 +93,7 @@ def odd_characters(layout: Layout) -> Iterator[Finding]:
         yield Finding(diagnostic, (_around(layout, index),))
 
 
-def _around(layout: Layout, index: int) -> Edit:
+def _around(layout: Layout, index: int) -> Repair:
     statement = layout.statement_of[index]
     assert statement is not None
     return blank_statement(layout, statement)
@@ -207,7 +207,7 @@ def arrows(layout: Layout) -> Iterator[Finding]:
             if layout.source.position(token.start)[0] == line
         ]
         mended = mended_line(layout.source, tokens[0].start, *changes) or "|"
-        edits = tuple(Edit(t.start, t.end, "|".rjust(len(t.text))) for t in tokens)
+        edits = tuple(Repair(t.start, t.end, "|".rjust(len(t.text))) for t in tokens)
         yield Finding(Arrow(layout.span(found[0]), tokens[0].text, mended), edits)
 
 

@@ -6,15 +6,15 @@ from math import prod
 from typing import Any
 
 from deepdsl.core.record import changed, record
-from deepdsl.core.registry import Boolean, Choice, Either, Entry, Integer, Number, argument, option
+from deepdsl.core.registry import Boolean, Either, Entry, Integer, Number, OneOf, argument, option
 from deepdsl.graph import Param, ShapeError, Type, Value, by_times
 from deepdsl.graph.conv_lowering import Geometry
 from deepdsl.graph.convolution import Convolution, transposed
 from deepdsl.graph.windows import (
     PAD,
     Pad,
-    Size,
     Windows,
+    WindowSize,
     extent,
     for_each_axis,
     shown,
@@ -27,7 +27,7 @@ from deepdsl.nn.layers.propagation import Gain, Moments, Transfer, width
 from deepdsl.nn.regularizers import Regularizer, regularizer
 
 DEPTHWISE = "depthwise"
-GROUPS = Either((Integer(minimum=1, maximum=2**24), Choice((DEPTHWISE,))))
+GROUPS = Either((Integer(minimum=1, maximum=2**24), OneOf((DEPTHWISE,))))
 
 
 @record
@@ -35,10 +35,12 @@ class Convolving(Layer, abstract=True):
     """What both layers have in common."""
 
     filters: int = argument(Integer(minimum=1, maximum=2**20), "number of channels it makes")
-    size: tuple[int, ...] = argument(Size(), "the size of its kernel")
-    stride: tuple[int, ...] = option(Size(), "how far the windows lie apart", (1,))
+    size: tuple[int, ...] = argument(WindowSize(), "the size of its kernel")
+    stride: tuple[int, ...] = option(WindowSize(), "how far the windows lie apart", (1,))
     pad: Pad = option(PAD, "what is put around: so many zeros on both sides of each axis", "valid")
-    dilation: tuple[int, ...] = option(Size(), "how far the places of the kernel lie apart", (1,))
+    dilation: tuple[int, ...] = option(
+        WindowSize(), "how far the places of the kernel lie apart", (1,)
+    )
     groups: int | str = option(GROUPS, "into how many parts the channels are divided", 1)
     init: Initializer | None = option(Entry("initializer"), "how the weights begin", None)
     bias: bool | Initializer = option(
@@ -198,7 +200,7 @@ class ConvTranspose(Convolving):
     """
 
     output_pad: tuple[int, ...] = option(
-        Size(minimum=0), "places more at the end of each axis", (0,)
+        WindowSize(minimum=0), "places more at the end of each axis", (0,)
     )
 
     source = "Zeiler et al. 2010, Deconvolutional networks"

@@ -7,12 +7,12 @@ from typing import Any
 from deepdsl.core.record import record
 from deepdsl.core.registry import (
     Boolean,
-    Choice,
     Either,
     Entry,
     Integer,
     Names,
     Number,
+    OneOf,
     argument,
     option,
 )
@@ -64,7 +64,7 @@ class Dense(Layer):
     l2: float = option(Number(minimum=0), "penalty on the sum of W^2", 0.0)
     max_norm: float | None = option(Number(above=0), "largest norm of a unit's weights", None)
     per: str | None = option(
-        Choice(("position",)), "each position of a sequence by itself, not a vector", None
+        OneOf(("position",)), "each position of a sequence by itself, not a vector", None
     )
     tie: str | None = option(
         Names(), "the path of a dense layer, whose weights are used transposed", None

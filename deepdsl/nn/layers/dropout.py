@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepdsl.core.record import record
-from deepdsl.core.registry import Choice, Number, argument, option
+from deepdsl.core.registry import Number, OneOf, argument, option
 from deepdsl.graph import Param, Type, Value
 from deepdsl.graph.arithmetic import Less, Where, mul, plus, scaled
 from deepdsl.graph.windows import space
@@ -30,7 +30,7 @@ class Dropout(Layer):
     """
 
     rate: float = argument(Number(minimum=0, below=1), "the share that is dropped")
-    per: str = option(Choice(("number", "channel")), "what is dropped together", "number")
+    per: str = option(OneOf(("number", "channel")), "what is dropped together", "number")
 
     transparent = True
     source = "Srivastava et al. 2014, Journal of Machine Learning Research 15"

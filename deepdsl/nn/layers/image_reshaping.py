@@ -257,7 +257,7 @@ def _each_once(axes: tuple[int, ...]) -> str:
 
 
 @record
-class Split(Layer):
+class SplitLayer(Layer, name="split"):
     """`split 2 part=1`: one of so many equal pieces along the features (the channels of images).
 
     Parts are counted from 1.  `split [16 48] part=2` gives the sizes.  Two lines take two pieces:

@@ -14,7 +14,7 @@ from deepdsl.graph.concatenation import Concatenate
 from deepdsl.graph.reductions import ReduceMean
 from deepdsl.graph.reshaping import Reshape
 from deepdsl.graph.types import ONNX_CODES
-from deepdsl.graph.windows import PAD, Pad, Size, Windows, shown, space, windows
+from deepdsl.graph.windows import PAD, Pad, Windows, WindowSize, shown, space, windows
 from deepdsl.nn.layers.activations.relu_variants import Relu
 from deepdsl.nn.layers.image_reshaping import padded_apart
 from deepdsl.nn.layers.layer import Layer, Scope
@@ -22,7 +22,7 @@ from deepdsl.nn.layers.pooling_propagation import counts, through_largest, throu
 from deepdsl.nn.layers.propagation import Moments, Transfer
 from deepdsl.nn.layers.upsampling import SpreadOver
 
-STRIDE = Size()
+STRIDE = WindowSize()
 
 
 def _pooled(x: Type, over: Windows) -> Type:
@@ -48,7 +48,7 @@ class MaxPool(Layer):
     the same, and relu has fewer numbers to look at.
     """
 
-    size: tuple[int, ...] = argument(Size(), "how large the windows are")
+    size: tuple[int, ...] = argument(WindowSize(), "how large the windows are")
     stride: tuple[int, ...] | None = option(STRIDE, "from window to window; the size if none", None)
     pad: Pad = option(PAD, "what is added around the image", "valid")
 
@@ -231,7 +231,7 @@ class AvgPool(Layer):
     unless `count_include_pad=False`: `count_pad=true` is its default.
     """
 
-    size: tuple[int, ...] = argument(Size(), "how large the windows are")
+    size: tuple[int, ...] = argument(WindowSize(), "how large the windows are")
     stride: tuple[int, ...] | None = option(STRIDE, "from window to window; the size if none", None)
     pad: Pad = option(PAD, "what is added around the image", "valid")
     count_pad: bool = option(Boolean(), "whether the zeros of the pad count", False)

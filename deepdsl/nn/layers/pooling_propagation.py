@@ -64,7 +64,7 @@ def through_largest(
 
 
 @record
-class Source:
+class PooledSource:
     """A Gaussian around 0 of which `common` of the variance is the same for all places and `own` is
     not; `rectified` where only what is positive is left of it.
     """
@@ -74,17 +74,17 @@ class Source:
     rectified: bool
 
 
-def _source(x: Moments) -> Source | None:
+def _source(x: Moments) -> PooledSource | None:
     root = math.sqrt(x.square)
     shared = x.mean**2 if x.shared is None else x.shared
     if abs(x.mean) <= NEAR * root:
         common = min(max(shared, 0.0), x.square)
-        return Source(common, x.square - common, rectified=False)
+        return PooledSource(common, x.square - common, rectified=False)
     if abs(x.mean - root / math.sqrt(math.pi)) > NEAR * root:
         return None
     whole = 2 * x.square
     common = whole * _correlation(shared / whole)
-    return Source(common, whole - common, rectified=True)
+    return PooledSource(common, whole - common, rectified=True)
 
 
 def _correlation(product_of_two: float) -> float:
@@ -98,7 +98,7 @@ def _correlation(product_of_two: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def largest(source: Source, count: int) -> Moments:
+def largest(source: PooledSource, count: int) -> Moments:
     """The moments of the largest of so many: over what they share, and over the largest rest."""
     common, own = math.sqrt(source.common), math.sqrt(source.own)
     rest = _largest_of(count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deepdsl.core.record import record
-from deepdsl.core.registry import Boolean, Choice, Either, Entry, Integer, Number, argument, option
+from deepdsl.core.registry import Boolean, Either, Entry, Integer, Number, OneOf, argument, option
 from deepdsl.graph import Builder, Param, Value
 from deepdsl.graph.concatenation import Concatenate, Split
 from deepdsl.graph.matmul import transposed
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BIAS = Either((Boolean(), Entry("initializer")))
-DIRECTION = Choice(("forward", "backward", "both"))
+DIRECTION = OneOf(("forward", "backward", "both"))
 
 
 @record

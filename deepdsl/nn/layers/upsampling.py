@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import prod
 
 from deepdsl.core.record import record
-from deepdsl.core.registry import Choice, argument, option
+from deepdsl.core.registry import OneOf, argument, option
 from deepdsl.graph import Builder, Emitter, Node, Op, Param, Type, Value
-from deepdsl.graph.windows import Size, Windows, for_each_axis, shown, space
+from deepdsl.graph.windows import Windows, WindowSize, for_each_axis, shown, space
 from deepdsl.nn.layers.image_reshaping import padded_apart
 from deepdsl.nn.layers.layer import Layer, Scope
 from deepdsl.nn.layers.propagation import Gain, Moments, Transfer
@@ -24,8 +24,8 @@ class Upsample(Layer):
     decoders and generators; it leaves no checkerboard, as conv_transpose may.
     """
 
-    factor: tuple[int, ...] = argument(Size(), "how many times as long each axis becomes")
-    method: str = option(Choice(("nearest", "linear")), "how the new numbers are made", "nearest")
+    factor: tuple[int, ...] = argument(WindowSize(), "how many times as long each axis becomes")
+    method: str = option(OneOf(("nearest", "linear")), "how the new numbers are made", "nearest")
 
     transparent = True
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deepdsl.core.record import record
-from deepdsl.core.registry import Choice, option
+from deepdsl.core.registry import OneOf, option
 from deepdsl.graph import Builder, Value
 from deepdsl.graph.arithmetic import add, cast, scaled
 from deepdsl.graph.gemm import Gemm
@@ -86,7 +86,7 @@ class Averaged(Counted, abstract=True):
     """Base of quotients of counts for each class, which are brought together."""
 
     average: str = option(
-        Choice(("macro", "weighted", "micro")), "how several classes make one figure", "macro"
+        OneOf(("macro", "weighted", "micro")), "how several classes make one figure", "macro"
     )
 
     def parts(self, right: Counts, predicted: Counts, actual: Counts) -> tuple[Counts, Counts]:

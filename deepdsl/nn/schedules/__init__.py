@@ -4,7 +4,14 @@ with them.
 
 from deepdsl.core.registry import import_modules
 from deepdsl.nn.schedules.base import Clock, Schedule
-from deepdsl.nn.schedules.decay import Constant, Cosine, Exponential, Linear, Polynomial, Power
+from deepdsl.nn.schedules.decay import (
+    ConstantSchedule,
+    Cosine,
+    Exponential,
+    Linear,
+    Polynomial,
+    Power,
+)
 from deepdsl.nn.schedules.one_cycle import OneCycle
 from deepdsl.nn.schedules.piecewise import Piecewise
 from deepdsl.nn.schedules.plateau import FACTOR_PATH, Plateau
@@ -14,7 +21,7 @@ import_modules(__name__)
 __all__ = [
     "FACTOR_PATH",
     "Clock",
-    "Constant",
+    "ConstantSchedule",
     "Cosine",
     "Exponential",
     "Linear",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepdsl.core.record import record
-from deepdsl.core.registry import Choice, Number, Registered, option
+from deepdsl.core.registry import Number, OneOf, Registered, option
 from deepdsl.graph import Builder, Value
 from deepdsl.graph.arithmetic import Maximum, Minimum, div, mul, plus
 
@@ -15,7 +15,7 @@ ROUNDING = 1e-9
 
 
 def per() -> Any:
-    return option(Choice(("epoch", "step")), "what the time counts", "epoch")
+    return option(OneOf(("epoch", "step")), "what the time counts", "epoch")
 
 
 def warmup() -> Any:

@@ -12,7 +12,7 @@ from deepdsl.nn.schedules.base import ROUNDING, Clock, Schedule, end, over, per,
 
 
 @record
-class Constant(Schedule):
+class ConstantSchedule(Schedule, name="constant"):
     """`constant`: lr; the optimizer's rate throughout, the default.
 
     With warmup=5 it rises to it over the first 5 epochs, or steps with per=step.

@@ -21,7 +21,7 @@ _NUMBERS = re.compile(r"-?[\d.eE+-]*\.\.-?[\d.eE+-]+(?:\.\.|:)?.*|-?\d[\d.]*\.\.
 
 
 @dataclass(frozen=True)
-class Axis:
+class SweepAxis:
     """A setting and the values that it takes, as they are written."""
 
     key: str
@@ -45,10 +45,10 @@ class Point:
         return apply_settings(base, self.written, model) if self.written else base
 
 
-def axis(text: str) -> Axis:
+def axis(text: str) -> SweepAxis:
     """`optimizer.lr=0.1,0.01` or `let.depth=1..5`."""
     setting = read_setting(text)
-    return Axis(setting.key, spread(setting.value, text))
+    return SweepAxis(setting.key, spread(setting.value, text))
 
 
 def spread(values: str, written: str) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ def layer_counts(text: str) -> tuple[str, ...]:
     return found
 
 
-def points(axes: Sequence[Axis], seeds: Sequence[str | None]) -> list[Point]:
+def points(axes: Sequence[SweepAxis], seeds: Sequence[str | None]) -> list[Point]:
     """Every combination, the last axis fastest, each with every seed; DnnError where there is
     nothing to compare, or more than is sensible.
     """

@@ -22,11 +22,11 @@ from deepdsl.compiler.front_end import load_program, training_of
 from deepdsl.core.atomic_files import write_atomically
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import DnnError
-from deepdsl.diagnostics.training.runtime import NotFinite
-from deepdsl.language.analysis import Program, Training
+from deepdsl.diagnostics.training.runtime import NonFiniteNumber
+from deepdsl.language.analysis import CheckedProgram, Training
 from deepdsl.training.run_directory import runs_of
 from deepdsl.training.sweep.grid import Point
-from deepdsl.training.sweep.worker import End, Task
+from deepdsl.training.sweep.worker import End, SweepTask
 
 _FAILURE = "failure.json"
 
@@ -40,13 +40,13 @@ class Planned:
     place: Path
     spec: str = ""
     training: Training | None = None
-    program: Program | None = None
+    program: CheckedProgram | None = None
     runs: Mapping[str, Path] = field(default_factory=dict)  # of other models of the file
     error: DnnError | None = None
 
 
 @dataclass(frozen=True)
-class Made:
+class SweepResult:
     """A run of the sweep: its figures, or why there are none."""
 
     point: Point
@@ -95,7 +95,9 @@ def _folder(point: Point) -> str:
     return re.sub(r"[^\w.=+-]+", "_", "_".join(point.written))[:80].strip("_") or "run"
 
 
-def _ground(program: Program, training: Training, runs: Mapping[str, Path]) -> Iterator[Path]:
+def _ground(
+    program: CheckedProgram, training: Training, runs: Mapping[str, Path]
+) -> Iterator[Path]:
     """The files that say which weights a training stands on."""
     for reused in program.models[training.model].reused:
         place = runs.get(reused.trained) if reused.trained else Path(reused.weights or os.devnull)
@@ -117,19 +119,21 @@ def _mark(spec: str, ground: Iterator[Path]) -> str:
     return digest.hexdigest()[:8]
 
 
-def known(planned: Planned) -> Made | None:
+def known(planned: Planned) -> SweepResult | None:
     """What is known of a run without making it."""
     if planned.error is not None:
         first = planned.error.diagnostics[0]
         words = f"{first.message}: {first.label}" if first.label else first.message
-        return Made(planned.point, planned.place, None, first.code, words)
+        return SweepResult(planned.point, planned.place, None, first.code, words)
     figures = _figures(planned)
     if figures is not None:
         seconds = float(figures.get("wall_s", 0.0))
-        return Made(planned.point, planned.place, figures, seconds=seconds, again=True)
+        return SweepResult(planned.point, planned.place, figures, seconds=seconds, again=True)
     told = _read(planned.place / _FAILURE)
     if told.get("spec_sha256") == planned.spec:
-        return Made(planned.point, planned.place, None, told["code"], told["reason"], again=True)
+        return SweepResult(
+            planned.point, planned.place, None, told["code"], told["reason"], again=True
+        )
     return None
 
 
@@ -160,15 +164,15 @@ class How:
     folder: Path
     device: str
     jobs: int
-    train: Callable[[Task], End]  # in this process
+    train: Callable[[SweepTask], End]  # in this process
     worker: str  # the module that trains in a process of its own
     threads: int | None = None
 
-    def task(self, planned: Planned) -> Task:
+    def task(self, planned: Planned) -> SweepTask:
         assert planned.training is not None
         source = planned.source
         threads = self.threads or max(1, _cores() // self.jobs)
-        return Task(
+        return SweepTask(
             source.name,
             source.text,
             source.path,
@@ -187,7 +191,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def make(planned: Sequence[Planned], how: How) -> Iterator[Made]:
+def make(planned: Sequence[Planned], how: How) -> Iterator[SweepResult]:
     """Make runs, each told when it is over.
 
     It ends early after an interrupt (Ctrl-C): what was being trained has a checkpoint then, and is
@@ -199,7 +203,7 @@ def make(planned: Sequence[Planned], how: How) -> Iterator[Made]:
         yield from _side_by_side(planned, how)
 
 
-def _one_by_one(planned: Sequence[Planned], how: How) -> Iterator[Made]:
+def _one_by_one(planned: Sequence[Planned], how: How) -> Iterator[SweepResult]:
     for each in planned:
         begin = time.perf_counter()
         end = how.train(how.task(each))
@@ -208,20 +212,20 @@ def _one_by_one(planned: Sequence[Planned], how: How) -> Iterator[Made]:
         yield _made(each, end, time.perf_counter() - begin)
 
 
-def _made(planned: Planned, end: End, seconds: float) -> Made:
+def _made(planned: Planned, end: End, seconds: float) -> SweepResult:
     point, place = planned.point, planned.place
     if end.code:
-        if end.code == NotFinite.code:  # they would again
+        if end.code == NonFiniteNumber.code:  # they would again
             told = {"spec_sha256": planned.spec, "code": end.code, "reason": end.reason}
             write_atomically(place / _FAILURE, (json.dumps(told, indent=2) + "\n").encode())
-        return Made(point, place, None, end.code, end.reason, seconds, help=end.help)
+        return SweepResult(point, place, None, end.code, end.reason, seconds, help=end.help)
     figures = _figures(planned)
     if figures is None:
-        return Made(point, place, None, "E699", "it left no figures", seconds)
-    return Made(point, place, figures, seconds=seconds)
+        return SweepResult(point, place, None, "E699", "it left no figures", seconds)
+    return SweepResult(point, place, figures, seconds=seconds)
 
 
-def _side_by_side(planned: Sequence[Planned], how: How) -> Iterator[Made]:
+def _side_by_side(planned: Sequence[Planned], how: How) -> Iterator[SweepResult]:
     crew = _Crew(how.worker)
     try:
         with ThreadPoolExecutor(min(how.jobs, len(planned))) as pool:
@@ -238,7 +242,7 @@ def _side_by_side(planned: Sequence[Planned], how: How) -> Iterator[Made]:
         crew.dismiss()
 
 
-def _as_they_end(waiting: dict[Future[tuple[End, float]], Planned]) -> Iterator[Made]:
+def _as_they_end(waiting: dict[Future[tuple[End, float]], Planned]) -> Iterator[SweepResult]:
     left = set(waiting)
     while left:
         done, left = wait(left, return_when=FIRST_COMPLETED)
@@ -257,11 +261,11 @@ class _Crew:
         self._all: list[subprocess.Popen[str]] = []
         self._closing = False
 
-    def timed(self, task: Task) -> tuple[End, float]:
+    def timed(self, task: SweepTask) -> tuple[End, float]:
         begin = time.perf_counter()
         return self._end(task), time.perf_counter() - begin
 
-    def _end(self, task: Task) -> End:
+    def _end(self, task: SweepTask) -> End:
         if self._closing:
             return End(interrupted=True)
         process = self._process()

@@ -13,15 +13,15 @@ from typing import Any
 
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.sweep import NoSuchFigure
-from deepdsl.language.analysis import Program, Training
+from deepdsl.language.analysis import CheckedProgram, Training
 from deepdsl.language.overrides import Setting
-from deepdsl.training.sweep.grid import Axis, Point
-from deepdsl.training.sweep.runs import Made
+from deepdsl.training.sweep.grid import Point, SweepAxis
+from deepdsl.training.sweep.runs import SweepResult
 
 SPLITS = ("valid", "test", "train")
 
 
-def watched_figure(program: Program, training: Training, on: str | None) -> str:
+def watched_figure(program: CheckedProgram, training: Training, on: str | None) -> str:
     """What the runs are compared by: `on`, or what the file's `stop` watches, or its first metric,
     on the validation rows where there are some.
     """
@@ -45,11 +45,11 @@ def watched_figure(program: Program, training: Training, on: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class Row:
+class SweepRow:
     """One combination of settings: its runs, one for each seed."""
 
     settings: tuple[Setting, ...]
-    runs: tuple[Made, ...]
+    runs: tuple[SweepResult, ...]
     on: str
 
     @cached_property
@@ -66,7 +66,7 @@ class Row:
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
     @property
-    def failures(self) -> list[Made]:
+    def failures(self) -> list[SweepResult]:
         return [run for run in self.runs if run.failed]
 
     @property
@@ -79,7 +79,7 @@ class Row:
         return sum(run.seconds for run in self.runs)
 
 
-def figure(run: Made, on: str) -> float | None:
+def figure(run: SweepResult, on: str) -> float | None:
     """A figure of a run, `valid.accuracy`; None where it has none that is a number."""
     split, _, name = on.partition(".")
     value = (run.figures or {}).get(split, {}).get(name)
@@ -91,27 +91,29 @@ def figure(run: Made, on: str) -> float | None:
 class Comparison:
     """A sweep as far as it has come."""
 
-    axes: Sequence[Axis]
+    axes: Sequence[SweepAxis]
     on: str
     best_is: str  # `max` or `min`
     planned: Sequence[Point]
-    made: Sequence[Made]
+    made: Sequence[SweepResult]
 
     @property
     def complete(self) -> bool:
         return len(self.made) == len(self.planned)
 
     @cached_property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[SweepRow]:
         """The combinations in their order, of which something is known."""
-        by_settings: dict[tuple[Setting, ...], list[Made]] = {p.settings: [] for p in self.planned}
+        by_settings: dict[tuple[Setting, ...], list[SweepResult]] = {
+            p.settings: [] for p in self.planned
+        }
         order = {point: n for n, point in enumerate(self.planned)}
         for run in sorted(self.made, key=lambda run: order[run.point]):
             by_settings[run.point.settings].append(run)
-        return [Row(s, tuple(runs), self.on) for s, runs in by_settings.items() if runs]
+        return [SweepRow(s, tuple(runs), self.on) for s, runs in by_settings.items() if runs]
 
     @cached_property
-    def best(self) -> Row | None:
+    def best(self) -> SweepRow | None:
         """The row with the best mean; those with a failure, or with runs to come, take no part."""
         seeds = len({point.seed for point in self.planned})
         full = [row for row in self.rows if len(row.values) == seeds]
@@ -132,7 +134,7 @@ class Comparison:
             lines.append([*settings, _told(row), epochs, f"{row.seconds:.1f}", self._remark(row)])
         return lines
 
-    def _remark(self, row: Row) -> str:
+    def _remark(self, row: SweepRow) -> str:
         remarks = ["best"] if row is self.best else []
         seeds = len({point.seed for point in self.planned})
         if row.failures:
@@ -172,13 +174,13 @@ class Comparison:
         return out.getvalue()
 
 
-def _told(row: Row) -> str:
+def _told(row: SweepRow) -> str:
     if row.mean is None:
         return ""
     return f"{row.mean:.4f}" + (f" ± {row.std:.4f}" if row.std is not None else "")
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: SweepRow) -> dict[str, Any]:
     return {
         "settings": {s.key: s.value for s in row.settings},
         "mean": row.mean,
@@ -190,7 +192,7 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _run(run: Made) -> dict[str, Any]:
+def _run(run: SweepResult) -> dict[str, Any]:
     return {
         "settings": {s.key: s.value for s in run.point.settings},
         "seed": None if run.point.seed is None else int(run.point.seed),
@@ -200,7 +202,7 @@ def _run(run: Made) -> dict[str, Any]:
     }
 
 
-def _flat(run: Made) -> dict[str, float]:
+def _flat(run: SweepResult) -> dict[str, float]:
     """The figures of a run that are numbers, by `split.name`."""
     figures: Mapping[str, Any] = run.figures or {}
     flat = {k: figures[k] for k in ("epochs", "steps") if k in figures}

@@ -14,7 +14,7 @@ from deepdsl.training.workflow import Report, prepare
 
 
 @dataclass(frozen=True)
-class Task:
+class SweepTask:
     """A run to be made: the text, where it stands, and where it goes."""
 
     name: str
@@ -44,7 +44,7 @@ class End:
         return json.dumps(asdict(self)) + "\n"
 
 
-def train(task: Task, report: Report) -> End:
+def train(task: SweepTask, report: Report) -> End:
     """Train into the task's directory, or resume what was started there."""
     try:
         return _train(task, report)
@@ -58,7 +58,7 @@ def train(task: Task, report: Report) -> End:
         return End("E699", f"{type(error).__name__}: {error}")
 
 
-def _train(task: Task, report: Report) -> End:
+def _train(task: SweepTask, report: Report) -> End:
     place = Path(task.place)
     resume = (place / "checkpoints" / "last").is_dir() and (place / "manifest.json").exists()
     if not resume:

@@ -22,8 +22,8 @@ With `emit`, which writes, this package is the only importer of onnx; it is itse
 where a file is used.
 """
 
-from deepdsl.transfer.onnx_import.cut_points import Place
-from deepdsl.transfer.onnx_import.file import Port
+from deepdsl.transfer.onnx_import.cut_points import CutPoint
+from deepdsl.transfer.onnx_import.file import OnnxPort
 from deepdsl.transfer.onnx_import.open import OnnxFile, open_onnx
 
-__all__ = ["OnnxFile", "Place", "Port", "open_onnx"]
+__all__ = ["CutPoint", "OnnxFile", "OnnxPort", "open_onnx"]

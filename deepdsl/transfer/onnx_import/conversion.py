@@ -19,7 +19,7 @@ from deepdsl.nn.layers.layer import Layer, Scope
 from deepdsl.nn.layers.reshaping import Flatten, ReshapeTo
 from deepdsl.transfer.onnx_import.dims import is_rows, typed
 from deepdsl.transfer.onnx_import.folding import OURS, Folding
-from deepdsl.transfer.onnx_import.graph import Node, captured
+from deepdsl.transfer.onnx_import.graph import OnnxNode, captured
 from deepdsl.transfer.onnx_import.inference import (
     BOOL,
     FLOAT,
@@ -46,7 +46,7 @@ DTYPES: dict[int, DType] = {
     UINT32: "u32",
 }
 
-Converter = Callable[["Conversion", Node], bool]
+Converter = Callable[["Conversion", OnnxNode], bool]
 CONVERTERS: dict[str, Converter] = {}
 
 
@@ -73,7 +73,7 @@ class Weight:
 
 
 @dataclass
-class Made:
+class ConvertedLayer:
     """A layer applied to values, by their numbers."""
 
     layer: Layer
@@ -87,7 +87,7 @@ class Conversion:
 
     def __init__(self, folding: Folding, source: Type, converters: Mapping[str, Converter]) -> None:
         self.folding, self.converters = folding, converters
-        self.made: list[Made] = []
+        self.made: list[ConvertedLayer] = []
         self.numbers: dict[str, int] = {}
         self._builder = Builder()
         self.values: list[Value] = [self._builder.input("x", source)]
@@ -118,14 +118,14 @@ class Conversion:
         made = self.array(name) if array is None else array
         return Weight(np.asarray(made), self.origin(name))
 
-    def constant(self, node: Node, number: int) -> Array | None:
+    def constant(self, node: OnnxNode, number: int) -> Array | None:
         """An operand that is known; None where there is none, or where it flows."""
         name = node.input(number)
         if not name or self.flows(name):
             return None
         return self.array(name)
 
-    def integers(self, node: Node, number: int, attribute: str) -> list[int] | None:
+    def integers(self, node: OnnxNode, number: int, attribute: str) -> list[int] | None:
         """Whole numbers that an attribute gives, or an operand."""
         given = node.get(attribute)
         if given is not None:
@@ -133,7 +133,7 @@ class Conversion:
         array = self.constant(node, number)
         return None if array is None else [int(n) for n in array.reshape(-1)]
 
-    def scalar(self, node: Node, number: int, attribute: str, default: float) -> float | None:
+    def scalar(self, node: OnnxNode, number: int, attribute: str, default: float) -> float | None:
         """A number that an attribute gives, or an operand; None where it flows."""
         if attribute in node.attributes:
             return float(node.get(attribute))
@@ -162,7 +162,7 @@ class Conversion:
                 array = array.reshape(tuple(int(d) for d in param.type.shape))
             kind = np.float32 if param.type.dtype == "f32" else array.dtype
             given[name] = Weight(np.asarray(array, kind), given[name].origin)
-        self.made.append(Made(layer, inputs, out.type, given))
+        self.made.append(ConvertedLayer(layer, inputs, out.type, given))
         self.values.append(out)
         return len(self.values) - 1
 
@@ -182,7 +182,7 @@ class Conversion:
         layer = WithWeight(op, array.shape, role, first)
         return self.layer(layer, x, weights={"weight": weight})
 
-    def give(self, node: Node, number: int, output: int = 0) -> bool:
+    def give(self, node: OnnxNode, number: int, output: int = 0) -> bool:
         """The value is what the node makes."""
         self.numbers[node.outputs[output]] = number
         return True
@@ -219,7 +219,7 @@ class Conversion:
 
     # The whole ------------------------------------------------------------------------------------
 
-    def run(self, nodes: Sequence[Node]) -> None:
+    def run(self, nodes: Sequence[OnnxNode]) -> None:
         for node in nodes:
             try:
                 if not self._converted(node):
@@ -233,7 +233,7 @@ class Conversion:
                 told = f"it is not as ONNX describes it ({type(error).__name__}: {error})"
                 self.folding.fail(node, told)
 
-    def _converted(self, node: Node) -> bool:
+    def _converted(self, node: OnnxNode) -> bool:
         converter = self.converters.get(node.operator)
         if converter is None:
             return False
@@ -249,7 +249,7 @@ class Conversion:
                 self.numbers.pop(name, None)
         return done
 
-    def _is_right(self, node: Node) -> bool:
+    def _is_right(self, node: OnnxNode) -> bool:
         """Whether the types are those that ONNX says."""
         for name in node.outputs:
             if name in self.numbers:
@@ -259,7 +259,7 @@ class Conversion:
                     return False
         return True
 
-    def as_it_is(self, *nodes: Node) -> None:
+    def as_it_is(self, *nodes: OnnxNode) -> None:
         """Operators that run as they are, each as one layer for each result that is read."""
         folding, made = self.folding, {n for node in nodes for n in node.outputs}
         for node in nodes:
@@ -300,7 +300,7 @@ class Conversion:
         if not any(n in self.numbers for n in nodes[-1].outputs):
             raise Uncertain("its result is of a kind that no tensor has here")
 
-    def _keeps_rows_apart(self, node: Node) -> None:
+    def _keeps_rows_apart(self, node: OnnxNode) -> None:
         """Uncertain where an operator goes along the axis of the rows, or knows their number."""
         if node.domain == OURS:
             raise Uncertain("it repeats what flows in as no layer does")

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 
-from deepdsl.transfer.onnx_import.graph import FileShape, Graph, Node, captured
+from deepdsl.transfer.onnx_import.graph import FileShape, OnnxGraph, OnnxNode, captured
 
 # Numbers of paths are compared modulo this prime.
 _PRIME = 2**61 - 1
@@ -18,7 +18,7 @@ _SIZES = frozenset({"Shape", "Size"})
 
 
 @dataclass(frozen=True)
-class Place:
+class CutPoint:
     """A tensor that every path from the input to the outputs goes through.
 
     `shape` has None for sizes that are free (the batch), and is None where it is not known.
@@ -34,7 +34,7 @@ class Place:
     node: str
 
 
-def places(graph: Graph) -> tuple[Place, ...]:
+def places(graph: OnnxGraph) -> tuple[CutPoint, ...]:
     """In the order of the flow; none where the graph has several inputs that flow together at
     its end.
     """
@@ -58,11 +58,11 @@ def places(graph: Graph) -> tuple[Place, ...]:
             weights += _parameters(graph, name, makers, counted)
             info = graph.infos.get(name)
             shape = info.shape if info else None
-            found.append(Place(name, shape, depth[name], weights, node.operator, node.name))
+            found.append(CutPoint(name, shape, depth[name], weights, node.operator, node.name))
     return tuple(found)
 
 
-def _flowing(graph: Graph) -> set[str]:
+def _flowing(graph: OnnxGraph) -> set[str]:
     """The tensors that hold what came in, and not only its size, on the way to an output."""
     found = set(graph.inputs)
     for node in graph.nodes:
@@ -75,14 +75,14 @@ def _flowing(graph: Graph) -> set[str]:
     return found & needed
 
 
-def _ins(node: Node, flowing: set[str]) -> list[str]:
+def _ins(node: OnnxNode, flowing: set[str]) -> list[str]:
     if node.op in _SIZES:
         return []
     return [name for name in (*node.read, *captured(node)) if name in flowing]
 
 
 def _from_inputs(
-    graph: Graph, nodes: list[Node], flowing: set[str]
+    graph: OnnxGraph, nodes: list[OnnxNode], flowing: set[str]
 ) -> tuple[dict[str, int], dict[str, int]]:
     """For each tensor the number of ways to it, and the length of the longest."""
     ways: dict[str, int] = defaultdict(int, {name: int(name in flowing) for name in graph.inputs})
@@ -95,7 +95,7 @@ def _from_inputs(
     return ways, depth
 
 
-def _parameters(graph: Graph, name: str, makers: dict[str, Node], counted: set[str]) -> int:
+def _parameters(graph: OnnxGraph, name: str, makers: dict[str, OnnxNode], counted: set[str]) -> int:
     """The numbers of the weights behind a tensor that have not been counted."""
     total, waiting = 0, [name]
     while waiting:

@@ -12,21 +12,21 @@ from deepdsl.diagnostics.transfer.onnx_import import (
     NoSuchTensor,
     NotOneFlow,
     NotOneInput,
-    SeveralOutputs,
+    SeveralOnnxOutputs,
 )
 from deepdsl.language.analysis.reused import Cut
-from deepdsl.transfer.onnx_import.graph import Graph, Info, Node, captured
+from deepdsl.transfer.onnx_import.graph import Info, OnnxGraph, OnnxNode, captured
 from deepdsl.transfer.onnx_import.reading import refused
 
 
 class Cutter:
     """One cut of one graph."""
 
-    def __init__(self, graph: Graph, shown: str, cut: Cut, span: Span) -> None:
+    def __init__(self, graph: OnnxGraph, shown: str, cut: Cut, span: Span) -> None:
         self.graph = replace(graph, nodes=list(graph.nodes), outputs=list(graph.outputs))
         self.shown, self.cut, self.span = shown, cut, span
 
-    def run(self) -> Graph:
+    def run(self) -> OnnxGraph:
         """The piece: a graph with one input and one output, and the nodes between."""
         for number, name in enumerate(self.cut.without):
             self._drop(name, self._place(f"without.{number}", "without"))
@@ -72,12 +72,12 @@ class Cutter:
             return self._tensor(self.cut.until, "until")
         outputs = list(dict.fromkeys(self.graph.outputs))
         if len(outputs) > 1:
-            raise refused(SeveralOutputs(self.span, self.shown, tuple(outputs)))
+            raise refused(SeveralOnnxOutputs(self.span, self.shown, tuple(outputs)))
         return outputs[0]
 
     # Taking out -----------------------------------------------------------------------------------
 
-    def _behind(self, output: str, start: str) -> list[Node]:
+    def _behind(self, output: str, start: str) -> list[OnnxNode]:
         """The nodes on the ways from the start, or from the inputs, to the output."""
         needed, kept = {output}, []
         if output == start:
@@ -124,7 +124,7 @@ class Cutter:
         graph.outputs = [source if n == target else n for n in graph.outputs]
 
 
-def _named(node: Node, name: str) -> bool:
+def _named(node: OnnxNode, name: str) -> bool:
     """Whether a node is meant: by its name, or by what it begins with."""
     if not node.name.startswith(name):
         return False
@@ -132,7 +132,7 @@ def _named(node: Node, name: str) -> bool:
     return not behind or name.endswith("/") or not behind[0].isalnum()
 
 
-def _reads(nodes: Sequence[Node], name: str) -> bool:
+def _reads(nodes: Sequence[OnnxNode], name: str) -> bool:
     return any(name in node.read or name in captured(node) for node in nodes)
 
 

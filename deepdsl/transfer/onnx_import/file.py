@@ -11,13 +11,13 @@ import onnx
 from onnx import helper, shape_inference
 
 from deepdsl.core.source import Span
-from deepdsl.transfer.onnx_import.cut_points import Place, places
-from deepdsl.transfer.onnx_import.graph import FileShape, Graph, Info, graph_of, info_of
+from deepdsl.transfer.onnx_import.cut_points import CutPoint, places
+from deepdsl.transfer.onnx_import.graph import FileShape, Info, OnnxGraph, graph_of, info_of
 from deepdsl.transfer.onnx_import.reading import NOT_AS_DESCRIBED, Array, array_of, self_contained
 
 
 @dataclass(frozen=True)
-class Port:
+class OnnxPort:
     """An input or output of the graph: its shape, with None for free sizes, and the name of its
     element type, such as `float32`.
     """
@@ -34,14 +34,14 @@ class OpenedOnnx:
         self.path, self.shown, self._model = path, shown, model
 
     @property
-    def inputs(self) -> tuple[Port, ...]:
+    def inputs(self) -> tuple[OnnxPort, ...]:
         return tuple(_port(name, self.graph) for name in self.graph.inputs)
 
     @property
-    def outputs(self) -> tuple[Port, ...]:
+    def outputs(self) -> tuple[OnnxPort, ...]:
         return tuple(_port(name, self.graph) for name in self.graph.outputs)
 
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[CutPoint, ...]:
         """Where the graph can be cut: the tensors that everything flows through."""
         return places(self.graph)
 
@@ -55,7 +55,7 @@ class OpenedOnnx:
         return hashlib.sha256(self.kept()).hexdigest()
 
     @cached_property
-    def graph(self) -> Graph:
+    def graph(self) -> OnnxGraph:
         """The graph with the shapes that onnx works out of it."""
         graph = graph_of(self._model)
         graph.infos = {**_inferred(self._model), **graph.infos}
@@ -66,13 +66,13 @@ class OpenedOnnx:
         return array_of(tensor, self.path, self.shown, span)
 
 
-def _port(name: str, graph: Graph) -> Port:
+def _port(name: str, graph: OnnxGraph) -> OnnxPort:
     info = graph.infos[name]
     try:
         dtype = str(helper.tensor_dtype_to_np_dtype(info.dtype))
     except (KeyError, ValueError):
         dtype = "unknown"
-    return Port(name, info.shape, dtype)
+    return OnnxPort(name, info.shape, dtype)
 
 
 def _inferred(model: onnx.ModelProto) -> dict[str, Info]:

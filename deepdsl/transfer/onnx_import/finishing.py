@@ -9,13 +9,13 @@ import numpy as np
 
 from deepdsl.core.source import Span
 from deepdsl.graph import Builder, Param, Shape, Value
-from deepdsl.language.analysis.model import BATCH, Call, Input, Model
+from deepdsl.language.analysis.model import BATCH, LayerCall, Model, ModelInput
 from deepdsl.nn.layers.conv import Conv, ConvTranspose
 from deepdsl.nn.layers.dense import Dense
 from deepdsl.nn.layers.embedding import Embedding
 from deepdsl.nn.layers.layer import Scope
 from deepdsl.nn.layers.recurrent import Gru, Lstm
-from deepdsl.transfer.onnx_import.conversion import Array, Conversion, Made
+from deepdsl.transfer.onnx_import.conversion import Array, Conversion, ConvertedLayer
 from deepdsl.transfer.onnx_import.layers import Unnamed
 
 # Layers whose weights may stand in several places.
@@ -23,7 +23,7 @@ _WITH_WEIGHTS = (Dense, Conv, ConvTranspose, Embedding, Lstm, Gru)
 
 
 def finished(
-    conversion: Conversion, output: int, name: str, source: Input, span: Span
+    conversion: Conversion, output: int, name: str, source: ModelInput, span: Span
 ) -> tuple[Model, dict[str, Array], dict[str, str]]:
     """The model of the layers that the output needs, with paths as the language numbers them, the
     weights, and the tensors of the file that these are.
@@ -35,10 +35,10 @@ def finished(
     b, counts = Builder(), Counter[str]()
     values: dict[int, Value] = {0: b.input(source.name, source.type)}
     places: dict[int, int] = {0: 0}
-    calls: list[Call] = []
+    calls: list[LayerCall] = []
     weights: dict[str, Array] = {}
     names: dict[str, str] = {}
-    known: dict[Any, tuple[str, Made]] = {}
+    known: dict[Any, tuple[str, ConvertedLayer]] = {}
     owned: dict[str, tuple[Param, ...]] = {}
     for number, made in enumerate(conversion.made, 1):
         if number not in needed:
@@ -57,7 +57,7 @@ def finished(
         values[number], places[number] = out, len(calls) + 1
         params = owned.setdefault(path, b.params_since(before))
         inputs = tuple(places[n] for n in made.inputs)
-        calls.append(Call(path, made.layer, inputs, len(calls) + 1, out.type, span, params))
+        calls.append(LayerCall(path, made.layer, inputs, len(calls) + 1, out.type, span, params))
         for param in params:
             weight = made.weights[param.name.removeprefix(f"{path}.")]
             weights[param.name], names[param.name] = weight.array, weight.origin
@@ -65,7 +65,7 @@ def finished(
     return model, weights, names
 
 
-def _weights_of(made: Made) -> Any:
+def _weights_of(made: ConvertedLayer) -> Any:
     """What uses of one set of weights have in common; None where there are none.
 
     Norms are left apart: exporters store equal tensors once, and all norms begin alike.
@@ -76,7 +76,7 @@ def _weights_of(made: Made) -> Any:
     return made.layer, tuple(used)
 
 
-def _same_weights(one: Made, other: Made) -> bool:
+def _same_weights(one: ConvertedLayer, other: ConvertedLayer) -> bool:
     return all(np.array_equal(w.array, other.weights[n].array) for n, w in one.weights.items())
 
 

@@ -17,7 +17,13 @@ from deepdsl.diagnostics.transfer.onnx_import import CannotTake
 from deepdsl.graph import by_times
 from deepdsl.transfer.onnx_import.dims import ROWS, in_front, is_rows, is_strange, typed
 from deepdsl.transfer.onnx_import.file import OpenedOnnx
-from deepdsl.transfer.onnx_import.graph import Graph, Node, array_of_constant, captured, constant_of
+from deepdsl.transfer.onnx_import.graph import (
+    OnnxGraph,
+    OnnxNode,
+    array_of_constant,
+    captured,
+    constant_of,
+)
 from deepdsl.transfer.onnx_import.inference import (
     FLOAT,
     MOST_NUMBERS,
@@ -33,7 +39,7 @@ from deepdsl.transfer.onnx_import.inference import (
 from deepdsl.transfer.onnx_import.reading import NOT_AS_DESCRIBED, refused
 
 # Calculates what an operator makes, or says False where that is for others to do.
-Special = Callable[["Folding", Node], bool]
+Special = Callable[["Folding", OnnxNode], bool]
 
 # The domain of operators that stand for several, or for none, of ONNX.
 OURS = "deepdsl"
@@ -58,7 +64,7 @@ class Folding:
     def __init__(
         self,
         file: OpenedOnnx,
-        piece: Graph,
+        piece: OnnxGraph,
         span: Span,
         batch: int | None,
         source: str,
@@ -74,7 +80,7 @@ class Folding:
         self.by_rows: set[str] = set()  # constants with numbers that were calculated from ROWS
         # Of a file with a fixed batch, what stands in front of the rows in their own axis.
         self.inside: dict[str, int] = {}
-        self.nodes: list[Node] = []
+        self.nodes: list[OnnxNode] = []
         self._read: set[str] = set()
         self._same: dict[str, str] = {}
         self._constants = dict(piece.constants)
@@ -110,7 +116,7 @@ class Folding:
             self.origin[name] = self.origin.get(like, like)
         return name
 
-    def fail(self, node: Node, reason: str, hint: str = "") -> NoReturn:
+    def fail(self, node: OnnxNode, reason: str, hint: str = "") -> NoReturn:
         made = next((n for n in node.outputs if n), "")
         raise refused(
             CannotTake(self.span, self.file.shown, node.operator, node.name, made, reason, hint)
@@ -122,7 +128,7 @@ class Folding:
         for node in self.graph.nodes:
             self.visit(node)
 
-    def visit(self, node: Node) -> None:
+    def visit(self, node: OnnxNode) -> None:
         try:
             self._visit(self._trimmed(replace(node, inputs=[self.name(n) for n in node.inputs])))
         except Uncertain as error:
@@ -135,7 +141,7 @@ class Folding:
             # Its attributes or operands are not what its standard says.
             self.fail(node, f"it is not as ONNX describes it ({type(error).__name__}: {error})")
 
-    def _trimmed(self, node: Node) -> Node:
+    def _trimmed(self, node: OnnxNode) -> OnnxNode:
         """The node without results at its end that nothing reads: masks, statistics of a batch."""
         if len(node.outputs) < 2 or node.op == "Split":
             return node
@@ -151,7 +157,7 @@ class Folding:
             made = replace(made, attributes=kept)
         return made
 
-    def _visit(self, node: Node) -> None:
+    def _visit(self, node: OnnxNode) -> None:
         if node.outputs and node.outputs[0] == self.source:
             return
         value = constant_of(node)
@@ -172,7 +178,7 @@ class Folding:
         else:
             self._fold(node)
 
-    def _fold(self, node: Node) -> None:
+    def _fold(self, node: OnnxNode) -> None:
         arrays = {n: self.array(n) for n in node.read}
         made = evaluated(node, arrays)
         weight = max(node.read, key=lambda n: arrays[n].size, default="")
@@ -185,7 +191,7 @@ class Folding:
             if any(n in self.by_rows for n in node.read) and large(array):
                 self.by_rows.add(name)
 
-    def _fold_repeated(self, node: Node) -> None:
+    def _fold_repeated(self, node: OnnxNode) -> None:
         """Constants that are the same for each row."""
         if node.op in BROADCASTING or node.op in ("Cast", "Identity"):
             self._fold(node)
@@ -193,7 +199,7 @@ class Folding:
         else:
             self._flow(self._materialized(node, self.repeated))
 
-    def _flow(self, node: Node) -> None:
+    def _flow(self, node: OnnxNode) -> None:
         if node.op not in BROADCASTING and node.op not in ("LSTM", "GRU", "RNN"):
             node = self._materialized(node, self.repeated)
         for name in node.read:
@@ -210,7 +216,7 @@ class Folding:
                 made = self._told_by_file(node, error)
         self.keep(node, made)
 
-    def _from_nothing(self, node: Node) -> Node:
+    def _from_nothing(self, node: OnnxNode) -> OnnxNode:
         """The recurrent node without first states of zero, which are made for one size of batch."""
         inputs = list(node.inputs)
         for place in range(5, min(7, len(inputs))):
@@ -222,7 +228,7 @@ class Folding:
             inputs[place] = ""
         return replace(node, inputs=inputs)
 
-    def keep(self, node: Node, made: list[Flow]) -> None:
+    def keep(self, node: OnnxNode, made: list[Flow]) -> None:
         """Leave a node, with the types of its results."""
         for name, flow in zip((n for n in node.outputs if n), made, strict=True):
             sizes = flow[1]
@@ -239,7 +245,7 @@ class Folding:
                 self._follow(node, name)
         self.nodes.append(node)
 
-    def _follow(self, node: Node, name: str) -> None:
+    def _follow(self, node: OnnxNode, name: str) -> None:
         """Note what stands in front of the rows within their axis: a file for one row may put
         numbers there that belong to the row.
         """
@@ -259,7 +265,7 @@ class Folding:
         if inside != 1:
             self.inside[name] = inside
 
-    def _told_by_file(self, node: Node, error: Uncertain) -> list[Flow]:
+    def _told_by_file(self, node: OnnxNode, error: Uncertain) -> list[Flow]:
         """The types that the file gives: of operators that onnx does not know."""
         if isinstance(error, NotTaken) and onnx.defs.has(node.op, node.domain):
             raise error  # shapes that were worked out wrongly are not to be covered up
@@ -277,7 +283,7 @@ class Folding:
             made.append((single(info.dtype), tuple(known)))
         return made
 
-    def _recurrent(self, node: Node) -> list[Flow]:
+    def _recurrent(self, node: OnnxNode) -> list[Flow]:
         """ONNX's inference wants the first states to have the batch."""
         steps, rows, _ = self.flows[node.inputs[0]][1]
         units, ways = node.get("hidden_size"), 2 if node.get("direction") == "bidirectional" else 1
@@ -289,7 +295,7 @@ class Folding:
         shapes.append(shapes[1])
         return [(FLOAT, s) for s, n in zip(shapes, node.outputs, strict=False) if n]
 
-    def _materialized(self, node: Node, which: set[str]) -> Node:
+    def _materialized(self, node: OnnxNode, which: set[str]) -> OnnxNode:
         """The node with constants of `which` repeated for each row."""
         names = list(node.inputs)
         for i, name in enumerate(names):
@@ -303,11 +309,11 @@ class Folding:
         if out not in self.flows:
             array = self.array(name)
             code = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
-            repeat = Node("Repeat", [name, self.source], [out], domain=OURS, name=name)
+            repeat = OnnxNode("Repeat", [name, self.source], [out], domain=OURS, name=name)
             self.keep(repeat, [(single(code), (ROWS, *array.shape[1:]))])
         return out
 
-    def same(self, node: Node, name: str) -> bool:
+    def same(self, node: OnnxNode, name: str) -> bool:
         """What the node makes is what it is given."""
         self.stands_for(node.outputs[0], name)
         return True

@@ -15,7 +15,7 @@ FileShape = tuple[int | None, ...]
 
 
 @dataclass(eq=False)
-class Node:
+class OnnxNode:
     """An operator applied.  `version` is the opset of its domain; an empty input is left out.
     `group` are the operators that one stands for.
     """
@@ -28,7 +28,7 @@ class Node:
     domain: str = ""
     name: str = ""
     proto: onnx.NodeProto | None = None
-    group: tuple[Node, ...] = ()
+    group: tuple[OnnxNode, ...] = ()
 
     @property
     def operator(self) -> str:
@@ -57,17 +57,17 @@ class Info:
 
 
 @dataclass
-class Graph:
+class OnnxGraph:
     """`constants` are tensors of the file by name, read when they are asked for."""
 
-    nodes: list[Node]
+    nodes: list[OnnxNode]
     inputs: dict[str, Info]
     outputs: list[str]
     constants: dict[str, Any]
     infos: dict[str, Info]
     versions: dict[str, int]
 
-    def makers(self) -> dict[str, Node]:
+    def makers(self) -> dict[str, OnnxNode]:
         return {name: node for node in self.nodes for name in node.outputs if name}
 
     def depending(self) -> set[str]:
@@ -79,7 +79,7 @@ class Graph:
         return found
 
 
-def graph_of(model: onnx.ModelProto) -> Graph:
+def graph_of(model: onnx.ModelProto) -> OnnxGraph:
     """The graph of a model, its own functions put in their places."""
     if model.functions:
         model = inliner.inline_local_functions(model)
@@ -90,7 +90,7 @@ def graph_of(model: onnx.ModelProto) -> Graph:
     constants.update({s.values.name: s for s in proto.sparse_initializer})
     infos = {v.name: info_of(v) for v in (*proto.input, *proto.value_info, *proto.output)}
     inputs = {v.name: info_of(v) for v in proto.input if v.name not in constants}
-    nodes: list[Node] = []
+    nodes: list[OnnxNode] = []
     for each in proto.node:
         node = node_of(each, versions)
         value = constant_of(node)
@@ -99,10 +99,10 @@ def graph_of(model: onnx.ModelProto) -> Graph:
         else:
             nodes.append(node)
     outputs = [v.name for v in proto.output]
-    return Graph(nodes, inputs, outputs, constants, infos, versions)
+    return OnnxGraph(nodes, inputs, outputs, constants, infos, versions)
 
 
-def node_of(proto: onnx.NodeProto, versions: Mapping[str, int]) -> Node:
+def node_of(proto: onnx.NodeProto, versions: Mapping[str, int]) -> OnnxNode:
     domain = "" if proto.domain == "ai.onnx" else proto.domain
     attributes: dict[str, Any] = {}
     for attribute in proto.attribute:
@@ -110,7 +110,7 @@ def node_of(proto: onnx.NodeProto, versions: Mapping[str, int]) -> Node:
         if isinstance(value, bytes):
             value = value.decode(errors="replace")
         attributes[attribute.name] = value
-    return Node(
+    return OnnxNode(
         proto.op_type,
         list(proto.input),
         list(proto.output),
@@ -122,7 +122,7 @@ def node_of(proto: onnx.NodeProto, versions: Mapping[str, int]) -> Node:
     )
 
 
-def constant_of(node: Node) -> Any:
+def constant_of(node: OnnxNode) -> Any:
     """What a Constant node holds: a tensor of the file, or an array; None for other nodes."""
     if node.op != "Constant" or node.domain:
         return None
@@ -146,7 +146,7 @@ def info_of(value: onnx.ValueInfoProto) -> Info:
     return Info(tensor.elem_type, shape)
 
 
-def captured(node: Node) -> Iterator[str]:
+def captured(node: OnnxNode) -> Iterator[str]:
     """Tensors of the graph around that the bodies of a node read."""
     for value in node.attributes.values():
         for graph in value if isinstance(value, list) else [value]:

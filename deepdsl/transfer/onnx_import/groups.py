@@ -15,12 +15,12 @@ import numpy as np
 
 from deepdsl.transfer.onnx_import.dims import is_rows
 from deepdsl.transfer.onnx_import.folding import OURS, Folding
-from deepdsl.transfer.onnx_import.graph import Node, captured
+from deepdsl.transfer.onnx_import.graph import OnnxNode, captured
 from deepdsl.transfer.onnx_import.inference import FLOAT
 from deepdsl.transfer.onnx_import.recognition import CALCULATED, recognized
 
 
-def grouped(folding: Folding, output: str) -> list[Node]:
+def grouped(folding: Folding, output: str) -> list[OnnxNode]:
     """The nodes that the output needs, with groups in one node."""
     groups = _Groups(folding, output)
     groups.run()
@@ -51,7 +51,7 @@ class _Groups:
                 self.nodes[self.nodes.index(node)] = found
                 self.makers[node.outputs[0]] = found
 
-    def needed(self) -> list[Node]:
+    def needed(self) -> list[OnnxNode]:
         """The nodes on the ways to the output."""
         wanted, kept = {self.output}, []
         for node in reversed(self.nodes):
@@ -60,7 +60,7 @@ class _Groups:
                 wanted.update((*node.read, *captured(node)))
         return kept[::-1]
 
-    def _with_bias(self, node: Node) -> Node | None:
+    def _with_bias(self, node: OnnxNode) -> OnnxNode | None:
         """A product or convolution that one sum alone reads, and the constant of that sum."""
         if node.op != "Add" or node.domain:
             return None
@@ -83,7 +83,7 @@ class _Groups:
                 return None
             names = [product.inputs[0], weight, bias]
             group = (product, node)
-            return Node("Dense", names, node.outputs, {}, 1, OURS, product.name, group=group)
+            return OnnxNode("Dense", names, node.outputs, {}, 1, OURS, product.name, group=group)
         if product.op in ("Conv", "ConvTranspose") and len([n for n in product.inputs if n]) == 2:
             wide = array.reshape((1,) * (len(sizes) - array.ndim) + array.shape)
             if wide.ndim != len(sizes) or wide.size != sizes[1] or wide.shape[1] != sizes[1]:
@@ -93,7 +93,7 @@ class _Groups:
             return replace(product, inputs=names, outputs=node.outputs, group=(product, node))
         return None
 
-    def _group_norm(self, node: Node) -> Node | None:
+    def _group_norm(self, node: OnnxNode) -> OnnxNode | None:
         """PyTorch's group norm: each group is normalized as a channel, then each channel has a
         factor and a term.  The norm's own, of ones and zeros, are none of the network's weights.
         """
@@ -118,16 +118,18 @@ class _Groups:
         mul = self.makers[shift[0]]
         group = (apart, norm, back, mul, node)
         name = norm.name
-        return Node("GroupNormalization", given, node.outputs, options, 21, "", name, group=group)
+        return OnnxNode(
+            "GroupNormalization", given, node.outputs, options, 21, "", name, group=group
+        )
 
-    def _alone(self, name: str, op: str) -> Node | None:
+    def _alone(self, name: str, op: str) -> OnnxNode | None:
         """The operator that makes a tensor which nothing else reads."""
         node = self.makers.get(name)
         if node is None or node.op != op or node.domain or self.uses[name] > 1:
             return None
         return node
 
-    def _by_channel(self, node: Node | None, op: str) -> tuple[str, str] | None:
+    def _by_channel(self, node: OnnxNode | None, op: str) -> tuple[str, str] | None:
         """What flows into a sum or product with a number for each channel, and the constant."""
         if node is None or node.op != op or node.domain or len(node.inputs) != 2:
             return None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
-from deepdsl.transfer.onnx_import.graph import Node
+from deepdsl.transfer.onnx_import.graph import OnnxNode
 
 Array = NDArray[Any]
 # A type while a graph is looked at: ONNX's code of the element type, and sizes with dims.ROWS.
@@ -57,7 +57,7 @@ def singled(array: Array) -> Array:
 
 
 def proto_of(
-    node: Node, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None
+    node: OnnxNode, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None
 ) -> onnx.NodeProto:
     """The node as ONNX writes it, perhaps with other names; float32 for the other fractions."""
     made = helper.make_node(
@@ -78,7 +78,7 @@ def proto_of(
     return made
 
 
-def evaluated(node: Node, arrays: Mapping[str, Array]) -> list[Array]:
+def evaluated(node: OnnxNode, arrays: Mapping[str, Array]) -> list[Array]:
     """The results of an operator whose operands are all known; Uncertain where that fails."""
     if node.op in _GROWING and not node.domain:
         for _, sizes in inferred(node, {}, arrays):
@@ -131,7 +131,7 @@ _LIKE_FIRST = frozenset(
 _FUSED = {"com.microsoft.FusedConv": "Conv", "com.microsoft.FusedGemm": "Gemm"}
 
 
-def inferred(node: Node, flows: Mapping[str, Flow], arrays: Mapping[str, Array]) -> list[Flow]:
+def inferred(node: OnnxNode, flows: Mapping[str, Flow], arrays: Mapping[str, Array]) -> list[Flow]:
     """The types of an operator's results, by ONNX's own inference; Uncertain where they depend on
     more than the types of what it reads.
     """
@@ -145,7 +145,7 @@ def inferred(node: Node, flows: Mapping[str, Flow], arrays: Mapping[str, Array])
     return _by_onnx(node, flows, arrays)
 
 
-def _product(node: Node, flows: Mapping[str, Flow], arrays: Mapping[str, Array]) -> Flow:
+def _product(node: OnnxNode, flows: Mapping[str, Flow], arrays: Mapping[str, Array]) -> Flow:
     """The type of a matrix product whose operands may be transposed."""
     a, b = (list(flows[n][1] if n in flows else arrays[n].shape) for n in node.inputs[:2])
     if node.get("transA", 0):
@@ -155,14 +155,14 @@ def _product(node: Node, flows: Mapping[str, Flow], arrays: Mapping[str, Array])
     return FLOAT, (*np.broadcast_shapes(tuple(a[:-2]), tuple(b[:-2])), a[-2], b[-1])
 
 
-def _unfused(node: Node, op: str) -> Node:
+def _unfused(node: OnnxNode, op: str) -> OnnxNode:
     schema = onnx.defs.get_schema(op, 13)
     kept = {k: v for k, v in node.attributes.items() if k in schema.attributes}
     inputs = node.inputs[:3]
     return replace(node, op=op, domain="", version=13, attributes=kept, inputs=inputs)
 
 
-def _by_onnx(node: Node, flows: Mapping[str, Flow], arrays: Mapping[str, Array]) -> list[Flow]:
+def _by_onnx(node: OnnxNode, flows: Mapping[str, Flow], arrays: Mapping[str, Array]) -> list[Flow]:
     inputs, stored = [], []
     for name in dict.fromkeys(node.read):
         if name in flows:

@@ -16,7 +16,7 @@ from deepdsl.graph import Node as IrNode
 from deepdsl.nn.initializers import Zeros
 from deepdsl.nn.layers.layer import Scope
 from deepdsl.transfer.onnx_import.dims import typed
-from deepdsl.transfer.onnx_import.graph import Node, captured
+from deepdsl.transfer.onnx_import.graph import OnnxNode, captured
 from deepdsl.transfer.onnx_import.inference import Array, Flow, Uncertain, proto_of
 from deepdsl.transfer.onnx_import.layers import Unnamed
 
@@ -124,7 +124,7 @@ def _parsed(data: bytes) -> onnx.GraphProto:
 
 
 def as_graph(
-    nodes: list[Node], tensor: str, flows: Mapping[str, Flow], arrays: Mapping[str, Array]
+    nodes: list[OnnxNode], tensor: str, flows: Mapping[str, Flow], arrays: Mapping[str, Array]
 ) -> tuple[onnx.GraphProto, dict[str, int], list[str], list[str]]:
     """Operators as a graph of the opset that is written here, the opsets of other domains, and the
     names of what flows in and of the constants that do; Uncertain where that cannot be.
@@ -186,7 +186,7 @@ def _closed(proto: onnx.NodeProto, arrays: Mapping[str, Array]) -> onnx.NodeProt
 
 
 def _fitted(
-    graph: onnx.GraphProto, versions: dict[str, int], node: Node
+    graph: onnx.GraphProto, versions: dict[str, int], node: OnnxNode
 ) -> tuple[onnx.GraphProto, dict[str, int]]:
     """The graph for our opset: as it is where its operators have not changed since, else through
     ONNX's converter.

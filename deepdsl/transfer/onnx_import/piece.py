@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from onnx import TensorProto
 
 from deepdsl.core.source import Span
-from deepdsl.diagnostics.transfer.onnx_import import NoRows, NoSuchTensor, OtherShape
+from deepdsl.diagnostics.transfer.onnx_import import NoBatchAxis, NoSuchTensor, OtherShape
 from deepdsl.graph import Type, by_times
 from deepdsl.language.analysis.library import Imported
-from deepdsl.language.analysis.model import Input
+from deepdsl.language.analysis.model import ModelInput
 from deepdsl.language.analysis.reused import Cut
 from deepdsl.transfer.onnx_import.conversion import DTYPES, Conversion
 from deepdsl.transfer.onnx_import.conversions import CONVERTERS
@@ -59,16 +59,16 @@ def _imported(
 ) -> Imported:
     number = conversion.numbers.get(output, 0)
     if output not in conversion.numbers:
-        raise refused(NoRows(span, file.shown, output, "that of a constant"))
+        raise refused(NoBatchAxis(span, file.shown, output, "that of a constant"))
     made = conversion.type(number)
     if made.rank < 2 or not rows_first(made.shape):
-        raise refused(NoRows(span, file.shown, output, by_times(made.shape)))
+        raise refused(NoBatchAxis(span, file.shown, output, by_times(made.shape)))
     if number == 0 or not conversion.made:
         from deepdsl.nn.layers.activations.base import Identity
 
         number = conversion.layer(Identity(), number)
     model, weights, names = finished(
-        conversion, number, file.path.stem, Input(name, source, span), span
+        conversion, number, file.path.stem, ModelInput(name, source, span), span
     )
     return Imported(weights, names, model)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deepdsl.transfer.onnx_import.dims import ROWS, is_rows
 from deepdsl.transfer.onnx_import.folding import OURS, Folding
-from deepdsl.transfer.onnx_import.graph import Node
+from deepdsl.transfer.onnx_import.graph import OnnxNode
 from deepdsl.transfer.onnx_import.inference import FLOAT
 
 Numbers = NDArray[np.float64]
@@ -72,12 +72,12 @@ _KNOWN = frozenset(_ONE) | CALCULATED | _REDUCED | _SHAPED
 class Cone:
     """Operators between one value and another, and the one that stands for them."""
 
-    node: Node
-    inside: list[Node]
+    node: OnnxNode
+    inside: list[OnnxNode]
 
 
 def recognized(
-    folding: Folding, makers: Mapping[str, Node], node: Node, uses: Counter[str]
+    folding: Folding, makers: Mapping[str, OnnxNode], node: OnnxNode, uses: Counter[str]
 ) -> Cone | None:
     """The largest group that ends with a node and is an activation or norm that has a layer; of two
     norms in a row, which make what one of them makes, the second.
@@ -101,7 +101,7 @@ def recognized(
     return best
 
 
-def _is_better(found: Node, inside: list[Node], best: Cone | None) -> bool:
+def _is_better(found: OnnxNode, inside: list[OnnxNode], best: Cone | None) -> bool:
     """Whether a larger group is one thing and not two."""
     norms = ("LayerNorm", "RmsNorm")
     if best is None or best.node.op not in norms or found.op not in norms:
@@ -110,15 +110,15 @@ def _is_better(found: Node, inside: list[Node], best: Cone | None) -> bool:
     return best.node.op != found.op and len(inside) - len(best.inside) <= _CENTERING
 
 
-def _goes_on(node: Node | None) -> bool:
+def _goes_on(node: OnnxNode | None) -> bool:
     return node is not None and node.op in _KNOWN and node.domain in ("", OURS)
 
 
-def _flowing(folding: Folding, node: Node) -> list[str]:
+def _flowing(folding: Folding, node: OnnxNode) -> list[str]:
     return [n for n in node.read if n in folding.flows]
 
 
-def _named(folding: Folding, out: Node, inside: list[Node], x: str) -> Node | None:
+def _named(folding: Folding, out: OnnxNode, inside: list[OnnxNode], x: str) -> OnnxNode | None:
     """The operator that the group is."""
     code, _ = folding.flows[x]
     if code != FLOAT or len(inside) < 2 or folding.flows[out.outputs[0]] != folding.flows[x]:
@@ -130,7 +130,7 @@ def _named(folding: Folding, out: Node, inside: list[Node], x: str) -> Node | No
     return _of_numbers(folding, out, inside, x)
 
 
-def _constants(folding: Folding, node: Node) -> list[str]:
+def _constants(folding: Folding, node: OnnxNode) -> list[str]:
     shapes = node.op in _SHAPED or node.op in _REDUCED
     return [] if shapes else [n for n in node.read if n not in folding.flows]
 
@@ -138,7 +138,7 @@ def _constants(folding: Folding, node: Node) -> list[str]:
 # Calculating --------------------------------------------------------------------------------------
 
 
-def _calculated(folding: Folding, inside: list[Node], x: str, given: Numbers) -> Numbers:
+def _calculated(folding: Folding, inside: list[OnnxNode], x: str, given: Numbers) -> Numbers:
     """What a group makes of numbers; the batch has as many rows as they have."""
     values: dict[str, Numbers] = {x: given}
 
@@ -152,7 +152,9 @@ def _calculated(folding: Folding, inside: list[Node], x: str, given: Numbers) ->
     return values[inside[0].outputs[0]]
 
 
-def _applied(folding: Folding, node: Node, value: Callable[[str], Numbers], rows: int) -> Numbers:
+def _applied(
+    folding: Folding, node: OnnxNode, value: Callable[[str], Numbers], rows: int
+) -> Numbers:
     first = value(node.inputs[0])
     if node.op in _ONE:
         return _ONE[node.op](first)
@@ -211,7 +213,7 @@ _FUNCTIONS: tuple[tuple[str, dict[str, object], Callable[[Numbers], Numbers]], .
 )
 
 
-def _of_numbers(folding: Folding, out: Node, inside: list[Node], x: str) -> Node | None:
+def _of_numbers(folding: Folding, out: OnnxNode, inside: list[OnnxNode], x: str) -> OnnxNode | None:
     if not folding.flows[x][1] or any(n.op in _SHAPED for n in inside):
         return None
     grid = _GRID.reshape(-1, *(1,) * (len(folding.flows[x][1]) - 1))
@@ -226,7 +228,7 @@ def _of_numbers(folding: Folding, out: Node, inside: list[Node], x: str) -> Node
         return _steeper(made, out, x)
 
 
-def _steeper(made: Numbers, out: Node, x: str) -> Node | None:
+def _steeper(made: Numbers, out: OnnxNode, x: str) -> OnnxNode | None:
     """swish with another beta: f(1) = sigmoid(beta)."""
     at_one = float(np.interp(1.0, _GRID[:73], made[:73]))
     if not 0.5 < at_one < 0.9999:
@@ -240,15 +242,15 @@ def _alike(made: Numbers, wanted: Numbers) -> bool:
     return bool(np.all(np.abs(made - wanted) <= 2e-6 + 1e-6 * np.abs(wanted)))
 
 
-def _node(name: str, out: Node, inputs: list[str], attributes: dict[str, object]) -> Node:
+def _node(name: str, out: OnnxNode, inputs: list[str], attributes: dict[str, object]) -> OnnxNode:
     domain = OURS if name in ("LayerNorm", "RmsNorm") else ""
-    return Node(name, inputs, out.outputs, attributes, 20, domain, out.name)
+    return OnnxNode(name, inputs, out.outputs, attributes, 20, domain, out.name)
 
 
 # Row by row ---------------------------------------------------------------------------------------
 
 
-def _of_rows(folding: Folding, out: Node, inside: list[Node], x: str) -> Node | None:
+def _of_rows(folding: Folding, out: OnnxNode, inside: list[OnnxNode], x: str) -> OnnxNode | None:
     """A softmax or a norm along the last axis."""
     sizes = folding.flows[x][1]
     if len(sizes) < 2 or sizes[-1] < 2 or sizes[0] != ROWS:
@@ -273,8 +275,8 @@ def _of_rows(folding: Folding, out: Node, inside: list[Node], x: str) -> Node | 
 
 
 def _norm(
-    folding: Folding, out: Node, inside: list[Node], x: str, given: Numbers, made: Numbers
-) -> Node | None:
+    folding: Folding, out: OnnxNode, inside: list[OnnxNode], x: str, given: Numbers, made: Numbers
+) -> OnnxNode | None:
     names = list(dict.fromkeys(n for node in inside for n in _constants(folding, node)))
     arrays = {n: np.asarray(folding.array(n), np.float64) for n in names}
     size = given.shape[-1]

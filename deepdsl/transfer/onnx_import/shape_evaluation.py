@@ -12,7 +12,7 @@ import numpy as np
 from deepdsl.graph import by_times
 from deepdsl.transfer.onnx_import.dims import ROWS, is_rows, reshaped, typed
 from deepdsl.transfer.onnx_import.folding import OURS, Folding, large
-from deepdsl.transfer.onnx_import.graph import Node, array_of_constant, node_of
+from deepdsl.transfer.onnx_import.graph import OnnxNode, array_of_constant, node_of
 from deepdsl.transfer.onnx_import.inference import (
     MOST_NUMBERS,
     Array,
@@ -23,11 +23,11 @@ from deepdsl.transfer.onnx_import.inference import (
 )
 
 
-def _identity(at: Folding, node: Node) -> bool:
+def _identity(at: Folding, node: OnnxNode) -> bool:
     return at.same(node, node.inputs[0])
 
 
-def _cast(at: Folding, node: Node) -> bool:
+def _cast(at: Folding, node: OnnxNode) -> bool:
     name = node.inputs[0]
     return name in at.flows and single(node.get("to")) == at.flows[name][0] and at.same(node, name)
 
@@ -40,7 +40,7 @@ def _sizes(at: Folding, name: str) -> tuple[int, ...] | None:
     return None
 
 
-def _shape(at: Folding, node: Node) -> bool:
+def _shape(at: Folding, node: OnnxNode) -> bool:
     sizes = _sizes(at, node.inputs[0])
     if sizes is None:
         return False
@@ -53,7 +53,7 @@ def _shape(at: Folding, node: Node) -> bool:
     return True
 
 
-def _reshape(at: Folding, node: Node) -> bool:
+def _reshape(at: Folding, node: OnnxNode) -> bool:
     name = node.inputs[0]
     if name in at.repeated:
         name = at.repeat(name)
@@ -77,7 +77,7 @@ def _reshape(at: Folding, node: Node) -> bool:
     return True
 
 
-def _expand(at: Folding, node: Node) -> bool:
+def _expand(at: Folding, node: OnnxNode) -> bool:
     name, shape = node.inputs[0], node.inputs[1]
     if not at.is_constant(shape):
         return False
@@ -107,7 +107,7 @@ def _expand(at: Folding, node: Node) -> bool:
     return _repeats(at, node, one)
 
 
-def _constant_of_shape(at: Folding, node: Node) -> bool:
+def _constant_of_shape(at: Folding, node: OnnxNode) -> bool:
     name = node.inputs[0]
     if name not in at.by_rows:
         return False
@@ -121,7 +121,7 @@ def _constant_of_shape(at: Folding, node: Node) -> bool:
     return True
 
 
-def _repeats(at: Folding, node: Node, array: Array) -> bool:
+def _repeats(at: Folding, node: OnnxNode, array: Array) -> bool:
     if array.size > MOST_NUMBERS:
         raise Uncertain(f"it makes {array.size:,} numbers of constants")
     at.arrays[node.outputs[0]] = array
@@ -131,7 +131,7 @@ def _repeats(at: Folding, node: Node, array: Array) -> bool:
     return True
 
 
-def _if(at: Folding, node: Node) -> bool:
+def _if(at: Folding, node: OnnxNode) -> bool:
     """A condition that is known takes one of the two bodies."""
     if not at.is_constant(node.inputs[0]):
         return False
@@ -144,7 +144,7 @@ def _if(at: Folding, node: Node) -> bool:
     return True
 
 
-def _concat(at: Folding, node: Node) -> bool:
+def _concat(at: Folding, node: OnnxNode) -> bool:
     """A constant for one row beside values with rows is one for each."""
     flows = [n for n in node.inputs if n in at.flows]
     if not flows or not is_rows(at.flows[flows[0]][1][0]):
@@ -158,7 +158,7 @@ def _concat(at: Folding, node: Node) -> bool:
     return False
 
 
-def _slice(at: Folding, node: Node) -> bool:
+def _slice(at: Folding, node: OnnxNode) -> bool:
     """All rows of a fixed batch are all rows."""
     name = node.inputs[0]
     if name not in at.flows or at.batch is None or node.version < 10 or len(node.inputs) < 4:
@@ -175,7 +175,7 @@ def _slice(at: Folding, node: Node) -> bool:
     return False
 
 
-def _resize(at: Folding, node: Node) -> bool:
+def _resize(at: Folding, node: OnnxNode) -> bool:
     """Sizes become factors, which hold for any batch."""
     name, sizes = node.inputs[0], node.input(3)
     if name not in at.flows or not sizes or not at.is_constant(sizes) or node.get("axes"):
@@ -193,7 +193,7 @@ def _resize(at: Folding, node: Node) -> bool:
     return False
 
 
-SPECIAL: dict[str, Callable[[Folding, Node], Any]] = {
+SPECIAL: dict[str, Callable[[Folding, OnnxNode], Any]] = {
     "Identity": _identity,
     "Cast": _cast,
     "Shape": _shape,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepdsl.transfer.weights.targets import Slot
+from deepdsl.transfer.weights.targets import TargetTensor
 from deepdsl.transfer.weights.weight_file import Array, Shape
 
 AS_IT_IS = "as it is"
@@ -45,7 +45,7 @@ class Misfit:
 Made = Recast | Misfit | None
 
 
-def plain(slot: Slot, name: str, leaf: Leaf) -> Made:
+def plain(slot: TargetTensor, name: str, leaf: Leaf) -> Made:
     return Recast((name,), lambda a: a) if leaf.shape == slot.shape else Misfit((name,))
 
 

@@ -19,7 +19,7 @@ from deepdsl.transfer.weights.conversion import (
     turned,
 )
 from deepdsl.transfer.weights.sequences import LISTS, SEQUENCES
-from deepdsl.transfer.weights.targets import Slot, Wanted
+from deepdsl.transfer.weights.targets import TargetLayer, TargetTensor
 from deepdsl.transfer.weights.weight_file import Layout
 
 # What a parameter of ours is called elsewhere, by layer and its name here.
@@ -51,7 +51,7 @@ SPELLINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def recast(wanted: Wanted, slot: Slot, leaves: Leaves, layout: Layout) -> Made:
+def recast(wanted: TargetLayer, slot: TargetTensor, leaves: Leaves, layout: Layout) -> Made:
     """How a parameter is had from the tensors of a layer in a file; None where it has none."""
     special = SEQUENCES.get(wanted.kind)
     if special is not None:
@@ -68,7 +68,7 @@ def recast(wanted: Wanted, slot: Slot, leaves: Leaves, layout: Layout) -> Made:
 _NEUTRAL = {"gamma": (1.0, "ones: it has none there"), "beta": (0.0, "zeros: it has none there")}
 
 
-def _left_away(wanted: Wanted, slot: Slot, leaves: Leaves, layout: Layout) -> Made:
+def _left_away(wanted: TargetLayer, slot: TargetTensor, leaves: Leaves, layout: Layout) -> Made:
     """Keras's `scale=False` and PyTorch's `affine=False` are a gamma of 1 and a beta of 0."""
     table = SPELLINGS.get(wanted.kind, {})
     known = {n for names in table.values() for n in names}
@@ -85,7 +85,7 @@ def _by_number(table: Mapping[str, object], local: str) -> tuple[str, ...]:
     return (f"vars.{list(table).index(local)}",) if local in table else ()
 
 
-def _formed(wanted: Wanted, slot: Slot, name: str, leaf: Leaf, layout: Layout) -> Made:
+def _formed(wanted: TargetLayer, slot: TargetTensor, name: str, leaf: Leaf, layout: Layout) -> Made:
     form = _FORMS.get(wanted.kind) if slot.local == "weight" else None
     if form is not None:
         return form(wanted, slot, name, leaf, layout)
@@ -98,7 +98,7 @@ _NORMS = ("batch_norm", "layer_norm", "group_norm")
 _ROWS = ("batch_norm", "layer_norm", "rms_norm", "prelu")
 
 
-def _rows(wanted: Wanted, name: str, made: Made, layout: Layout) -> Made:
+def _rows(wanted: TargetLayer, name: str, made: Made, layout: Layout) -> Made:
     """In the order in which the inputs stand here."""
     order = wanted.order
     if order is None or layout != "keras" or not isinstance(made, Recast):
@@ -110,7 +110,7 @@ def _rows(wanted: Wanted, name: str, made: Made, layout: Layout) -> Made:
     return Recast((name,), lambda a: before(a)[places], told)
 
 
-def _dense(wanted: Wanted, slot: Slot, name: str, leaf: Leaf, layout: Layout) -> Made:
+def _dense(wanted: TargetLayer, slot: TargetTensor, name: str, leaf: Leaf, layout: Layout) -> Made:
     """(in, out) here and in Keras, (out, in) in PyTorch."""
     swap = layout == "torch" if leaf.turned is None else leaf.turned
     if leaf.shape != (slot.shape[::-1] if swap else slot.shape):
@@ -119,7 +119,7 @@ def _dense(wanted: Wanted, slot: Slot, name: str, leaf: Leaf, layout: Layout) ->
     return _rows(wanted, name, made, layout)
 
 
-def _conv(wanted: Wanted, slot: Slot, name: str, leaf: Leaf, layout: Layout) -> Made:
+def _conv(wanted: TargetLayer, slot: TargetTensor, name: str, leaf: Leaf, layout: Layout) -> Made:
     """OIHW here and in PyTorch, HWIO in Keras; HWI and a multiplier for each channel by itself."""
     if layout != "keras":
         return plain(slot, name, leaf)
@@ -140,7 +140,7 @@ def _conv(wanted: Wanted, slot: Slot, name: str, leaf: Leaf, layout: Layout) -> 
     return Recast((name,), lambda a: np.transpose(a, apart).reshape(slot.shape), told)
 
 
-def _slopes(slot: Slot, name: str, leaf: Leaf) -> Made:
+def _slopes(slot: TargetTensor, name: str, leaf: Leaf) -> Made:
     """One for each feature; PyTorch has a single one by default, Keras axes of size 1."""
     if leaf.shape == slot.shape:
         return plain(slot, name, leaf)
@@ -151,11 +151,11 @@ def _slopes(slot: Slot, name: str, leaf: Leaf) -> Made:
     return Misfit((name,))
 
 
-Form = Callable[[Wanted, Slot, str, Leaf, Layout], Made]
+Form = Callable[[TargetLayer, TargetTensor, str, Leaf, Layout], Made]
 _FORMS: Mapping[str, Form] = {"dense": _dense, "conv": _conv, "conv_transpose": _conv}
 
 
-def anonymous(wanted: Wanted, layout: Layout) -> tuple[str, ...]:
+def anonymous(wanted: TargetLayer, layout: Layout) -> tuple[str, ...]:
     """The tensors of a layer in the order in which a program lists them, by names known here."""
     listed = LISTS.get(wanted.kind)
     return listed(wanted, layout) if listed else tuple(slot.local for slot in wanted.slots)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepdsl.language.analysis.model import Call, Model
+from deepdsl.language.analysis.model import LayerCall, Model
 from deepdsl.nn.layers.activations.relu_variants import Prelu
 from deepdsl.nn.layers.batch_norm import BatchNorm
 from deepdsl.nn.layers.conv import Convolving
-from deepdsl.nn.layers.image_reshaping import Crop, Permute, Split, ZeroPad
+from deepdsl.nn.layers.image_reshaping import Crop, Permute, SplitLayer, ZeroPad
 from deepdsl.nn.layers.layer import Layer
 from deepdsl.nn.layers.layer_norm import LayerNorm, RmsNorm
 from deepdsl.nn.layers.pooling import AvgPool, MaxPool
@@ -60,19 +60,19 @@ def orders(model: Model) -> dict[int, Order]:
     return made
 
 
-def _channels_first(call: Call, given: tuple[int, ...], before: bool) -> bool:
+def _channels_first(call: LayerCall, given: tuple[int, ...], before: bool) -> bool:
     layer, row = call.layer, call.type.row
     if isinstance(layer, Permute):
         return len(row) >= 2 and before and layer.order[0] == 1
     if isinstance(layer, _SPATIAL):
         return True
-    if row == given or isinstance(layer, Split | Concat | AddLayer):
+    if row == given or isinstance(layer, SplitLayer | Concat | AddLayer):
         return before
     return len(row) >= 3 and before
 
 
 def _order(
-    call: Call,
+    call: LayerCall,
     given: tuple[int, ...],
     sizes: list[int],
     first: dict[int, bool],

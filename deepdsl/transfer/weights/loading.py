@@ -21,7 +21,7 @@ from deepdsl.graph.emit import NUMPY
 from deepdsl.language.analysis.model import Model
 from deepdsl.language.analysis.reused import Reused
 from deepdsl.transfer.weights.conversion import Recast
-from deepdsl.transfer.weights.matching import Found, Task
+from deepdsl.transfer.weights.matching import Found, MatchTask
 from deepdsl.transfer.weights.names import evidence, ignored, named
 from deepdsl.transfer.weights.resolve import Resolved, resolve
 from deepdsl.transfer.weights.sources import open_path, refused
@@ -31,8 +31,8 @@ from deepdsl.transfer.weights.weight_file import (
     Array,
     Shape,
     Stored,
+    TensorPlace,
     Unreadable,
-    Where,
     in_memory,
 )
 
@@ -40,7 +40,7 @@ AFRESH = "begins afresh"
 
 
 @dataclass(frozen=True)
-class Row:
+class MatchRow:
     """A line of the table: a parameter here, the tensor that it was, and what was done to it."""
 
     here: str
@@ -61,7 +61,7 @@ class Loaded:
     path: str
     source: str
     values: Mapping[str, NDArray[Any]]
-    rows: tuple[Row, ...]
+    rows: tuple[MatchRow, ...]
     layout: str = ""
     unused: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -92,8 +92,8 @@ def _load(
 ) -> Loaded:
     where = _where(reused, runs)
     stored = _open(model, reused, runs, where, opened)
-    where = Where(where.span, stored.shown)
-    asked = Where(reused.span, stored.shown)
+    where = TensorPlace(where.span, stored.shown)
+    asked = TensorPlace(reused.span, stored.shown)
     names, problems = named(stored, reused.prefix, reused.rename, asked)
     if problems:
         raise DnnError(problems)
@@ -101,7 +101,7 @@ def _load(
     afresh = tuple(n for n in reused.tensors if n in reused.fresh)
     if not layers:
         return _made(model, reused, stored, None, {}, tuple(stored.tensors), afresh)
-    task = Task(layers, stored, names, bool(reused.prefix or reused.rename))
+    task = MatchTask(layers, stored, names, bool(reused.prefix or reused.rename))
     resolved, problems = resolve(task, reused, where)
     if resolved is None:
         raise DnnError(problems)
@@ -115,18 +115,18 @@ def _load(
 # Sources ------------------------------------------------------------------------------------------
 
 
-def _where(reused: Reused, runs: Mapping[str, Path]) -> Where:
+def _where(reused: Reused, runs: Mapping[str, Path]) -> TensorPlace:
     shown = reused.weights
     if not shown and reused.trained:
         shown = str(runs.get(reused.trained, ""))
-    return Where(reused.weights_span or reused.span, shown or reused.path)
+    return TensorPlace(reused.weights_span or reused.span, shown or reused.path)
 
 
 def _open(
     model: Model,
     reused: Reused,
     runs: Mapping[str, Path],
-    where: Where,
+    where: TensorPlace,
     opened: dict[str, Stored],
 ) -> Stored:
     """Where the tensors of a piece come from; a path is opened once."""
@@ -156,7 +156,9 @@ def _written(reused: Reused) -> str:
 # Values -------------------------------------------------------------------------------------------
 
 
-def _values(stored: Stored, found: tuple[Found, ...], where: Where) -> dict[str, NDArray[Any]]:
+def _values(
+    stored: Stored, found: tuple[Found, ...], where: TensorPlace
+) -> dict[str, NDArray[Any]]:
     """The numbers of all parameters, of which each tensor is read once for each that needs it."""
     values: dict[str, NDArray[Any]] = {}
     problems: dict[Diagnostic, None] = {}
@@ -177,7 +179,7 @@ def _values(stored: Stored, found: tuple[Found, ...], where: Where) -> dict[str,
     return values
 
 
-def _numbers(stored: Stored, name: str, where: Where) -> Array:
+def _numbers(stored: Stored, name: str, where: TensorPlace) -> Array:
     """A tensor in float32; every number of it finite."""
     tensor = stored.tensors[name]
     if tensor.dtype not in FLOATS:
@@ -237,7 +239,7 @@ def _epsilons(stored: Stored, resolved: Resolved) -> Iterator[str]:
         yield f"epsilon is {epsilon:g} in `{path}`{more}; PyTorch's default is {_TORCH_EPSILON:g}"
 
 
-def _rows(model: Model, reused: Reused, found: Mapping[str, Found]) -> Iterator[Row]:
+def _rows(model: Model, reused: Reused, found: Mapping[str, Found]) -> Iterator[MatchRow]:
     imported = reused.imported
     for param in model.params:
         name = param.name
@@ -246,6 +248,6 @@ def _rows(model: Model, reused: Reused, found: Mapping[str, Found]) -> Iterator[
             there = " + ".join(found[name].tensors)
             if imported is not None and not reused.weights:
                 there = imported.names.get(there, there)
-            yield Row(name, shape, there, made.done)
+            yield MatchRow(name, shape, there, made.done)
         elif name in reused.tensors:
-            yield Row(name, shape, "", AFRESH)
+            yield MatchRow(name, shape, "", AFRESH)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from deepdsl.transfer.weights.conversion import Leaf, Made, Misfit, Recast
 from deepdsl.transfer.weights.conversion_rules import anonymous, recast
-from deepdsl.transfer.weights.names import Named, layers_of
-from deepdsl.transfer.weights.targets import Slot, Wanted
+from deepdsl.transfer.weights.names import NamedTensor, layers_of
+from deepdsl.transfer.weights.targets import TargetLayer, TargetTensor
 from deepdsl.transfer.weights.weight_file import Layout, Stored
 
 
@@ -17,8 +17,8 @@ from deepdsl.transfer.weights.weight_file import Layout, Stored
 class Found:
     """What was found for a parameter: how it is made, of which tensors of the file."""
 
-    slot: Slot
-    wanted: Wanted
+    slot: TargetTensor
+    wanted: TargetLayer
     made: Made
     tensors: tuple[str, ...] = ()
 
@@ -62,12 +62,12 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Task:
+class MatchTask:
     """What is to be matched: the layers here, the file, and its names as they are met here."""
 
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[TargetLayer, ...]
     stored: Stored
-    named: Named
+    named: NamedTensor
     renamed: bool = False
 
     def leaf(self, name: str) -> Leaf:
@@ -75,14 +75,14 @@ class Task:
         return Leaf(tensor.shape, tensor.turned)
 
 
-Matcher = Callable[[Task, Layout], Attempt]
+Matcher = Callable[[MatchTask, Layout], Attempt]
 
 
 # A layer with the tensors of a layer --------------------------------------------------------------
 
 
 def _fill(
-    task: Task, wanted: Wanted, layer: Mapping[str, str], layout: Layout
+    task: MatchTask, wanted: TargetLayer, layer: Mapping[str, str], layout: Layout
 ) -> tuple[list[Found], list[str]]:
     """The parameters of a layer from those of one of the file, and what of it nothing took.
 
@@ -100,14 +100,14 @@ def _fill(
     return found, over
 
 
-def _nothing(wanted: Wanted) -> list[Found]:
+def _nothing(wanted: TargetLayer) -> list[Found]:
     return [Found(slot, wanted, None) for slot in wanted.slots]
 
 
 # By name ------------------------------------------------------------------------------------------
 
 
-def strict(task: Task, layout: Layout) -> Attempt:
+def strict(task: MatchTask, layout: Layout) -> Attempt:
     """Each layer from that of its name."""
     if task.stored.own:
         return _own(task, layout)
@@ -123,7 +123,7 @@ def strict(task: Task, layout: Layout) -> Attempt:
     return Attempt(layout, tuple(found), over)
 
 
-def _own(task: Task, layout: Layout) -> Attempt:
+def _own(task: MatchTask, layout: Layout) -> Attempt:
     """Names and shapes as they are, as a checkpoint of ours has them."""
     found, own, taken = [], keys(task.wanted), set()
     for wanted in task.wanted:
@@ -149,7 +149,7 @@ def _own(task: Task, layout: Layout) -> Attempt:
     return Attempt(layout, tuple(found), over)
 
 
-def levels(wanted: Sequence[Wanted]) -> tuple[dict[str, Wanted], ...]:
+def levels(wanted: Sequence[TargetLayer]) -> tuple[dict[str, TargetLayer], ...]:
     """What layers may be called: by their path there, by that within the piece, by that here."""
     common = shared([w.there for w in wanted])
     return (
@@ -159,9 +159,9 @@ def levels(wanted: Sequence[Wanted]) -> tuple[dict[str, Wanted], ...]:
     )
 
 
-def keys(wanted: Sequence[Wanted]) -> dict[str, Wanted]:
+def keys(wanted: Sequence[TargetLayer]) -> dict[str, TargetLayer]:
     """All of these; what two layers are called is the first one's."""
-    made: dict[str, Wanted] = {}
+    made: dict[str, TargetLayer] = {}
     for level in levels(wanted):
         for key, w in level.items():
             made.setdefault(key, w)
@@ -180,7 +180,7 @@ def shared(paths: Sequence[str]) -> str:
     return "".join(f"{p}." for p in first[:pieces])
 
 
-def _by_name(task: Task) -> dict[str, dict[str, str]]:
+def _by_name(task: MatchTask) -> dict[str, dict[str, str]]:
     """For each layer here the tensors of the file that have its name, by what is behind it.
 
     A file calls all of them in one way; what was renamed may be called in any.
@@ -193,7 +193,7 @@ def _by_name(task: Task) -> dict[str, dict[str, str]]:
     return made
 
 
-def _called_so(names: Iterable[str], known: Mapping[str, Wanted]) -> dict[str, dict[str, str]]:
+def _called_so(names: Iterable[str], known: Mapping[str, TargetLayer]) -> dict[str, dict[str, str]]:
     made: dict[str, dict[str, str]] = {}
     for name in names:
         pieces = name.split(".")
@@ -213,7 +213,7 @@ def natural(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(p)) if p.isdigit() else (1, p) for p in re.split(r"(\d+)", name) if p]
 
 
-def listed(task: Task) -> dict[str, dict[str, str]]:
+def listed(task: MatchTask) -> dict[str, dict[str, str]]:
     """The layers of the file in their order, as far as it has one."""
     layers = layers_of(task.named.names)
     if task.stored.ordered:
@@ -221,7 +221,7 @@ def listed(task: Task) -> dict[str, dict[str, str]]:
     return {name: layers[name] for name in sorted(layers, key=natural)}
 
 
-def by_order(task: Task, layout: Layout) -> Attempt:
+def by_order(task: MatchTask, layout: Layout) -> Attempt:
     """The first layer with weights here from the first one of the file, and so on."""
     layers = listed(task)
     if not task.stored.ordered:
@@ -245,7 +245,7 @@ def by_order(task: Task, layout: Layout) -> Attempt:
     return Attempt(layout, tuple(found), over)
 
 
-def _by_numbers(task: Task, layers: dict[str, dict[str, str]], layout: Layout) -> Attempt:
+def _by_numbers(task: MatchTask, layers: dict[str, dict[str, str]], layout: Layout) -> Attempt:
     """In a file without an order the numbers in the names tell it, among layers of one shape that
     differ in nothing but these numbers.
     """
@@ -269,13 +269,13 @@ def numberless(name: str) -> str:
     return re.sub(r"\d+", "", name)
 
 
-def _all_missing(task: Task) -> Iterator[Found]:
+def _all_missing(task: MatchTask) -> Iterator[Found]:
     for wanted in task.wanted:
         yield from _nothing(wanted)
 
 
 def _next(
-    queue: list[tuple[str, dict[str, str]]], wanted: Wanted, layout: Layout
+    queue: list[tuple[str, dict[str, str]]], wanted: TargetLayer, layout: Layout
 ) -> dict[str, str]:
     """The next layer of a file, or so many tensors without names of their own as one takes."""
     if not queue:
@@ -292,7 +292,7 @@ def _next(
 # By shape -----------------------------------------------------------------------------------------
 
 
-def by_shape(task: Task, layout: Layout) -> Attempt:
+def by_shape(task: MatchTask, layout: Layout) -> Attempt:
     """Each layer from the only one that fits it; tensors without names of layers one by one."""
     layers = listed(task)
     items = list(task.wanted)
@@ -316,11 +316,11 @@ def by_shape(task: Task, layout: Layout) -> Attempt:
     )
 
 
-def _told(wanted: Wanted) -> str:
+def _told(wanted: TargetLayer) -> str:
     return wanted.slots[0].here if len(wanted.slots) == 1 else wanted.here
 
 
-def _called(wanted: Wanted, layer: dict[str, str], layout: Layout) -> dict[str, str]:
+def _called(wanted: TargetLayer, layer: dict[str, str], layout: Layout) -> dict[str, str]:
     """The tensors of a layer; one without a name is called as what is wanted."""
     if "" not in layer:
         return layer
@@ -328,7 +328,7 @@ def _called(wanted: Wanted, layer: dict[str, str], layout: Layout) -> dict[str, 
 
 
 def _fitting(
-    task: Task, wanted: Wanted, layers: Mapping[str, dict[str, str]], layout: Layout
+    task: MatchTask, wanted: TargetLayer, layers: Mapping[str, dict[str, str]], layout: Layout
 ) -> Iterator[str]:
     """The layers of a file that fill one here, with nothing left over."""
     for name, layer in layers.items():

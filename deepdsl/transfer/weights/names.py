@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from deepdsl.diagnostics import Diagnostic, closest
 from deepdsl.diagnostics.transfer.weight_matching import WrongRename
 from deepdsl.transfer.weights.conversion_rules import SPELLINGS
-from deepdsl.transfer.weights.weight_file import Layout, Stored, Where
+from deepdsl.transfer.weights.weight_file import Layout, Stored, TensorPlace
 
 # Tensors that say nothing to inference.
 _IGNORED = re.compile(r"(^|[./])num_batches_tracked$|^optimizer[./]|(^|[./])seed_generator[./]")
@@ -67,7 +67,7 @@ def plain(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedTensor:
     """The tensors of a source by their names as they are met here: `names` leads to those of the
     file; `renamed` are those that a rule gave, `aside` those that do not begin with the prefix.
     """
@@ -78,8 +78,8 @@ class Named:
 
 
 def named(
-    stored: Stored, prefix: str, rename: Iterable[str], where: Where
-) -> tuple[Named, list[Diagnostic]]:
+    stored: Stored, prefix: str, rename: Iterable[str], where: TensorPlace
+) -> tuple[NamedTensor, list[Diagnostic]]:
     """Take the prefix off, and rename."""
     kept: dict[str, str] = {}
     aside: list[str] = []
@@ -95,15 +95,15 @@ def named(
         told = f"no name in {where.shown} begins so"
         near = _prefix_near(prefix, stored.tensors)
         # Behind it no name is left that a rule could fit.
-        return Named({}), [WrongRename(where.span, f"prefix={prefix}", told, near)]
+        return NamedTensor({}), [WrongRename(where.span, f"prefix={prefix}", told, near)]
     rules, faults = _rules(rename, where)
     made, more = _renamed(kept, rules, where)
     return replace(made, aside=tuple(aside)), faults + more
 
 
 def _renamed(
-    kept: Mapping[str, str], rules: Mapping[str, str], where: Where
-) -> tuple[Named, list[Diagnostic]]:
+    kept: Mapping[str, str], rules: Mapping[str, str], where: TensorPlace
+) -> tuple[NamedTensor, list[Diagnostic]]:
     """The names of a file by those that they get, and what is wrong with the rules."""
     problems: list[Diagnostic] = []
     used: set[str] = set()
@@ -126,7 +126,7 @@ def _renamed(
         some = sorted({name.split(".")[0] for name in kept.values()})[:6]
         advice = f"did you mean `{near}`?" if near else f"names begin with: {', '.join(some)}"
         problems.append(WrongRename(where.span, f"{theirs}={rules[theirs]}", reason, advice))
-    return Named(names, frozenset(renamed)), problems
+    return NamedTensor(names, frozenset(renamed)), problems
 
 
 def _without(name: str, prefix: str, own: bool) -> str | None:
@@ -150,7 +150,7 @@ def _prefix_near(prefix: str, names: Iterable[str]) -> str:
     return f"names begin with: {', '.join(sorted(heads)[:6])}"
 
 
-def _rules(rename: Iterable[str], where: Where) -> tuple[dict[str, str], list[Diagnostic]]:
+def _rules(rename: Iterable[str], where: TensorPlace) -> tuple[dict[str, str], list[Diagnostic]]:
     rules: dict[str, str] = {}
     problems: list[Diagnostic] = []
     for text in rename:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from deepdsl.transfer.weights.weight_file import Array, Stored, Tensor, Unreadable
+from deepdsl.transfer.weights.weight_file import Array, Stored, Unreadable, WeightTensor
 
 # What reading a damaged archive raises.
 BROKEN = (
@@ -52,13 +52,13 @@ def _short(error: BaseException) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
 
 
-def _tensor(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Tensor:
+def _tensor(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> WeightTensor:
     name = member.filename.removesuffix(".npy")
     with archive.open(member) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shape, dtype, length = _header(file)
     if dtype.hasobject:
-        return Tensor(name, shape, "Python objects", _never)
+        return WeightTensor(name, shape, "Python objects", _never)
     need = prod(shape) * dtype.itemsize + length
     if member.file_size < need:
         raise Unreadable(f"`{name}` has {member.file_size:,} bytes, and its shape needs {need:,}")
@@ -71,7 +71,7 @@ def _tensor(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Te
             raise Unreadable(f"`{name}`: {_short(error)}") from error
         return made
 
-    return Tensor(name, shape, dtype.name, numbers)
+    return WeightTensor(name, shape, dtype.name, numbers)
 
 
 def _never() -> Array:

@@ -19,9 +19,9 @@ from deepdsl.diagnostics.transfer.weight_matching import (
 from deepdsl.graph import by_times
 from deepdsl.language.analysis.reused import Reused
 from deepdsl.transfer.weights.conversion import Misfit, Recast
-from deepdsl.transfer.weights.matching import MATCHERS, Attempt, Found, Task, keys, shared
+from deepdsl.transfer.weights.matching import MATCHERS, Attempt, Found, MatchTask, keys, shared
 from deepdsl.transfer.weights.names import evidence, ignored, plain
-from deepdsl.transfer.weights.weight_file import LAYOUTS, Layout, Where
+from deepdsl.transfer.weights.weight_file import LAYOUTS, Layout, TensorPlace
 
 WORDS: dict[Layout, str] = {
     "torch": "(out, in), as in PyTorch",
@@ -38,7 +38,9 @@ class Resolved:
     told: str
 
 
-def resolve(task: Task, reused: Reused, where: Where) -> tuple[Resolved | None, list[Diagnostic]]:
+def resolve(
+    task: MatchTask, reused: Reused, where: TensorPlace
+) -> tuple[Resolved | None, list[Diagnostic]]:
     """Match in every layout that the file may have, and take the one that fits."""
     attempts = _attempts(task, reused)
     best = max(a.score for a in attempts)
@@ -54,7 +56,7 @@ def resolve(task: Task, reused: Reused, where: Where) -> tuple[Resolved | None, 
     return Resolved(chosen, _told(attempts, fitting, chosen, by)), []
 
 
-def _attempts(task: Task, reused: Reused) -> list[Attempt]:
+def _attempts(task: MatchTask, reused: Reused) -> list[Attempt]:
     matcher = MATCHERS[reused.match]
     layouts: tuple[Layout, ...] = task.stored.layouts
     if task.stored.layout is not None:
@@ -65,7 +67,7 @@ def _attempts(task: Task, reused: Reused) -> list[Attempt]:
 
 
 def _decided(
-    task: Task, reused: Reused, attempts: Sequence[Attempt], fitting: Sequence[Attempt]
+    task: MatchTask, reused: Reused, attempts: Sequence[Attempt], fitting: Sequence[Attempt]
 ) -> tuple[Attempt, str | None]:
     """The attempt to take, and by what; by nothing where the layouts that are left differ."""
     if task.stored.own:
@@ -130,7 +132,7 @@ def _told(
     return f"{words}: by {by}"
 
 
-def _unknown(fitting: Sequence[Attempt], where: Where) -> LayoutUnknown:
+def _unknown(fitting: Sequence[Attempt], where: TensorPlace) -> LayoutUnknown:
     layouts: list[str] = []
     seen: list[list[tuple[object, ...]]] = []
     for attempt in fitting:
@@ -144,7 +146,9 @@ def _unknown(fitting: Sequence[Attempt], where: Where) -> LayoutUnknown:
 # What is wrong ------------------------------------------------------------------------------------
 
 
-def _problems(task: Task, reused: Reused, where: Where, attempt: Attempt) -> Iterator[Diagnostic]:
+def _problems(
+    task: MatchTask, reused: Reused, where: TensorPlace, attempt: Attempt
+) -> Iterator[Diagnostic]:
     mine, theirs = attempt.unclear
     if mine:
         yield AmbiguousMatch(reused.span, mine, theirs, where.shown, reused.match)
@@ -171,7 +175,9 @@ def _surplus(over: Sequence[str], attempt: Attempt) -> str:
     return ""
 
 
-def _shapes(task: Task, reused: Reused, where: Where, attempt: Attempt) -> Iterator[Diagnostic]:
+def _shapes(
+    task: MatchTask, reused: Reused, where: TensorPlace, attempt: Attempt
+) -> Iterator[Diagnostic]:
     last = attempt.found[-1].wanted.here
     told: set[str] = set()
     for found in attempt.found:
@@ -214,9 +220,9 @@ def _both_ways(found: Found, layout: Layout) -> str:
 
 
 def _missing(
-    task: Task,
+    task: MatchTask,
     reused: Reused,
-    where: Where,
+    where: TensorPlace,
     attempt: Attempt,
     missing: dict[str, list[Found]],
 ) -> Iterator[Diagnostic]:
@@ -244,7 +250,7 @@ def _missing(
         )
 
 
-def _advice(task: Task, reused: Reused, attempt: Attempt, missing: Sequence[str] = ()) -> str:
+def _advice(task: MatchTask, reused: Reused, attempt: Attempt, missing: Sequence[str] = ()) -> str:
     """A prefix, or another way of matching, with which all would be found."""
     if task.stored.own:
         return ""
@@ -270,7 +276,7 @@ def _advice(task: Task, reused: Reused, attempt: Attempt, missing: Sequence[str]
     return ""
 
 
-def _renames(task: Task, attempt: Attempt, missing: Sequence[str]) -> list[str]:
+def _renames(task: MatchTask, attempt: Attempt, missing: Sequence[str]) -> list[str]:
     """What would have to be renamed, where that is little."""
     made = {}
     for found in attempt.found:
@@ -280,7 +286,7 @@ def _renames(task: Task, attempt: Attempt, missing: Sequence[str]) -> list[str]:
     return list(made.values()) if len(made) <= 3 else []
 
 
-def _prefix(task: Task) -> str:
+def _prefix(task: MatchTask) -> str:
     """What the names in the file begin with before those of the layers here."""
     known = {f"{key}." for key in keys(task.wanted)}
     found: dict[str, set[str]] = {}
@@ -293,7 +299,9 @@ def _prefix(task: Task) -> str:
     return best if best and len(found[best]) >= len(task.wanted) else ""
 
 
-def _nothing(task: Task, reused: Reused, where: Where, attempts: Sequence[Attempt]) -> Diagnostic:
+def _nothing(
+    task: MatchTask, reused: Reused, where: TensorPlace, attempts: Sequence[Attempt]
+) -> Diagnostic:
     mine, theirs = attempts[0].unclear
     if mine:
         return AmbiguousMatch(reused.span, mine, theirs, where.shown, reused.match)

@@ -22,8 +22,8 @@ from deepdsl.transfer.weights.weight_file import (
     Layout,
     Shape,
     Stored,
-    Tensor,
     Unreadable,
+    WeightTensor,
     widened,
 )
 
@@ -126,7 +126,7 @@ def _header(path: Path) -> tuple[dict[str, Any], int, int]:
     return header, 8 + length, whole - 8 - length
 
 
-def _tensor(path: Path, name: str, entry: Any, start: int, size: int) -> Tensor:
+def _tensor(path: Path, name: str, entry: Any, start: int, size: int) -> WeightTensor:
     try:
         kind, shape = str(entry["dtype"]), tuple(entry["shape"])
         begin, end = entry["data_offsets"]
@@ -149,7 +149,7 @@ def _tensor(path: Path, name: str, entry: Any, start: int, size: int) -> Tensor:
             raise Unreadable(
                 f"`{name}` has {end - begin:,} bytes, and its shape needs {prod(shape) * wide:,}"
             )
-    return Tensor(name, shape, dtype, _reader(path, dtype, shape, start + begin))
+    return WeightTensor(name, shape, dtype, _reader(path, dtype, shape, start + begin))
 
 
 def _apart(header: dict[str, Any]) -> None:

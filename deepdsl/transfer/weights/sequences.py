@@ -17,13 +17,13 @@ from deepdsl.transfer.weights.conversion import (
     plain,
     turned,
 )
-from deepdsl.transfer.weights.targets import Slot, Wanted
+from deepdsl.transfer.weights.targets import TargetLayer, TargetTensor
 from deepdsl.transfer.weights.weight_file import Array, Layout
 
 BACKWARD = "backward_"
 
 
-def _way(slot: Slot) -> tuple[str, str]:
+def _way(slot: TargetTensor) -> tuple[str, str]:
     """Whether it belongs to the way back, and its name without that."""
     local = slot.local.removeprefix(BACKWARD)
     return (BACKWARD if local != slot.local else ""), local
@@ -50,7 +50,7 @@ def _keras_names(leaves: Leaves) -> dict[tuple[str, str], str]:
     return made
 
 
-def _recurrent(wanted: Wanted, slot: Slot, leaves: Leaves, layout: Layout) -> Made:
+def _recurrent(wanted: TargetLayer, slot: TargetTensor, leaves: Leaves, layout: Layout) -> Made:
     back, local = _way(slot)
     suffix = "_reverse" if back else ""
     if f"weight_ih_l0{suffix}" in leaves:
@@ -65,7 +65,7 @@ def _recurrent(wanted: Wanted, slot: Slot, leaves: Leaves, layout: Layout) -> Ma
 
 
 def _of_torch(
-    wanted: Wanted, slot: Slot, local: str, leaves: Leaves, suffix: str, layout: Layout
+    wanted: TargetLayer, slot: TargetTensor, local: str, leaves: Leaves, suffix: str, layout: Layout
 ) -> Made:
     gru = wanted.kind == "gru"
     if not getattr(wanted.layer, "reset_after", True):
@@ -111,8 +111,8 @@ def _gates(a: Array, gru: bool) -> Array:
 
 
 def _of_keras(
-    wanted: Wanted,
-    slot: Slot,
+    wanted: TargetLayer,
+    slot: TargetTensor,
     local: str,
     names: Mapping[str, str],
     leaves: Leaves,
@@ -136,7 +136,7 @@ def _of_keras(
     return plain(slot, name, leaves[name])
 
 
-def _recurrent_list(wanted: Wanted, layout: Layout) -> tuple[str, ...]:
+def _recurrent_list(wanted: TargetLayer, layout: Layout) -> tuple[str, ...]:
     locals_ = [slot.local for slot in wanted.slots]
     if layout == "deepdsl":
         return tuple(locals_)
@@ -165,7 +165,7 @@ _PRODUCTS = {
 }
 
 
-def _attention(wanted: Wanted, slot: Slot, leaves: Leaves, layout: Layout) -> Made:
+def _attention(wanted: TargetLayer, slot: TargetTensor, leaves: Leaves, layout: Layout) -> Made:
     product, _, what = slot.local.partition(".")
     joined = f"in_proj_{what}"
     if product != "output" and joined in leaves:
@@ -186,7 +186,7 @@ def _attention(wanted: Wanted, slot: Slot, leaves: Leaves, layout: Layout) -> Ma
     return _heads(slot, product, name, leaf, layout)
 
 
-def _heads(slot: Slot, product: str, name: str, leaf: Leaf, layout: Layout) -> Made:
+def _heads(slot: TargetTensor, product: str, name: str, leaf: Leaf, layout: Layout) -> Made:
     """Keras keeps heads as an axis of their own."""
     shape = leaf.shape
     if shape == slot.shape:
@@ -202,7 +202,7 @@ def _heads(slot: Slot, product: str, name: str, leaf: Leaf, layout: Layout) -> M
     return Recast((name,), lambda a: a.reshape(slot.shape), "heads joined")
 
 
-def _third(slot: Slot, name: str, leaf: Leaf, number: int, layout: Layout) -> Made:
+def _third(slot: TargetTensor, name: str, leaf: Leaf, number: int, layout: Layout) -> Made:
     """Query, key and value stand above one another in PyTorch."""
     shape = slot.shape[::-1]
     if layout != "torch" or leaf.shape != (3 * shape[0], *shape[1:]):
@@ -214,7 +214,7 @@ def _third(slot: Slot, name: str, leaf: Leaf, number: int, layout: Layout) -> Ma
     return Recast((name,), lambda a: a[part].T, f"{told}, {TRANSPOSED}")
 
 
-def _attention_list(wanted: Wanted, layout: Layout) -> tuple[str, ...]:
+def _attention_list(wanted: TargetLayer, layout: Layout) -> tuple[str, ...]:
     bias = any(slot.local.endswith(".bias") for slot in wanted.slots)
     ends = ["weight"] + ["bias"] * bias
     if layout == "torch":
@@ -224,12 +224,12 @@ def _attention_list(wanted: Wanted, layout: Layout) -> tuple[str, ...]:
 
 # --------------------------------------------------------------------------------------------------
 
-SEQUENCES: Mapping[str, Callable[[Wanted, Slot, Leaves, Layout], Made]] = {
+SEQUENCES: Mapping[str, Callable[[TargetLayer, TargetTensor, Leaves, Layout], Made]] = {
     "lstm": _recurrent,
     "gru": _recurrent,
     "attention": _attention,
 }
-LISTS: Mapping[str, Callable[[Wanted, Layout], tuple[str, ...]]] = {
+LISTS: Mapping[str, Callable[[TargetLayer, Layout], tuple[str, ...]]] = {
     "lstm": _recurrent_list,
     "gru": _recurrent_list,
     "attention": _attention_list,

@@ -14,7 +14,7 @@ from deepdsl.diagnostics import Diagnostic, DnnError, closest
 from deepdsl.diagnostics.training.runtime import DamagedCheckpoint
 from deepdsl.diagnostics.transfer.weights import DamagedWeights, NoSuchWeights, UnknownWeights
 from deepdsl.transfer.weights import checkpoint, npz_file, safetensors_file, tfjs
-from deepdsl.transfer.weights.weight_file import Stored, Unreadable, Where, in_memory
+from deepdsl.transfer.weights.weight_file import Stored, TensorPlace, Unreadable, in_memory
 
 MANIFEST = "manifest.json"
 LONGEST_JSON = 500_000_000
@@ -48,7 +48,7 @@ _KINDS = (
 )
 
 
-def open_path(path: Path, where: Where, written: str = "") -> Stored:
+def open_path(path: Path, where: TensorPlace, written: str = "") -> Stored:
     """The tensors at a path; DnnError with what is wrong, at the place `where`.
 
     `written` is the path as it stands in the text.
@@ -64,13 +64,13 @@ def open_path(path: Path, where: Where, written: str = "") -> Stored:
         raise DnnError([DamagedWeights(where.span, where.shown, reason)]) from error
 
 
-def refused(error: Unreadable, where: Where) -> Diagnostic:
+def refused(error: Unreadable, where: TensorPlace) -> Diagnostic:
     if error.kind == "unknown":
         return UnknownWeights(where.span, where.shown, error.reason, error.advice)
     return DamagedWeights(where.span, where.shown, error.reason, error.advice)
 
 
-def _meant(path: Path, where: Where, written: str) -> str:
+def _meant(path: Path, where: TensorPlace, written: str) -> str:
     """What else may be meant by a path that is not there, as it would be written in the text."""
     base = where.span.source.folder or "."
 
@@ -102,13 +102,13 @@ def _meant(path: Path, where: Where, written: str) -> str:
 # Folders ------------------------------------------------------------------------------------------
 
 
-def _folder(path: Path, where: Where) -> Stored:
+def _folder(path: Path, where: TensorPlace) -> Stored:
     if (path / checkpoint.META).is_file() and (path / checkpoint.WEIGHTS).is_file():
         return _checkpoint(path, where, where.shown)
     if (path / MANIFEST).is_file():
         return _run(path, where)
     if (path / "model.json").is_file():
-        return _file(path / "model.json", Where(where.span, f"{where.shown}/model.json"))
+        return _file(path / "model.json", TensorPlace(where.span, f"{where.shown}/model.json"))
     if (path / "saved_model.pb").is_file():
         advice = f"{_KERAS}; or convert it to ONNX"
         raise Unreadable("a SavedModel of TensorFlow", advice, "unknown")
@@ -125,7 +125,7 @@ def _listed(path: Path) -> list[str]:
     return sorted(os.listdir(path))
 
 
-def _checkpoint(path: Path, where: Where, shown: str, notes: tuple[str, ...] = ()) -> Stored:
+def _checkpoint(path: Path, where: TensorPlace, shown: str, notes: tuple[str, ...] = ()) -> Stored:
     try:
         state = checkpoint.read(path).state
     except DnnError as error:
@@ -140,7 +140,7 @@ def _checkpoint(path: Path, where: Where, shown: str, notes: tuple[str, ...] = (
     return Stored(shown, in_memory(arrays), "deepdsl", "", own=True, notes=notes)
 
 
-def _run(path: Path, where: Where) -> Stored:
+def _run(path: Path, where: TensorPlace) -> Stored:
     """The weights that a run ended with; of one that is not finished, the last ones."""
     try:
         manifest: Any = json.loads((path / MANIFEST).read_bytes())
@@ -172,7 +172,7 @@ def _run(path: Path, where: Where) -> Stored:
 # Files --------------------------------------------------------------------------------------------
 
 
-def _file(path: Path, where: Where) -> Stored:
+def _file(path: Path, where: TensorPlace) -> Stored:
     if not path.is_file():
         raise Unreadable("neither a file nor a folder", _KINDS, "unknown")
     shown = where.shown

@@ -8,7 +8,7 @@ from typing import Any
 
 from deepdsl.graph import by_times
 from deepdsl.transfer.weights.conversion import AS_IT_IS
-from deepdsl.transfer.weights.loading import AFRESH, Loaded, Row
+from deepdsl.transfer.weights.loading import AFRESH, Loaded, MatchRow
 
 # A longer run of rows that say the same is told by its first ones.
 RUN, FIRST = 12, 6
@@ -45,9 +45,9 @@ def _lines(loaded: Loaded, whole: bool) -> list[str]:
     return lines
 
 
-def _runs(rows: Sequence[Row]) -> list[list[Row]]:
+def _runs(rows: Sequence[MatchRow]) -> list[list[MatchRow]]:
     """Rows of layers one behind another to which one thing was done, or nothing."""
-    runs: list[list[Row]] = []
+    runs: list[list[MatchRow]] = []
     done: set[str] = set()
     for _, layer in groupby(rows, key=lambda row: row.here.rpartition(".")[0]):
         own = list(layer)
@@ -64,7 +64,7 @@ def _runs(rows: Sequence[Row]) -> list[list[Row]]:
     return runs
 
 
-def _run(rows: Sequence[Row], whole: bool) -> list[tuple[str, ...] | str]:
+def _run(rows: Sequence[MatchRow], whole: bool) -> list[tuple[str, ...] | str]:
     shown = rows if whole or len(rows) <= RUN else rows[:FIRST]
     made: list[tuple[str, ...] | str] = [
         (row.here, by_times(row.shape), row.there, row.done) for row in shown

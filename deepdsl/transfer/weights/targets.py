@@ -15,7 +15,7 @@ from deepdsl.transfer.weights.weight_file import Shape
 
 
 @dataclass(frozen=True)
-class Slot:
+class TargetTensor:
     """A parameter: its path here and there, its name within its layer, and where it stands."""
 
     here: str
@@ -27,7 +27,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TargetLayer:
     """A layer with its path here and there.  `order` says how Keras orders the numbers that flow
     into it, where that is another order than here.
     """
@@ -35,32 +35,32 @@ class Wanted:
     here: str
     there: str
     layer: Layer | None
-    slots: tuple[Slot, ...]
+    slots: tuple[TargetTensor, ...]
     order: Order = None
 
     @property
     def kind(self) -> str:
         return self.layer.name if self.layer is not None else ""
 
-    def slot(self, local: str) -> Slot | None:
+    def slot(self, local: str) -> TargetTensor | None:
         return next((s for s in self.slots if s.local == local), None)
 
 
-def wanted(model: Model, reused: Reused) -> tuple[Wanted, ...]:
+def wanted(model: Model, reused: Reused) -> tuple[TargetLayer, ...]:
     """The layers of a piece in order, without what begins afresh."""
     return tuple(_wanted(model, reused))
 
 
-def _wanted(model: Model, reused: Reused) -> Iterator[Wanted]:
+def _wanted(model: Model, reused: Reused) -> Iterator[TargetLayer]:
     made = orders(model)
     tensors = reused.tensors
     if reused.imported is not None and reused.weights:
         # A file of weights for a foreign network has that one's names.
         tensors = {here: reused.imported.names.get(t, t) for here, t in tensors.items()}
     done: set[str] = set()
-    late: list[Slot] = []
+    late: list[TargetTensor] = []
     for call in model.calls:
-        slots: list[Slot] = []
+        slots: list[TargetTensor] = []
         for param in call.params:
             if param.name not in reused.tensors or param.name in reused.fresh | done:
                 continue
@@ -71,21 +71,21 @@ def _wanted(model: Model, reused: Reused) -> Iterator[Wanted]:
             done.update(slot.here for slot in slots)
             there = _layer_of(slots[0])
             order = made.get(call.inputs[0]) if call.inputs else None
-            yield Wanted(call.path, there, call.layer, tuple(slots), order)
+            yield TargetLayer(call.path, there, call.layer, tuple(slots), order)
     for slot in late:
         if slot.here not in done:
             done.add(slot.here)
-            yield Wanted(slot.here.rpartition(".")[0], _layer_of(slot), None, (slot,))
+            yield TargetLayer(slot.here.rpartition(".")[0], _layer_of(slot), None, (slot,))
 
 
-def _slot(param: Param, path: str, tensors: Mapping[str, str]) -> Slot:
+def _slot(param: Param, path: str, tensors: Mapping[str, str]) -> TargetTensor:
     name = param.name
     local = name.removeprefix(f"{path}.") if name.startswith(f"{path}.") else name.split(".")[-1]
     shape = tuple(d for d in param.type.shape if isinstance(d, int))
-    return Slot(name, tensors[name], local, shape, param.type.dtype, param.span)
+    return TargetTensor(name, tensors[name], local, shape, param.type.dtype, param.span)
 
 
-def _layer_of(slot: Slot) -> str:
+def _layer_of(slot: TargetTensor) -> str:
     if slot.there.endswith(f".{slot.local}"):
         return slot.there.removesuffix(f".{slot.local}")
     return slot.there.rpartition(".")[0] or slot.there

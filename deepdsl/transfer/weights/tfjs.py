@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from deepdsl.transfer.weights.safetensors_file import inside
-from deepdsl.transfer.weights.weight_file import Array, Shape, Stored, Tensor, Unreadable
+from deepdsl.transfer.weights.weight_file import Array, Shape, Stored, Unreadable, WeightTensor
 
 _TYPES = ("float32", "int32", "uint8", "bool", "float16")
 
 
 def read(path: Path, manifest: Any, shown: str) -> Stored:
     """The weights of the `weightsManifest` of a `model.json`."""
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, WeightTensor] = {}
     for group in manifest if isinstance(manifest, list) else ():
         for tensor in _group(path.parent, group):
             tensors[tensor.name] = tensor
@@ -26,7 +26,7 @@ def read(path: Path, manifest: Any, shown: str) -> Stored:
     return Stored(shown, tensors, "keras", "TensorFlow.js")
 
 
-def _group(folder: Path, group: Any) -> Iterator[Tensor]:
+def _group(folder: Path, group: Any) -> Iterator[WeightTensor]:
     """The weights whose numbers stand one after another in some files."""
     try:
         shards = [inside(folder, str(name)) for name in group["paths"]]
@@ -44,7 +44,7 @@ def _group(folder: Path, group: Any) -> Iterator[Tensor]:
     start = 0
     for name, shape, dtype, wide, scale in entries:
         count = prod(shape) * wide
-        yield Tensor(name, shape, dtype, _reader(shards, start, count, shape, dtype, scale))
+        yield WeightTensor(name, shape, dtype, _reader(shards, start, count, shape, dtype, scale))
         start += count
 
 

@@ -31,7 +31,7 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True)
-class Tensor:
+class WeightTensor:
     """A tensor of a file.  `dtype` is as NumPy calls it, or as the file does where NumPy has none.
 
     `turned` says, where the file does, that a matrix is (out, in), or that it is (in, out).
@@ -54,7 +54,7 @@ class Stored:
     """
 
     shown: str
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, WeightTensor]
     layout: Layout | None = None
     by: str = ""
     own: bool = False
@@ -63,13 +63,13 @@ class Stored:
     layouts: tuple[Layout, ...] = LAYOUTS
 
 
-def in_memory(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
+def in_memory(arrays: Mapping[str, Array]) -> dict[str, WeightTensor]:
     """Tensors over arrays that are there already."""
     return {name: _of(name, array) for name, array in arrays.items()}
 
 
-def _of(name: str, array: Array) -> Tensor:
-    return Tensor(name, tuple(array.shape), array.dtype.name, lambda: array)
+def _of(name: str, array: Array) -> WeightTensor:
+    return WeightTensor(name, tuple(array.shape), array.dtype.name, lambda: array)
 
 
 def widened(raw: NDArray[np.uint16]) -> NDArray[np.float32]:
@@ -79,7 +79,7 @@ def widened(raw: NDArray[np.uint16]) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class Where:
+class TensorPlace:
     """The place that a message about a source stands at, and how it names the source."""
 
     span: Span

@@ -12,7 +12,7 @@ from deepdsl.core.atomic_files import named
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.cli.files import FileTrouble
 from deepdsl.diagnostics.transfer.zoo import FileThere, NotInIndex, OtherFile
-from deepdsl.transfer.zoo.entry import Entry, Index
+from deepdsl.transfer.zoo.entry import Index, ZooEntry
 from deepdsl.transfer.zoo.network import Fetch, secure_fetch
 from deepdsl.transfer.zoo.places import locate, pieces
 
@@ -25,11 +25,11 @@ class Got:
     """A model's file as it was written, and where it is from."""
 
     file: Path
-    entry: Entry
+    entry: ZooEntry
     source: str
 
 
-def entry_of(index: Index, name: str) -> Entry:
+def entry_of(index: Index, name: str) -> ZooEntry:
     """A model by its name; DnnError with NotInIndex where there is none."""
     try:
         return index.entries[name]
@@ -66,7 +66,7 @@ def get(
 
 
 def _write(
-    entry: Entry,
+    entry: ZooEntry,
     file: Path,
     data: Iterable[bytes],
     source: str,
@@ -106,7 +106,7 @@ def place(beside: Path, file: Path) -> None:
         os.replace(beside, file)
 
 
-def compare(entry: Entry, source: str, size: int, sha256: str) -> None:
+def compare(entry: ZooEntry, source: str, size: int, sha256: str) -> None:
     """Raise DnnError with OtherFile where a file is not the one that the index means."""
     if size != entry.bytes:
         found = f"more than {entry.bytes:,} bytes" if size > entry.bytes else f"{size:,} bytes"

@@ -59,7 +59,7 @@ Place = Packaged | Beside | Online
 
 
 @dataclass(frozen=True)
-class Tensor:
+class ZooTensor:
     """An input, an output or a cut point: its shape is that of one row, without the batch.
 
     `size` is what the free sizes of an input were in training.
@@ -79,7 +79,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ZooEntry:
     """A model of a zoo."""
 
     name: str
@@ -90,9 +90,9 @@ class Entry:
     bytes: int
     licence: str
     licence_source: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    cuts: tuple[Tensor, ...] = ()
+    inputs: tuple[ZooTensor, ...]
+    outputs: tuple[ZooTensor, ...]
+    cuts: tuple[ZooTensor, ...] = ()
     classes: tuple[str, ...] = ()
 
 
@@ -106,7 +106,7 @@ class Index:
 
     shown: str
     home: Path | str | None
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, ZooEntry]
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deepdsl.diagnostics import DnnError
-from deepdsl.diagnostics.transfer.zoo import BadIndex, CannotFetch, NoSuchIndex
+from deepdsl.diagnostics.transfer.zoo import BadZooIndex, CannotFetch, NoSuchIndex
 from deepdsl.transfer.zoo.entry import INDEX, Index
 from deepdsl.transfer.zoo.network import Fetch, secure_fetch
 from deepdsl.transfer.zoo.rules import Parsed, entries, wrong_address
@@ -80,4 +80,4 @@ def parsed(data: bytes, shown: str) -> Any:
         reason = "it is nested too deeply"
     except ValueError as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-    raise DnnError([BadIndex(None, shown, "", reason)])
+    raise DnnError([BadZooIndex(None, shown, "", reason)])

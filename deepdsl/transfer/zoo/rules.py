@@ -10,18 +10,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deepdsl.diagnostics import DnnError, did_you_mean
-from deepdsl.diagnostics.transfer.zoo import BadIndex
+from deepdsl.diagnostics.transfer.zoo import BadZooIndex
 from deepdsl.transfer.zoo.entry import (
     DTYPES,
     LONGEST_NAME,
     MOST_BYTES,
     NAME,
     Beside,
-    Entry,
     Online,
     Packaged,
     Place,
-    Tensor,
+    ZooEntry,
+    ZooTensor,
 )
 from deepdsl.transfer.zoo.spdx import wrong_licence
 
@@ -51,7 +51,7 @@ class Parsed(dict[str, Any]):
         return made
 
 
-def entries(document: Any, shown: str) -> dict[str, Entry]:
+def entries(document: Any, shown: str) -> dict[str, ZooEntry]:
     """The models of a parsed index by name; DnnError with everything that is wrong with it."""
     rules = _Rules(shown)
     made = rules.index(document)
@@ -111,10 +111,10 @@ class _Rules:
 
     def __init__(self, shown: str) -> None:
         self.shown = shown
-        self.found: list[BadIndex] = []
+        self.found: list[BadZooIndex] = []
 
     def wrong(self, at: str, reason: str, advice: str = "") -> None:
-        self.found.append(BadIndex(None, self.shown, at, reason, advice))
+        self.found.append(BadZooIndex(None, self.shown, at, reason, advice))
 
     # Kinds of values --------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class _Rules:
 
     # What an index has ------------------------------------------------------------------------
 
-    def index(self, document: Any) -> dict[str, Entry]:
+    def index(self, document: Any) -> dict[str, ZooEntry]:
         needed: dict[str, Check] = {
             "format": self.format,
             "version": self.version,
@@ -190,7 +190,7 @@ class _Rules:
                 self.version("/version", document["version"])
                 return {}
         read = self.object("", document, needed, {"title": self.text})
-        made: dict[str, Entry] = {}
+        made: dict[str, ZooEntry] = {}
         for number, entry in enumerate(read.get("models", ()) if read else ()):
             if entry is None:
                 continue
@@ -212,7 +212,7 @@ class _Rules:
             advice = f"this version of dnnc reads version {VERSION}"
             self.wrong(at, f"this is version {_shown(value)}", advice)
 
-    def model(self, at: str, value: Any) -> Entry | None:
+    def model(self, at: str, value: Any) -> ZooEntry | None:
         before = len(self.found)
         needed: dict[str, Check] = {
             "name": lambda a, v: self.checked(a, v, wrong_name, "such as text-direction"),
@@ -234,7 +234,7 @@ class _Rules:
         if read is None or len(self.found) > before:
             return None
         read["place"] = read.pop("file")
-        return Entry(**read)
+        return ZooEntry(**read)
 
     def licence(self, at: str, value: Any) -> str:
         text = self.text(at, value)
@@ -268,20 +268,20 @@ class _Rules:
     def path(self, at: str, value: Any) -> str:
         return self.checked(at, value, wrong_path, "such as models/net.onnx")
 
-    def tensors(self, at: str, value: Any, each: Check, least: int = 0) -> tuple[Tensor, ...]:
+    def tensors(self, at: str, value: Any, each: Check, least: int = 0) -> tuple[ZooTensor, ...]:
         read = [t for t in self.list(at, value, each, least) if t is not None]
         for number, tensor in enumerate(read):
             if tensor.name in {t.name for t in read[:number]}:
                 self.wrong(f"{at}/{number}", f"`{tensor.name}` stands in this list twice")
         return tuple(read)
 
-    def input(self, at: str, value: Any) -> Tensor | None:
+    def input(self, at: str, value: Any) -> ZooTensor | None:
         needed = {"name": self.text, "dtype": self.dtype, "shape": self.shape, "about": self.text}
         before = len(self.found)
         read = self.object(at, value, needed, {"size": self.size})
         if read is None or len(self.found) > before:
             return None
-        tensor = Tensor(**read)
+        tensor = ZooTensor(**read)
         pairs = zip(tensor.shape, tensor.size, strict=False)
         if tensor.size and (
             len(tensor.size) != len(tensor.shape) or any(a not in (None, b) for a, b in pairs)
@@ -289,17 +289,17 @@ class _Rules:
             self.wrong(below(at, "size"), "this does not fit `shape`", "a number for each `null`")
         return tensor
 
-    def output(self, at: str, value: Any) -> Tensor | None:
+    def output(self, at: str, value: Any) -> ZooTensor | None:
         needed = {"name": self.text, "shape": self.shape}
         read = self.object(at, value, needed, {"about": self.text, "dtype": self.dtype})
-        return Tensor(**read) if read is not None and needed.keys() <= read.keys() else None
+        return ZooTensor(**read) if read is not None and needed.keys() <= read.keys() else None
 
-    def cut(self, at: str, value: Any) -> Tensor | None:
+    def cut(self, at: str, value: Any) -> ZooTensor | None:
         needed = {"tensor": self.text, "shape": self.shape, "about": self.text}
         read = self.object(at, value, needed, {})
         if read is None or len(read) < len(needed):
             return None
-        return Tensor(read["tensor"], read["shape"], read["about"])
+        return ZooTensor(read["tensor"], read["shape"], read["about"])
 
     def dtype(self, at: str, value: Any) -> str:
         if value not in DTYPES:

@@ -11,7 +11,7 @@ from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.diagnostics.transfer.zoo import NotAtHand, NotInIndex, OtherNetwork
 from deepdsl.transfer.cut_points import Survey, survey
 from deepdsl.transfer.zoo.copying import compare, entry_of
-from deepdsl.transfer.zoo.entry import Entry, Index, Shape, Tensor, shape_text
+from deepdsl.transfer.zoo.entry import Index, Shape, ZooEntry, ZooTensor, shape_text
 from deepdsl.transfer.zoo.network import CHUNK
 from deepdsl.transfer.zoo.places import Located, locate, open_regular
 
@@ -20,7 +20,7 @@ from deepdsl.transfer.zoo.places import Located, locate, open_regular
 class Verified:
     """What came of a model: `state` is `ok`, `wrong`, or why its file is not at hand."""
 
-    entry: Entry
+    entry: ZooEntry
     state: str
     file: Path | None = None
     what: str = ""
@@ -57,7 +57,7 @@ def _copy(index: Index, file: Path) -> Verified:
     return _verified(entry, Located("here", file), file)
 
 
-def _verified(entry: Entry, at: Located, file: Path | None) -> Verified:
+def _verified(entry: ZooEntry, at: Located, file: Path | None) -> Verified:
     if file is None:
         return Verified(entry, at.state, None)
     try:
@@ -73,7 +73,7 @@ def _verified(entry: Entry, at: Located, file: Path | None) -> Verified:
     return Verified(entry, "wrong" if problems else "ok", file, what, problems)
 
 
-def _s(things: tuple[Tensor, ...]) -> str:
+def _s(things: tuple[ZooTensor, ...]) -> str:
     return "s" * (len(things) != 1)
 
 
@@ -89,7 +89,7 @@ def digest(file: Path, most: int | None) -> tuple[int, str]:
     return size, sum_.hexdigest()
 
 
-def _differences(entry: Entry, seen: Survey) -> Iterator[Diagnostic]:
+def _differences(entry: ZooEntry, seen: Survey) -> Iterator[Diagnostic]:
     """What of the inputs, outputs and cut points is not as the index says."""
     for kind, wanted, there in (
         ("input", entry.inputs, seen.inputs),
@@ -116,7 +116,9 @@ def _differences(entry: Entry, seen: Survey) -> Iterator[Diagnostic]:
             yield from _unlike(entry, what, cut, seen.tensors[cut.name])
 
 
-def _unlike(entry: Entry, what: str, wanted: Tensor, found: Shape | None) -> Iterator[Diagnostic]:
+def _unlike(
+    entry: ZooEntry, what: str, wanted: ZooTensor, found: Shape | None
+) -> Iterator[Diagnostic]:
     """A size that is free on one of the two sides fits any; None is a shape that is not known."""
     if found is None:
         return

@@ -10,8 +10,8 @@ import pytest
 
 from deepdsl.compiler.front_end import load_program
 from deepdsl.core.source import Source
-from deepdsl.insight.drawing import Box, Group, picture, tree
-from deepdsl.insight.drawing.layout import Placed, placed
+from deepdsl.insight.drawing import Box, BoxGroup, picture, tree
+from deepdsl.insight.drawing.layout import PlacedBox, placed
 from deepdsl.insight.drawing.tree import ENTRY, folded, gathered
 from deepdsl.language.analysis import Model
 
@@ -72,7 +72,7 @@ def test_a_value_that_is_used_twice_ends_its_box() -> None:
 
 def test_each_use_of_a_part_is_a_frame_and_shared_weights_are_counted_once() -> None:
     made = tree(SHARED)
-    left, right = (n for n in made.nodes if isinstance(n, Group))
+    left, right = (n for n in made.nodes if isinstance(n, BoxGroup))
     assert (left.name, left.params, right.name, right.params) == ("tower", 40, "tower", 0)
     assert isinstance(right.nodes[0], Box)
     assert right.nodes[0].rows[0].shared
@@ -83,9 +83,9 @@ def test_each_use_of_a_part_is_a_frame_and_shared_weights_are_counted_once() -> 
 def test_parts_within_parts_with_what_flows_in_and_out() -> None:
     made = tree(NESTED)
     body = made.nodes[1]
-    assert isinstance(body, Group)
+    assert isinstance(body, BoxGroup)
     first, second = body.nodes
-    assert isinstance(first, Group)
+    assert isinstance(first, BoxGroup)
     assert (first.path, first.params) == ("body.first", 20)
     assert set(first.edges) == {(ENTRY, 0), (ENTRY, 1), (0, 1)}
     assert first.exits == [1]
@@ -117,12 +117,12 @@ def test_neighbours_that_are_alike_are_told_once() -> None:
         "  dense 1 }"
     )
     told = gathered(tree(chain))
-    groups = [(n.name, n.times, n.params) for n in told.nodes if isinstance(n, Group)]
+    groups = [(n.name, n.times, n.params) for n in told.nodes if isinstance(n, BoxGroup)]
     assert groups == [("a1", 2, 20), ("b", 1, 20)]
     assert told.edges == [(0, 1), (1, 2), (2, 3)]
 
 
-def drawn(each: Placed, x: float = 0, y: float = 0) -> Iterator[tuple[Placed, float, float]]:
+def drawn(each: PlacedBox, x: float = 0, y: float = 0) -> Iterator[tuple[PlacedBox, float, float]]:
     yield each, x, y
     for inner in each.inner:
         yield from drawn(inner, x + inner.x, y + inner.y)

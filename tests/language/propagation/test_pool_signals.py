@@ -12,7 +12,7 @@ from deepdsl.graph import Type
 from deepdsl.graph.backend import open_backend
 from deepdsl.insight.probe import probe_normal
 from deepdsl.language.propagation import predict
-from deepdsl.nn.layers.image_reshaping import Crop, Split, ZeroPad
+from deepdsl.nn.layers.image_reshaping import Crop, SplitLayer, ZeroPad
 from deepdsl.nn.layers.layer import Layer
 from deepdsl.nn.layers.merging import Mean, Multiply
 from deepdsl.nn.layers.pooling import AvgPool, GlobalMaxPool, MaxPool
@@ -91,7 +91,7 @@ def test_of_numbers_of_an_unknown_kind_nothing_is_said() -> None:
     [
         (ZeroPad((1,)), 64 / 100, 1.0),
         (Crop((2,)), 1.0, 1 / 4),
-        (Split((4, 12), part=1), 1.0, 1 / 4),
+        (SplitLayer((4, 12), part=1), 1.0, 1 / 4),
     ],
 )
 def test_cutting_and_padding(layer: Layer, share: float, gain: float) -> None:

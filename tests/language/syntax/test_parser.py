@@ -16,7 +16,7 @@ from deepdsl.diagnostics import DnnError
 from deepdsl.language.syntax import ast, tables
 from deepdsl.language.syntax.dump import dump
 from deepdsl.language.syntax.parser import parse, parse_partial
-from deepdsl.language.syntax.tree import Builder
+from deepdsl.language.syntax.tree import TreeBuilder
 
 FILES = sorted((GOLDEN / "language").glob("*.dnn"))
 
@@ -171,7 +171,7 @@ def cached(folder: Path) -> Path:
     return file
 
 
-def parses(builder: Builder) -> bool:
+def parses(builder: TreeBuilder) -> bool:
     parser = tables.load(builder)
     builder.begin(Source("a.dnn", "let a = 1\n"))
     parsed: object = parser.parse("let a = 1\n")
@@ -180,10 +180,10 @@ def parses(builder: Builder) -> bool:
 
 def test_tables_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
-    assert parses(Builder())
+    assert parses(TreeBuilder())
     file = cached(tmp_path / "new")
     written = file.stat().st_mtime_ns
-    assert parses(Builder())
+    assert parses(TreeBuilder())
     assert cached(tmp_path / "new").stat().st_mtime_ns == written
     if sys.platform != "win32":
         assert file.parent.stat().st_mode & 0o777 == 0o700
@@ -194,21 +194,21 @@ def test_damaged_tables_are_made_anew(
     damage: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert parses(Builder())
+    assert parses(TreeBuilder())
     file = cached(tmp_path)
     whole = file.read_bytes()
     file.write_bytes(damage)
-    assert parses(Builder())
+    assert parses(TreeBuilder())
     assert len(file.read_bytes()) > len(whole) // 2
 
 
 def test_no_place_for_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert parses(Builder())
+    assert parses(TreeBuilder())
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "file" / "home")
-    assert parses(Builder())
+    assert parses(TreeBuilder())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no owners and modes")
@@ -216,9 +216,9 @@ def test_tables_that_others_can_write_are_not_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert parses(Builder())
+    assert parses(TreeBuilder())
     (tmp_path / "deepdsl").chmod(0o777)
     read: list[Path] = []
     monkeypatch.setattr(Path, "read_bytes", lambda self: read.append(self) or b"")
-    assert parses(Builder())
+    assert parses(TreeBuilder())
     assert not read

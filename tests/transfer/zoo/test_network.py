@@ -22,7 +22,7 @@ from small_onnx import perceptron
 from deepdsl.diagnostics import DnnError
 from deepdsl.transfer.zoo import get, open_index
 from deepdsl.transfer.zoo.network import secure_fetch
-from deepdsl.transfer.zoo.publish import Wanted, publish
+from deepdsl.transfer.zoo.publish import PublishOptions, publish
 
 DATA = bytes(range(256)) * 1000
 
@@ -212,7 +212,7 @@ def no_run(run: Path, file: Path) -> None:
 
 def test_a_published_folder_is_a_zoo_over_tls(server: str, tmp_path: Path) -> None:
     onnx.save(perceptron(), tmp_path / "a.onnx")
-    publish(tmp_path / "a.onnx", tmp_path, Wanted("net", "MIT"), no_run)
+    publish(tmp_path / "a.onnx", tmp_path, PublishOptions("net", "MIT"), no_run)
     for address in (f"{server}/zoo", f"{server}/zoo/", f"{server}/zoo/index.json?v=1"):
         index = open_index(address)
         assert index.home == f"{server}/zoo/"

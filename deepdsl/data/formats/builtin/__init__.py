@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from deepdsl.core.record import record
-from deepdsl.core.registry import Choice, argument, option
+from deepdsl.core.registry import OneOf, argument, option
 from deepdsl.core.source import Span
 from deepdsl.data.formats.text import text_misfits
 from deepdsl.data.request import OpenRequest, Shape
@@ -24,9 +24,9 @@ class Builtin(DataSource):
     the source `text` gives them: the first eleven chapters to train on, the last to test on.
     """
 
-    dataset: str = argument(Choice(("digits", "alice")), "which one")
+    dataset: str = argument(OneOf(("digits", "alice")), "which one")
     part: str | None = option(
-        Choice(("train", "test", "all")),
+        OneOf(("train", "test", "all")),
         "which rows; those of train for `train`, those of test for `valid` and `test`",
         default=None,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from deepdsl.core.record import record
-from deepdsl.core.registry import Boolean, Choice, Kind, ListOf, Text, argument, option
+from deepdsl.core.registry import Boolean, Kind, ListOf, OneOf, Text, argument, option
 from deepdsl.data.source import Column, DataSource, has_suffix
 
 DELIMITERS: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
@@ -38,7 +38,7 @@ class Csv(DataSource):
     header: bool = option(
         Boolean(), "the first line names the columns; without, they are 1, 2, 3 …", default=True
     )
-    delimiter: str = option(Choice(tuple(DELIMITERS)), "what parts the fields", default="comma")
+    delimiter: str = option(OneOf(tuple(DELIMITERS)), "what parts the fields", default="comma")
     feeds: tuple[tuple[str, Any], ...] = ()
 
     @classmethod

@@ -20,7 +20,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class CsvBlock:
     """Some records that follow each other: their texts, where they start, their lines from 1."""
 
     texts: list[str]
@@ -28,11 +28,11 @@ class Block:
     lines: Rows
     quoted: bool  # some record has a quote in it
 
-    def without_first(self) -> Block:
-        return Block(self.texts[1:], self.starts[1:], self.lines[1:], self.quoted)
+    def without_first(self) -> CsvBlock:
+        return CsvBlock(self.texts[1:], self.starts[1:], self.lines[1:], self.quoted)
 
 
-def read_blocks(stream: BinaryIO, file: DataFile) -> Iterator[Block]:
+def read_blocks(stream: BinaryIO, file: DataFile) -> Iterator[CsvBlock]:
     """The records of a file that are not blank.
 
     A record goes on over lines while a quote is open.
@@ -88,7 +88,7 @@ def _to_end_of_line(stream: BinaryIO, file: DataFile, raw: bytes, line: int) -> 
     return rest
 
 
-def _plain(raw: bytes, offset: int, line: int, file: DataFile) -> Block:
+def _plain(raw: bytes, offset: int, line: int, file: DataFile) -> CsvBlock:
     texts = decode(raw, line, file).split("\n")
     ends = np.flatnonzero(np.frombuffer(raw, np.uint8) == ord("\n"))
     starts = np.concatenate(([0], ends + 1)).astype(np.int64) + offset
@@ -102,10 +102,10 @@ def _plain(raw: bytes, offset: int, line: int, file: DataFile) -> Block:
     if not all(filled):
         texts = [text for text, keep in zip(texts, filled, strict=True) if keep]
         starts, lines = starts[filled], lines[filled]
-    return Block(texts, starts, lines, quoted=False)
+    return CsvBlock(texts, starts, lines, quoted=False)
 
 
-def _quoted(raw: bytes, offset: int, line: int, file: DataFile) -> Block:
+def _quoted(raw: bytes, offset: int, line: int, file: DataFile) -> CsvBlock:
     texts: list[str] = []
     starts: list[int] = []
     lines: list[int] = []
@@ -126,7 +126,7 @@ def _quoted(raw: bytes, offset: int, line: int, file: DataFile) -> Block:
         record, first = b"", line
     if record:
         raise broken(file, first, "a quote is opened and never closed")
-    return Block(texts, np.array(starts, np.int64), np.array(lines, np.int64), quoted=True)
+    return CsvBlock(texts, np.array(starts, np.int64), np.array(lines, np.int64), quoted=True)
 
 
 def _lines(raw: bytes) -> list[bytes]:

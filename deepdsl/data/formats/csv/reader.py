@@ -12,7 +12,7 @@ from deepdsl.data import files
 from deepdsl.data.bind_inputs import bind_inputs
 from deepdsl.data.files import find_file
 from deepdsl.data.formats.csv import DELIMITERS, Csv
-from deepdsl.data.formats.csv.lines import Block, decode
+from deepdsl.data.formats.csv.lines import CsvBlock, decode
 from deepdsl.data.formats.csv.table_text import CsvFile, Numbers
 from deepdsl.data.request import OpenRequest, Shape, TargetSpec
 from deepdsl.data.table import Array, ArrayField, Field, Origin, Rows, Table, build_table
@@ -66,7 +66,7 @@ class CsvField:
             decode(self._bytes[start:end].tobytes(), line, file).rstrip("\r\n")
             for start, end, line in zip(starts, self._starts[rows + 1], lines.tolist(), strict=True)
         ]
-        block = Block(texts, starts, lines, any('"' in text for text in texts))
+        block = CsvBlock(texts, starts, lines, any('"' in text for text in texts))
         return self._source.numbers(block, self._columns)
 
     def _parses(self, row: int) -> bool:

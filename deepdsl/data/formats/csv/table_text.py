@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepdsl.data.files import DataFile
-from deepdsl.data.formats.csv.lines import Block, read_blocks, split_record
+from deepdsl.data.formats.csv.lines import CsvBlock, read_blocks, split_record
 from deepdsl.data.source import look_alike
 from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data.csv import (
@@ -21,7 +21,7 @@ from deepdsl.diagnostics.data.csv import (
     NotUtf8,
     RaggedLine,
 )
-from deepdsl.diagnostics.data.labels import NotFinite
+from deepdsl.diagnostics.data.labels import NonFiniteData
 
 _MARKS = (("semicolon", ";"), ("tab", "\t"), ("comma", ","), ("pipe", "|"))
 
@@ -64,7 +64,7 @@ class CsvFile:
         names = tuple(each for each in self.columns if each)
         raise DnnError([ColumnMissing(span, name, column, names, other, self.has_header)])
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[CsvBlock]:
         """All rows, some MB at a time, each with as many fields as there are columns."""
         skip = self.has_header
         with self.file.open() as stream:
@@ -78,7 +78,7 @@ class CsvFile:
     def count(self) -> int:
         return sum(len(block.texts) for block in self.blocks())
 
-    def texts(self, block: Block, column: int) -> list[str]:
+    def texts(self, block: CsvBlock, column: int) -> list[str]:
         """One field of each record, without the blanks around it."""
         mark, width = self.delimiter, len(self.columns)
         if block.quoted:
@@ -94,7 +94,7 @@ class CsvFile:
             raise DnnError([EmptyField(self.file.span, self.file.name, line, self.columns[column])])
         return found
 
-    def numbers(self, block: Block, columns: Sequence[int]) -> Numbers:
+    def numbers(self, block: CsvBlock, columns: Sequence[int]) -> Numbers:
         """The fields of some columns as finite float32 numbers, one row for each record."""
         values: Numbers | None = None
         if not block.quoted:
@@ -121,9 +121,9 @@ class CsvFile:
         name = self.columns[columns[column]]
         place = f"{self.file.name}, line {block.lines[row]}, column `{name}`"
         shown = "NaN" if np.isnan(values[row, column]) else text[:40]
-        raise DnnError([NotFinite(self.file.span, shown, place)])
+        raise DnnError([NonFiniteData(self.file.span, shown, place)])
 
-    def _numbers_with_care(self, block: Block, columns: Sequence[int]) -> Numbers:
+    def _numbers_with_care(self, block: CsvBlock, columns: Sequence[int]) -> Numbers:
         rows = [self._fields(block, row) for row in range(len(block.texts))]
         span, name = self.file.span, self.file.name
         values = np.empty((len(rows), len(columns)), np.float64)
@@ -146,10 +146,10 @@ class CsvFile:
         with np.errstate(over="ignore"):
             return values.astype(np.float32)
 
-    def _fields(self, block: Block, row: int) -> list[str]:
+    def _fields(self, block: CsvBlock, row: int) -> list[str]:
         return split_record(block.texts[row], int(block.lines[row]), self.delimiter, self.file)
 
-    def _check_widths(self, block: Block) -> None:
+    def _check_widths(self, block: CsvBlock) -> None:
         if block.quoted:
             widths = [len(self._fields(block, row)) for row in range(len(block.texts))]
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from deepdsl.core.record import record
-from deepdsl.core.registry import Choice, Text, argument, option
+from deepdsl.core.registry import OneOf, Text, argument, option
 from deepdsl.core.source import Span
 from deepdsl.data.image_source import ImageSource, image_misfit
 from deepdsl.data.request import Shape
@@ -36,7 +36,7 @@ class Images(ImageSource):
 
     folder: str = argument(Text(), "the folder, relative to the file")
     corrupt: str = option(
-        Choice(("fail", "skip")),
+        OneOf(("fail", "skip")),
         "what becomes of files that cannot be decoded; `skip` decodes all of them when the folder "
         "is opened",
         default="fail",

@@ -13,7 +13,7 @@ from deepdsl.core.source import Span
 from deepdsl.data.image_source import SUFFIXES
 from deepdsl.data.request import OpenRequest
 from deepdsl.diagnostics.base import DnnError
-from deepdsl.diagnostics.data.files import CannotRead, FileMissing, NotAFile
+from deepdsl.diagnostics.data.files import CannotReadDataFile, FileMissing, NotAFile
 from deepdsl.diagnostics.data.images import EmptyClass, IgnoredFiles, LinkedImages, NoImages
 
 # What the systems of computers leave in folders.
@@ -148,7 +148,7 @@ def _entries(found: ImageFolder, prefix: str) -> Iterator[os.DirEntry[str]]:
                 yield entry
     except OSError as reason:
         text = reason.strerror or str(reason)
-        raise DnnError([CannotRead(found.span, f"{found.name}/{prefix}", text)]) from None
+        raise DnnError([CannotReadDataFile(found.span, f"{found.name}/{prefix}", text)]) from None
 
 
 def _check_link(found: ImageFolder, name: str) -> None:

@@ -17,7 +17,7 @@ from deepdsl.data.image_field import ImageField, class_field, look_through
 from deepdsl.data.request import OpenRequest
 from deepdsl.data.table import Field, Origin, Table, build_table
 from deepdsl.diagnostics.base import Diagnostic, DnnError
-from deepdsl.diagnostics.data.files import CannotRead
+from deepdsl.diagnostics.data.files import CannotReadDataFile
 from deepdsl.diagnostics.data.images import NoImages, SkippedImages
 
 
@@ -36,7 +36,7 @@ class FolderBytes:
             return open(os.path.join(self._root, self._files[row]), "rb")
         except OSError as reason:
             text = reason.strerror or str(reason)
-            raise DnnError([CannotRead(self._span, self.name(row), text)]) from None
+            raise DnnError([CannotReadDataFile(self._span, self.name(row), text)]) from None
 
     def name(self, row: int) -> str:
         name = f"{self._name}/{self._files[row]}"

@@ -6,7 +6,7 @@ from math import pi, sqrt
 from typing import Any
 
 from deepdsl.core.record import record
-from deepdsl.core.registry import Choice, Number, option
+from deepdsl.core.registry import Number, OneOf, option
 from deepdsl.graph.formula import erf, exp, hard_sigmoid, minimum, sigmoid, tanh
 from deepdsl.nn.layers.activations.base import Activation
 
@@ -24,7 +24,7 @@ class Gelu(Activation):
     trained with it.  Keras and PyTorch take the exact form by default.  Initialize with he_normal.
     """
 
-    approximate: str = option(Choice(("none", "tanh")), "which form", "none")
+    approximate: str = option(OneOf(("none", "tanh")), "which form", "none")
 
     activation = "he_normal"
     source = "Hendrycks & Gimpel 2016, arXiv:1606.08415"

@@ -11,7 +11,7 @@ from deepdsl.graph import Builder, Emitter, Node, Op, Param, ShapeError, Type, V
 from deepdsl.graph.arithmetic import Greater, Minimum, Where, along_features, mul, plus, scaled
 from deepdsl.graph.formula import elu, expm1, maximum, minimum, relu, softplus, where_above
 from deepdsl.graph.reshaping import unbroadcast
-from deepdsl.nn.initializers import Constant, Initializer, Start
+from deepdsl.nn.initializers import ConstantInitializer, Initializer, Start
 from deepdsl.nn.layers.activations.base import Activation, ActivationOp, Sigmoid
 from deepdsl.nn.layers.layer import Scope
 from deepdsl.nn.layers.propagation import Moments, Transfer, mixed, through, width
@@ -106,7 +106,9 @@ class Prelu(Activation):
     he_normal(slope=0.25).
     """
 
-    init: Initializer = option(Start("initializer"), "how the slopes begin", Constant(0.25))
+    init: Initializer = option(
+        Start("initializer"), "how the slopes begin", ConstantInitializer(0.25)
+    )
 
     activation = "he_normal"
     source = "He et al. 2015, arXiv:1502.01852"

@@ -15,15 +15,15 @@ from deepdsl.nn.layers.activations.relu_variants import SELU_ALPHA, SELU_SCALE
 from deepdsl.nn.layers.layer import Layer
 from deepdsl.transfer.onnx_import.conversion import Conversion, Weight, converts
 from deepdsl.transfer.onnx_import.dims import is_rows
-from deepdsl.transfer.onnx_import.graph import Node
+from deepdsl.transfer.onnx_import.graph import OnnxNode
 
 
-def _number(node: Node, name: str, default: float) -> float:
+def _number(node: OnnxNode, name: str, default: float) -> float:
     """An attribute as it was meant: float32 has 0.2 as 0.20000000298."""
     return float(f"{float(node.get(name, default)):.7g}")
 
 
-_PLAIN: dict[str, Callable[[Node], Layer]] = {
+_PLAIN: dict[str, Callable[[OnnxNode], Layer]] = {
     "Relu": lambda n: rectifiers.Relu(),
     "Sigmoid": lambda n: smooth.Sigmoid(),
     "Tanh": lambda n: smooth.Tanh(),
@@ -42,7 +42,7 @@ _PLAIN: dict[str, Callable[[Node], Layer]] = {
 }
 
 
-def _plain(at: Conversion, node: Node) -> bool:
+def _plain(at: Conversion, node: OnnxNode) -> bool:
     layer = _PLAIN[node.operator](node)
     return at.give(node, at.layer(_checked(layer), at.number(node.inputs[0])))
 
@@ -61,7 +61,7 @@ def _checked(layer: Layer) -> Layer:
 
 
 @converts("com.microsoft.FastGelu", "com.microsoft.BiasGelu")
-def gelu_with_bias(at: Conversion, node: Node) -> bool:
+def gelu_with_bias(at: Conversion, node: OnnxNode) -> bool:
     x = at.number(node.inputs[0])
     if node.input(1):
         x = at.with_weight(Add(), x, at.weight(node.inputs[1]), "bias")
@@ -70,7 +70,7 @@ def gelu_with_bias(at: Conversion, node: Node) -> bool:
 
 
 @converts("Selu")
-def selu(at: Conversion, node: Node) -> bool:
+def selu(at: Conversion, node: OnnxNode) -> bool:
     alpha, scale = node.get("alpha", SELU_ALPHA), node.get("gamma", SELU_SCALE)
     if node.version < 6:
         alpha, scale = node.get("alpha", 1.6732), node.get("gamma", 1.0507)
@@ -84,7 +84,7 @@ def selu(at: Conversion, node: Node) -> bool:
 
 
 @converts("HardSigmoid")
-def hard_sigmoid(at: Conversion, node: Node) -> bool:
+def hard_sigmoid(at: Conversion, node: OnnxNode) -> bool:
     """max(0, min(1, alpha x + beta)): ours is that with 1/6 and 1/2."""
     alpha, beta = (float(node.get(n, d)) for n, d in (("alpha", 0.2), ("beta", 0.5)))
     x = at.number(node.inputs[0])
@@ -100,7 +100,7 @@ def _rounded(number: float) -> float:
 
 
 @converts("PRelu")
-def prelu(at: Conversion, node: Node) -> bool:
+def prelu(at: Conversion, node: OnnxNode) -> bool:
     """One slope a channel; a single one becomes as many, which may then part."""
     slope = at.constant(node, 1)
     sizes = at.sizes(node.inputs[0])
@@ -115,7 +115,7 @@ def prelu(at: Conversion, node: Node) -> bool:
 
 
 @converts("Clip")
-def clip(at: Conversion, node: Node) -> bool:
+def clip(at: Conversion, node: OnnxNode) -> bool:
     low = at.scalar(node, 1, "min", -math.inf)
     high = at.scalar(node, 2, "max", math.inf)
     x = at.number(node.inputs[0])
@@ -135,7 +135,7 @@ def clip(at: Conversion, node: Node) -> bool:
 
 
 @converts("Softmax", "LogSoftmax")
-def softmax(at: Conversion, node: Node) -> bool:
+def softmax(at: Conversion, node: OnnxNode) -> bool:
     """Along an axis; before opset 13 along that axis and all behind it."""
     layer = smooth.LogSoftmax() if node.op == "LogSoftmax" else smooth.Softmax()
     x, sizes = at.number(node.inputs[0]), at.sizes(node.inputs[0])

@@ -15,7 +15,7 @@ from deepdsl.nn.layers.pooling import GlobalAvgPool, GlobalMaxPool
 from deepdsl.nn.layers.reshaping import AddLayer
 from deepdsl.transfer.onnx_import.conversion import Array, Conversion, converts
 from deepdsl.transfer.onnx_import.dims import is_rows, sized
-from deepdsl.transfer.onnx_import.graph import Node
+from deepdsl.transfer.onnx_import.graph import OnnxNode
 from deepdsl.transfer.onnx_import.layers import Choice, Reciprocal
 
 _BINARY: dict[str, Op] = {
@@ -32,7 +32,7 @@ _BINARY: dict[str, Op] = {
 
 
 @converts("Add", "Sub", "Mul", "Div", "Max", "Min", "Greater", "Less", "Equal", "Sum")
-def binary(at: Conversion, node: Node) -> bool:
+def binary(at: Conversion, node: OnnxNode) -> bool:
     """Two or more operands, from the left."""
     if node.version < 7 and node.get("broadcast", 0) and node.op in ("Add", "Sub", "Mul", "Div"):
         return False
@@ -121,7 +121,7 @@ _CLOSED = -9999.0
 
 
 @converts("Mean")
-def mean(at: Conversion, node: Node) -> bool:
+def mean(at: Conversion, node: OnnxNode) -> bool:
     inputs = [at.number(n) for n in node.inputs]
     return at.give(node, inputs[0] if len(inputs) == 1 else at.layer(Mean(), *inputs))
 
@@ -140,7 +140,7 @@ _UNARY: dict[str, Op] = {
 }
 
 
-def _unary(at: Conversion, node: Node) -> bool:
+def _unary(at: Conversion, node: OnnxNode) -> bool:
     if at.folding.flows[node.inputs[0]][0] != 1:
         return False
     return at.give(node, at.compute(_UNARY[node.op], at.number(node.inputs[0])))
@@ -151,14 +151,14 @@ for _name in _UNARY:
 
 
 @converts("Sin")
-def sine(at: Conversion, node: Node) -> bool:
+def sine(at: Conversion, node: OnnxNode) -> bool:
     """sin(x) = cos(x - pi / 2)."""
     turned = at.with_number(ops.Add(), at.number(node.inputs[0]), -math.pi / 2)
     return at.give(node, at.compute(ops.Cos(), turned))
 
 
 @converts("Pow")
-def power(at: Conversion, node: Node) -> bool:
+def power(at: Conversion, node: OnnxNode) -> bool:
     """Squares and roots; other powers of numbers that are not positive have no gradient here."""
     exponent, x = at.constant(node, 1), at.number(node.inputs[0])
     if exponent is None or exponent.size != 1 or at.type(x).dtype != "f32":
@@ -180,7 +180,7 @@ def power(at: Conversion, node: Node) -> bool:
 
 
 @converts("Where")
-def where(at: Conversion, node: Node) -> bool:
+def where(at: Conversion, node: OnnxNode) -> bool:
     """Of two values one at least flows; the other may be a number."""
     condition, *values = node.inputs
     flowing = [at.number(n) for n in values if at.flows(n)]
@@ -217,7 +217,7 @@ def _bounded(array: Array) -> Array:
 
 
 @converts("ReduceMean", "ReduceSum", "ReduceMax", "ReduceSumSquare", "ReduceL2")
-def reduce(at: Conversion, node: Node) -> bool:
+def reduce(at: Conversion, node: OnnxNode) -> bool:
     sizes, x = at.sizes(node.inputs[0]), at.number(node.inputs[0])
     given = at.integers(node, 1, "axes")
     if given is None and node.input(1):
@@ -246,7 +246,7 @@ def reduce(at: Conversion, node: Node) -> bool:
     return at.give(node, at.reshape(made, out))
 
 
-def _largest(at: Conversion, node: Node, x: int, axes: tuple[int, ...]) -> bool:
+def _largest(at: Conversion, node: OnnxNode, x: int, axes: tuple[int, ...]) -> bool:
     """Along one axis, as a pool over a line: [N, all before, the axis] with what stands behind it
     moved in front.
     """
@@ -262,7 +262,7 @@ def _largest(at: Conversion, node: Node, x: int, axes: tuple[int, ...]) -> bool:
 
 
 @converts("ArgMax")
-def arg_max(at: Conversion, node: Node) -> bool:
+def arg_max(at: Conversion, node: OnnxNode) -> bool:
     sizes = at.sizes(node.inputs[0])
     axis = int(node.get("axis", 0)) % len(sizes)
     if is_rows(sizes[axis]) or node.get("select_last_index", 0):

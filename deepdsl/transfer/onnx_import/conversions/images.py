@@ -16,19 +16,19 @@ from deepdsl.nn.layers.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, Max
 from deepdsl.nn.layers.upsampling import Upsample
 from deepdsl.transfer.onnx_import.conversion import Conversion, converts
 from deepdsl.transfer.onnx_import.dims import is_rows
-from deepdsl.transfer.onnx_import.graph import Node
+from deepdsl.transfer.onnx_import.graph import OnnxNode
 from deepdsl.transfer.onnx_import.layers import Pooled
 
 Sizes = tuple[int, ...]
 
 
-def _numbers(node: Node, name: str, axes: int, default: int) -> Sizes:
+def _numbers(node: OnnxNode, name: str, axes: int, default: int) -> Sizes:
     given = node.get(name) or []
     return tuple(int(n) for n in given) or (default,) * axes
 
 
 def _pads(
-    node: Node, ins: Sizes, kernel: Sizes, strides: Sizes, dilations: Sizes
+    node: OnnxNode, ins: Sizes, kernel: Sizes, strides: Sizes, dilations: Sizes
 ) -> tuple[Sizes, Sizes]:
     """What is padded in front of and behind each axis."""
     axes, auto = len(ins), node.get("auto_pad", "NOTSET")
@@ -66,7 +66,7 @@ def _short(sizes: Sizes) -> Sizes:
 
 
 @converts("Conv", "com.microsoft.FusedConv")
-def conv(at: Conversion, node: Node) -> bool:
+def conv(at: Conversion, node: OnnxNode) -> bool:
     weight = at.constant(node, 1)
     if weight is None or not at.flows(node.inputs[0]):
         return False
@@ -100,7 +100,7 @@ def conv(at: Conversion, node: Node) -> bool:
 
 
 @converts("ConvTranspose")
-def conv_transpose(at: Conversion, node: Node) -> bool:
+def conv_transpose(at: Conversion, node: OnnxNode) -> bool:
     weight = at.constant(node, 1)
     if weight is None or not at.flows(node.inputs[0]):
         return False
@@ -136,7 +136,7 @@ def conv_transpose(at: Conversion, node: Node) -> bool:
     return at.give(node, made)
 
 
-def _transposed_pads(node: Node, whole: Sizes, outs: Sizes) -> tuple[Sizes, Sizes]:
+def _transposed_pads(node: OnnxNode, whole: Sizes, outs: Sizes) -> tuple[Sizes, Sizes]:
     """What is cut off in front and behind, worked out from the size that ONNX gives."""
     auto, axes = node.get("auto_pad", "NOTSET"), len(outs)
     if node.get("output_shape") or auto in ("SAME_UPPER", "SAME_LOWER"):
@@ -153,7 +153,7 @@ def _transposed_pads(node: Node, whole: Sizes, outs: Sizes) -> tuple[Sizes, Size
 
 
 @converts("MaxPool", "AveragePool")
-def pool(at: Conversion, node: Node) -> bool:
+def pool(at: Conversion, node: OnnxNode) -> bool:
     largest = node.op == "MaxPool"
     if len([n for n in node.outputs if n]) > 1 or node.get("storage_order", 0):
         return False
@@ -189,7 +189,7 @@ def pool(at: Conversion, node: Node) -> bool:
 
 
 @converts("GlobalAveragePool", "GlobalMaxPool")
-def global_pool(at: Conversion, node: Node) -> bool:
+def global_pool(at: Conversion, node: OnnxNode) -> bool:
     layer = GlobalAvgPool() if node.op == "GlobalAveragePool" else GlobalMaxPool()
     made = at.layer(layer, at.number(node.inputs[0]))
     return at.give(node, at.reshape(made, at.sizes(node.outputs[0])))
@@ -199,7 +199,7 @@ def global_pool(at: Conversion, node: Node) -> bool:
 
 
 @converts("Resize", "Upsample")
-def resize(at: Conversion, node: Node) -> bool:
+def resize(at: Conversion, node: OnnxNode) -> bool:
     """Whole factors, where the new pixels lie as `upsample` has them."""
     ins, outs = (at.sizes(n) for n in (node.inputs[0], node.outputs[0]))
     if ins == outs and _factors(at, node, len(ins)) in (None, (1.0,) * len(ins)):
@@ -234,7 +234,7 @@ def resize(at: Conversion, node: Node) -> bool:
     return at.give(node, at.layer(layer, at.number(node.inputs[0])))
 
 
-def _factors(at: Conversion, node: Node, rank: int) -> tuple[float, ...] | None:
+def _factors(at: Conversion, node: OnnxNode, rank: int) -> tuple[float, ...] | None:
     """The scales, where the node has them and not sizes."""
     if "scales" in node.attributes:
         return tuple(float(n) for n in node.get("scales"))
@@ -246,7 +246,7 @@ def _factors(at: Conversion, node: Node, rank: int) -> tuple[float, ...] | None:
 
 
 @converts("DepthToSpace", "SpaceToDepth")
-def blocks(at: Conversion, node: Node) -> bool:
+def blocks(at: Conversion, node: OnnxNode) -> bool:
     """As a reshape, a permutation and a reshape."""
     rows, channels, height, width = at.sizes(node.inputs[0])
     n, x = int(node.get("blocksize")), at.number(node.inputs[0])

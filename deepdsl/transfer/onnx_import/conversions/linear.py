@@ -13,7 +13,7 @@ from deepdsl.nn.layers.activations.relu_variants import Relu
 from deepdsl.nn.layers.dense import Dense
 from deepdsl.transfer.onnx_import.conversion import Conversion, Weight, converts
 from deepdsl.transfer.onnx_import.dims import is_rows, sized
-from deepdsl.transfer.onnx_import.graph import Node
+from deepdsl.transfer.onnx_import.graph import OnnxNode
 from deepdsl.transfer.onnx_import.layers import Product
 
 
@@ -44,7 +44,7 @@ def _sizes(at: Conversion, x: int) -> tuple[int, ...]:
 
 
 @converts("Gemm", "com.microsoft.FusedGemm")
-def gemm(at: Conversion, node: Node) -> bool:
+def gemm(at: Conversion, node: OnnxNode) -> bool:
     """alpha op(A) op(B) + beta C; constant factors become part of the weights."""
     a, b, c = (node.input(n) for n in range(3))
     alpha, beta = float(node.get("alpha", 1.0)), float(node.get("beta", 1.0))
@@ -71,7 +71,7 @@ def gemm(at: Conversion, node: Node) -> bool:
     return at.give(node, at.layer(Relu(), made) if node.get("activation", "") else made)
 
 
-def _flowing_gemm(at: Conversion, node: Node) -> bool:
+def _flowing_gemm(at: Conversion, node: OnnxNode) -> bool:
     """Both factors flow, or what is added does."""
     a, b, c = (node.input(n) for n in range(3))
     if node.get("alpha", 1.0) != 1 or (c and node.get("beta", 1.0) != 1) or node.domain:
@@ -90,7 +90,7 @@ def _flowing_gemm(at: Conversion, node: Node) -> bool:
 
 
 @converts("MatMul", "com.microsoft.FusedMatMul")
-def mat_mul(at: Conversion, node: Node) -> bool:
+def mat_mul(at: Conversion, node: OnnxNode) -> bool:
     a, b = node.inputs[:2]
     if node.domain and (
         node.get("alpha", 1.0) != 1 or node.get("transBatchA", 0) or node.get("transBatchB", 0)
@@ -127,7 +127,7 @@ def _turned(at: Conversion, x: int) -> int:
 
 
 @converts("deepdsl.Dense")
-def summed_product(at: Conversion, node: Node) -> bool:
+def summed_product(at: Conversion, node: OnnxNode) -> bool:
     """MatMul and Add: x, the weights, the bias."""
     x, w, b = node.inputs
     weight, bias = at.array(w), at.array(b)

@@ -11,11 +11,11 @@ from deepdsl.nn.layers.batch_norm import BatchNorm
 from deepdsl.nn.layers.dropout import Dropout
 from deepdsl.nn.layers.layer_norm import GroupNorm, LayerNorm, RmsNorm
 from deepdsl.transfer.onnx_import.conversion import Conversion, Weight, converts
-from deepdsl.transfer.onnx_import.graph import Node
+from deepdsl.transfer.onnx_import.graph import OnnxNode
 
 
 @converts("BatchNormalization")
-def batch_norm(at: Conversion, node: Node) -> bool:
+def batch_norm(at: Conversion, node: OnnxNode) -> bool:
     """As it works at inference; in training it goes on with its running statistics."""
     if node.version < 9 and not node.get("spatial", 1):
         return False
@@ -35,7 +35,7 @@ def _short(number: float) -> float:
 
 
 @converts("InstanceNormalization")
-def instance_norm(at: Conversion, node: Node) -> bool:
+def instance_norm(at: Conversion, node: OnnxNode) -> bool:
     channels = at.sizes(node.inputs[0])[1]
     weights = {"gamma": at.weight(node.inputs[1]), "beta": at.weight(node.inputs[2])}
     layer = GroupNorm(channels, epsilon=_short(node.get("epsilon", 1e-5)))
@@ -43,7 +43,7 @@ def instance_norm(at: Conversion, node: Node) -> bool:
 
 
 @converts("GroupNormalization")
-def group_norm(at: Conversion, node: Node) -> bool:
+def group_norm(at: Conversion, node: OnnxNode) -> bool:
     """Opset 18 has a scale for each group, opset 21 one for each channel."""
     groups, channels = int(node.get("num_groups")), at.sizes(node.inputs[0])[1]
     weights = {}
@@ -57,7 +57,7 @@ def group_norm(at: Conversion, node: Node) -> bool:
 
 
 @converts("LayerNormalization", "deepdsl.LayerNorm")
-def layer_norm(at: Conversion, node: Node) -> bool:
+def layer_norm(at: Conversion, node: OnnxNode) -> bool:
     """Over the last axis, or over several last ones, which are then joined."""
     if len([n for n in node.outputs if n]) > 1:
         return False
@@ -66,14 +66,14 @@ def layer_norm(at: Conversion, node: Node) -> bool:
 
 
 @converts("RMSNormalization", "SimplifiedLayerNormalization", "deepdsl.RmsNorm")
-def rms_norm(at: Conversion, node: Node) -> bool:
+def rms_norm(at: Conversion, node: OnnxNode) -> bool:
     if len([n for n in node.outputs if n]) > 1:
         return False
     return at.give(node, _over_last(at, node, at.number(node.inputs[0]), centered=False))
 
 
 @converts("com.microsoft.SkipLayerNormalization")
-def skip_layer_norm(at: Conversion, node: Node) -> bool:
+def skip_layer_norm(at: Conversion, node: OnnxNode) -> bool:
     if len([n for n in node.outputs if n]) > 1 or node.input(4):
         return False
     total = at.compute(Add(), at.number(node.inputs[0]), at.number(node.inputs[1]))
@@ -85,7 +85,7 @@ def skip_layer_norm(at: Conversion, node: Node) -> bool:
     return at.give(node, at.layer(layer, total, weights=weights))
 
 
-def _over_last(at: Conversion, node: Node, x: int, centered: bool) -> int:
+def _over_last(at: Conversion, node: OnnxNode, x: int, centered: bool) -> int:
     sizes = at.sizes(node.inputs[0])
     axis = int(node.get("axis", -1)) % len(sizes)
     assert axis > 0
@@ -108,7 +108,7 @@ def _over_last(at: Conversion, node: Node, x: int, centered: bool) -> int:
 
 
 @converts("Dropout")
-def dropout(at: Conversion, node: Node) -> bool:
+def dropout(at: Conversion, node: OnnxNode) -> bool:
     """At inference nothing; when the network is trained on, what it was."""
     if len([n for n in node.outputs if n]) > 1:
         return False

@@ -8,7 +8,7 @@ from deepdsl.nn.layers.layer import Layer
 from deepdsl.nn.layers.recurrent import Gru, Lstm
 from deepdsl.transfer.onnx_import.conversion import Array, Conversion, Weight, converts
 from deepdsl.transfer.onnx_import.conversions.reshaping import within
-from deepdsl.transfer.onnx_import.graph import Node
+from deepdsl.transfer.onnx_import.graph import OnnxNode
 
 # For each gate of ours, in our order, the place of ONNX's.
 _LSTM = (0, 2, 3, 1)  # i f g o, of i o f c
@@ -16,7 +16,7 @@ _GRU = (0, 1, 2)  # z r n, of z r h
 
 
 @converts("LSTM", "GRU")
-def recurrent(at: Conversion, node: Node) -> bool:
+def recurrent(at: Conversion, node: OnnxNode) -> bool:
     """With first states of zero, all positions of each row, and the usual functions.
 
     Of the results the states at all positions, and the last one of a single direction.
@@ -41,7 +41,7 @@ def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _expanded(at: Conversion, node: Node, ways: int) -> bool:
+def _expanded(at: Conversion, node: OnnxNode, ways: int) -> bool:
     steps, rows, _ = at.sizes(node.inputs[0])
     units = int(node.get("hidden_size"))
     direction = {"forward": "forward", "reverse": "backward", "bidirectional": "both"}[
@@ -79,7 +79,7 @@ def _expanded(at: Conversion, node: Node, ways: int) -> bool:
     return True
 
 
-def _weights(at: Conversion, node: Node, ways: int, units: int) -> dict[str, Weight]:
+def _weights(at: Conversion, node: OnnxNode, ways: int, units: int) -> dict[str, Weight]:
     order = _LSTM if node.op == "LSTM" else _GRU
     after = node.op == "GRU" and bool(node.get("linear_before_reset", 0))
 

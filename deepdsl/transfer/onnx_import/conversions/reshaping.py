@@ -7,40 +7,40 @@ import numpy as np
 from deepdsl.graph.arithmetic import Cast
 from deepdsl.graph.concatenation import Concatenate
 from deepdsl.nn.layers.embedding import Embedding
-from deepdsl.nn.layers.image_reshaping import Split, Surround, Within, ZeroPad
+from deepdsl.nn.layers.image_reshaping import SplitLayer, Surround, Within, ZeroPad
 from deepdsl.nn.layers.reshaping import Concat
 from deepdsl.transfer.onnx_import.conversion import DTYPES, Conversion, converts, dtype_of, nested
 from deepdsl.transfer.onnx_import.dims import is_rows, sized, typed
-from deepdsl.transfer.onnx_import.graph import Node
+from deepdsl.transfer.onnx_import.graph import OnnxNode
 from deepdsl.transfer.onnx_import.inference import INT64
 from deepdsl.transfer.onnx_import.layers import ForEachRow, NumbersForEachRow, Step, Widen
 
 
 @converts("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-def reshape(at: Conversion, node: Node) -> bool:
+def reshape(at: Conversion, node: OnnxNode) -> bool:
     return at.give(node, at.reshape(at.number(node.inputs[0]), at.sizes(node.outputs[0])))
 
 
 @converts("Transpose")
-def transpose(at: Conversion, node: Node) -> bool:
+def transpose(at: Conversion, node: OnnxNode) -> bool:
     rank = len(at.sizes(node.inputs[0]))
     order = node.get("perm") or list(range(rank))[::-1]
     return at.give(node, at.permute(at.number(node.inputs[0]), order))
 
 
 @converts("Identity")
-def identity(at: Conversion, node: Node) -> bool:
+def identity(at: Conversion, node: OnnxNode) -> bool:
     return at.give(node, at.number(node.inputs[0]))
 
 
 @converts("Cast")
-def cast(at: Conversion, node: Node) -> bool:
+def cast(at: Conversion, node: OnnxNode) -> bool:
     code = at.folding.flows[node.outputs[0]][0]
     return at.give(node, at.compute(Cast(DTYPES[code]), at.number(node.inputs[0])))
 
 
 @converts("Concat")
-def concat(at: Conversion, node: Node) -> bool:
+def concat(at: Conversion, node: OnnxNode) -> bool:
     inputs = [at.number(n) for n in node.inputs]
     if len(inputs) == 1:
         return at.give(node, inputs[0])
@@ -54,7 +54,7 @@ def concat(at: Conversion, node: Node) -> bool:
 
 
 @converts("Split")
-def split(at: Conversion, node: Node) -> bool:
+def split(at: Conversion, node: OnnxNode) -> bool:
     sizes = at.sizes(node.inputs[0])
     axis = int(node.get("axis", 0)) % len(sizes)
     if is_rows(sizes[axis]):
@@ -67,7 +67,7 @@ def split(at: Conversion, node: Node) -> bool:
         end = sizes[axis] - begin - piece
         if axis == 1 and is_rows(sizes[0]):
             given = len(pieces) if len(set(pieces)) == 1 and len(pieces) > 1 else pieces
-            made = at.layer(Split(given, part=number + 1), x)
+            made = at.layer(SplitLayer(given, part=number + 1), x)
         else:
             made = within(at, x, axis, begin, end)
         at.give(node, made, number)
@@ -85,7 +85,7 @@ def within(at: Conversion, x: int, axis: int, begin: int, end: int) -> int:
 
 
 @converts("Slice")
-def cut(at: Conversion, node: Node) -> bool:
+def cut(at: Conversion, node: OnnxNode) -> bool:
     sizes = at.sizes(node.inputs[0])
     starts, ends = at.integers(node, 1, "starts"), at.integers(node, 2, "ends")
     if starts is None or ends is None:
@@ -111,7 +111,7 @@ def cut(at: Conversion, node: Node) -> bool:
 
 
 @converts("Gather")
-def gather(at: Conversion, node: Node) -> bool:
+def gather(at: Conversion, node: OnnxNode) -> bool:
     """A place of an axis, neighbours along it, or the rows of a table."""
     data, indices = node.inputs[:2]
     axis = int(node.get("axis", 0))
@@ -134,7 +134,7 @@ def gather(at: Conversion, node: Node) -> bool:
     return at.give(node, at.reshape(x, at.sizes(node.outputs[0])))
 
 
-def _embedded(at: Conversion, node: Node) -> bool:
+def _embedded(at: Conversion, node: OnnxNode) -> bool:
     table, indices = at.array(node.inputs[0]), at.number(node.inputs[1])
     if table.ndim != 2 or table.dtype != np.float32:
         return False
@@ -145,7 +145,7 @@ def _embedded(at: Conversion, node: Node) -> bool:
 
 
 @converts("Pad")
-def pad(at: Conversion, node: Node) -> bool:
+def pad(at: Conversion, node: OnnxNode) -> bool:
     """Zeros; another number, and a mirror, have no layer."""
     value = at.scalar(node, 2, "value", 0.0)
     pads = node.get("paddings") if node.version < 2 else at.integers(node, 1, "pads")
@@ -176,7 +176,7 @@ def pad(at: Conversion, node: Node) -> bool:
 
 
 @converts("deepdsl.Expand")
-def expand(at: Conversion, node: Node) -> bool:
+def expand(at: Conversion, node: OnnxNode) -> bool:
     have, want = at.sizes(node.inputs[0]), at.sizes(node.outputs[0])
     x = at.number(node.inputs[0])
     if len(have) != len(want):
@@ -187,7 +187,7 @@ def expand(at: Conversion, node: Node) -> bool:
 
 
 @converts("Tile")
-def tile(at: Conversion, node: Node) -> bool:
+def tile(at: Conversion, node: OnnxNode) -> bool:
     """Repeats of axes of size 1."""
     have, want = at.sizes(node.inputs[0]), at.sizes(node.outputs[0])
     if any(h not in (1, w) for h, w in zip(have, want, strict=True)):
@@ -199,7 +199,7 @@ def tile(at: Conversion, node: Node) -> bool:
 
 
 @converts("deepdsl.Repeat")
-def repeat(at: Conversion, node: Node) -> bool:
+def repeat(at: Conversion, node: OnnxNode) -> bool:
     """A constant for each row: a learned token, or the kinds of tokens."""
     weight = at.weight(node.inputs[0])
     if weight.array.dtype != np.float32:
