@@ -14,6 +14,7 @@ import argparse
 import statistics
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,6 @@ from deepdsl.compiler.forward import TARGET
 from deepdsl.compiler.front_end import load_program
 from deepdsl.compiler.job import Job
 from deepdsl.compiler.training_step import Task
-from deepdsl.core.record import changed
 from deepdsl.core.source import Source
 from deepdsl.data import from_arrays
 from deepdsl.data.splits import split_table
@@ -88,7 +88,7 @@ def job_of(kind: str, cache: str, rows: int) -> Job:
     text = PROGRAM.format(shape=shape, body=body, cache=cache)
     program, _ = load_program(Source("bench.dnn", text), data_given=True)
     (training,) = program.trainings
-    spec = changed(program.datasets["rows"], train=None)
+    spec = replace(program.datasets["rows"], train=None)
     task = Task(program.models["net"], training, spec)
     rng = np.random.default_rng(0)
     sides = tuple(map(int, shape.split()))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deepdsl.compiler.front_end import check, load_program, read_source, training_of
-from deepdsl.core.record import changed
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import Diagnostic, DnnError, Severity
 from deepdsl.diagnostics.training.runtime import NoSuchSplit
@@ -136,7 +136,7 @@ def _job_of_arrays(
     from deepdsl.compiler.training_step import Task
     from deepdsl.data.splits import split_table
 
-    spec = changed(program.datasets[training.data], train=None, test=None)
+    spec = replace(program.datasets[training.data], train=None, test=None)
     task = Task(program.models[training.model], training, spec, spec.rows_of_classes)
     table, task = _table(task, x, y)
     held = _table(task, *valid)[0] if valid is not None else None
@@ -155,7 +155,7 @@ def _table(task: Task, x: Arrays, y: Arrays | None) -> tuple[Table, Task]:
     if task.data.target is not None:
         return from_arrays(x, None, inputs=shapes), task
 
-    spec = changed(task.data, one_hot=None)
+    spec = replace(task.data, one_hot=None)
 
     def load(wanted: Task) -> Table:
         targets = {TARGET: wanted_target(wanted)}

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepdsl.compiler.manifest import manifest_of
 from deepdsl.compiler.training_step import evaluation_graph, inference_graph, step_graph
+from deepdsl.core.record import record
 from deepdsl.core.source import Source
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ from deepdsl.compiler.stage import Stage
 # Graphs and state ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Artifacts:
     """What `dnnc build` writes and the trainer runs."""
 

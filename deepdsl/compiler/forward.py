@@ -5,8 +5,8 @@ behind.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from deepdsl.core.record import record
 from deepdsl.data.spec import DataSpec
 from deepdsl.graph import Builder, Value
 from deepdsl.graph.reshaping import Reshape
@@ -20,7 +20,7 @@ from deepdsl.nn.metrics import Metric
 TARGET = "target"
 
 
-@dataclass(frozen=True)
+@record
 class Forward:
     """A lowered model: a value for each of its numbered values, and its outputs by name."""
 
@@ -76,7 +76,7 @@ def preprocess(b: Builder, x: Value, name: str, spec: DataSpec | None) -> Value:
     return x
 
 
-@dataclass(frozen=True)
+@record
 class Judged:
     """A forward pass with its loss and metrics: values to be asked for."""
 

@@ -7,9 +7,9 @@ Nothing here imports NumPy or onnx, or what lowers graphs: checking a file must 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
-from deepdsl.core.record import changed
 from deepdsl.core.source import Source, Span
 from deepdsl.diagnostics import Diagnostic, DnnError, Report
 from deepdsl.diagnostics.cli.files import NoModel, NothingInFile, NoTraining
@@ -68,7 +68,7 @@ def diagnose(source: Source, allow: Collection[str]) -> Report:
 def _fixed_here(diagnostic: Diagnostic, source: Source) -> Diagnostic:
     """The diagnostic without fixes of another file: that may be right for who else uses it."""
     own = all(edit.span.source == source for edit in diagnostic.fixes)
-    return diagnostic if own else changed(diagnostic, fixes=())
+    return diagnostic if own else replace(diagnostic, fixes=())
 
 
 def load_program(

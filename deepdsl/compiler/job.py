@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deepdsl.compiler.forward import TARGET
 from deepdsl.compiler.training_step import Task
+from deepdsl.core.record import record
 from deepdsl.core.source import Source
 from deepdsl.data.request import Split, TargetSpec
 from deepdsl.data.spec import DataSpec
@@ -30,7 +31,7 @@ T = TypeVar("T")
 Columns = Mapping[str, Sequence[str]]
 
 
-@dataclass(frozen=True)
+@record
 class Job:
     """A task with its data opened: all that is needed to compile and to train.
 

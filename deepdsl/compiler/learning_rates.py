@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from deepdsl.core.record import changed
 from deepdsl.graph import Builder, Param, Type, Value
 from deepdsl.graph.arithmetic import Floor, Where, cast, div, scaled, sub
 from deepdsl.language.analysis.model import Training
@@ -81,7 +81,7 @@ class Pace:
         for name, param in kept.items():
             new = rates.kept[name]
             b.update(param, new if self.due is None else b.add(Where(), self.due, new, param))
-        return rates if self._momentum is None else changed(rates, momentum=self._momentum)
+        return rates if self._momentum is None else replace(rates, momentum=self._momentum)
 
     def _since(self, updates: Value, stage: int) -> Value:
         """How many of the updates came after the beginning of a stage."""

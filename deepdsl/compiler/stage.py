@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deepdsl.compiler.learning_rates import begun_path
+from deepdsl.core.record import record
 from deepdsl.language.analysis import Training
 from deepdsl.nn.schedules import FACTOR_PATH
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     State = Mapping[str, NDArray[Any]]
 
 
-@dataclass(frozen=True)
+@record
 class Stage:
     """The step of one stage of a training."""
 

@@ -5,10 +5,10 @@ evaluation, inference.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from deepdsl.compiler.forward import Judged, forward, judged
 from deepdsl.compiler.learning_rates import Pace, alike, begin_of, slot_path
+from deepdsl.core.record import record
 from deepdsl.data.spec import DataSpec
 from deepdsl.graph import Builder, Graph, Param, Role, Type, Value
 from deepdsl.graph.arithmetic import Floor, IsFinite, Less, Where, add, cast, div, mul, plus
@@ -26,7 +26,7 @@ from deepdsl.nn.optimizers import Rates
 SMALL = 16_384
 
 
-@dataclass(frozen=True)
+@record
 class Task:
     """What is compiled: a model, how it is trained, on what; `one_hot` is whether targets are
     rows.
@@ -120,7 +120,7 @@ def _apply(
     return pace.lr, healthy
 
 
-@dataclass(frozen=True)
+@record
 class _Group:
     """Batches that make one update: their mean gradients so far, how many updates were done before,
     and whether this batch is the last of them.

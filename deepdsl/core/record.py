@@ -108,17 +108,6 @@ def _own_fields(cls: type, kw_only: bool) -> dict[str, Field[Any]]:
     return own
 
 
-def fields_of(record_or_class: Any) -> tuple[Field[Any], ...]:
-    """Deprecated: `dataclasses.fields`."""
-    return dataclasses.fields(record_or_class)
-
-
-def changed(record: T, **values: Any) -> T:
-    """Deprecated: `dataclasses.replace`."""
-    made: T = dataclasses.replace(record, **values)  # type: ignore[type-var]
-    return made
-
-
 # Methods of every record ---------------------------------------------------------------------
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from dataclasses import MISSING, field
+from dataclasses import MISSING, field, fields
 from importlib import import_module
 from keyword import iskeyword
 from pkgutil import iter_modules
 from typing import Any, ClassVar, TypeVar
 
-from deepdsl.core.record import fields_of, record
+from deepdsl.core.record import record
 
 
 class Mismatch(Exception):
@@ -341,7 +341,7 @@ class Registered:
             Signature(
                 f.name.rstrip("_"), m["kind"], m["doc"], m["positional"], m["many"], f.default
             )
-            for f in fields_of(cls)
+            for f in fields(cls)  # type: ignore[arg-type]  # each subclass is a record
             if "kind" in (m := f.metadata)
         )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from deepdsl.core.record import record
 from deepdsl.data.files import IN_MEMORY, DataFile, byte_count, fill
 from deepdsl.data.request import Shape
 from deepdsl.data.table import Array
@@ -16,7 +16,7 @@ from deepdsl.diagnostics.data.files import WrongSize
 MOST_DIMENSIONS = 32
 
 
-@dataclass(frozen=True)
+@record
 class Header:
     """Type and shape of an array, and the offset of its first number."""
 

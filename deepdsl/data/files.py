@@ -9,12 +9,12 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
 
+from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.data.request import OpenRequest, Shape
 from deepdsl.data.table import Array
@@ -36,7 +36,7 @@ _CHUNK = 1 << 20
 _LISTED = 1000
 
 
-@dataclass(frozen=True)
+@record
 class DataFile:
     """A file that is there and can be read, by the name that the program gives it."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from deepdsl.core.record import changed
 from deepdsl.data.files import memory_budget
 from deepdsl.data.image_decoder import Decoder, strict
 from deepdsl.data.image_source import Decoding
@@ -142,7 +142,7 @@ class ImageField:
 
 def open_files(paths: Sequence[Path], name: str, how: Decoding, shape: Shape) -> Table:
     """Image files as the rows of one input, of whatever size they are; their headers are sound."""
-    decoder = Decoder(changed(how, resized=True), None)
+    decoder = Decoder(replace(how, resized=True), None)
     images = ImageField(ListedFiles(paths), decoder, shape, keep=False)
     with strict():
         for row in range(len(images)):

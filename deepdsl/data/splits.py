@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepdsl.core.record import changed
+from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.data.augmented import augmented
 from deepdsl.data.indices import check_indices
@@ -30,7 +30,7 @@ from deepdsl.diagnostics.data.split import (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Splits:
     """The parts that were asked for, and what a reader should know about them."""
 
@@ -345,4 +345,4 @@ def _class_numbers(target: TargetSpec) -> TargetSpec:
         return TargetSpec("index", target.classes or shape[-1], shape[:-1])
     if target.kind == "any":
         return TargetSpec("index", target.classes, () if shape is None else shape[:-1])
-    return changed(target, kind="index")
+    return replace(target, kind="index")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.data.request import Shape
 from deepdsl.diagnostics.base import Diagnostic, DnnError
@@ -20,7 +20,7 @@ Array = NDArray[Any]
 Rows = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Origin:
     """What messages say of a place in the data: the file (or array), the row, the column."""
 
@@ -149,7 +149,7 @@ def check_finite(values: Array, origin: Origin, rows: Rows | None = None) -> Non
     raise DnnError([NonFiniteData(origin.span, text, origin.place(row, index))])
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Table:
     """All rows of one source.
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
-from dataclasses import field
+from dataclasses import field, replace
 from difflib import get_close_matches
 from enum import Enum, IntEnum
 from typing import Any, ClassVar
 
-from deepdsl.core.record import changed, record
+from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.diagnostics.vocabulary import called_here, unlike_all
 
@@ -181,14 +181,14 @@ class Report:
 
     def add(self, diagnostic: Diagnostic) -> None:
         if self.uses and not diagnostic.uses:
-            diagnostic = changed(diagnostic, uses=self.uses)
+            diagnostic = replace(diagnostic, uses=self.uses)
         # A part used twice is analysed twice: what it says at one place is said once.
         key = self._key(diagnostic)
         ways = self._ways.setdefault(key, set())
         first = self._found.setdefault(key, diagnostic)
         if first is not diagnostic and diagnostic.uses not in ways:
             more = first.elsewhere + 1 + diagnostic.elsewhere
-            self._found[key] = changed(first, elsewhere=more)
+            self._found[key] = replace(first, elsewhere=more)
         ways.add(diagnostic.uses)
 
     def _key(self, diagnostic: Diagnostic) -> tuple[Any, ...]:

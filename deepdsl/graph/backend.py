@@ -5,19 +5,19 @@ runtime.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from deepdsl.core.record import record
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.runtime import NoSuchDevice
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-@dataclass(frozen=True)
+@record
 class StepModel:
     """A step graph as bytes, with what a runtime must know to keep its state.
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import field, fields
 from itertools import islice
 from typing import Any, Literal
 
-from deepdsl.core.record import fields_of, record
+from deepdsl.core.record import record
 from deepdsl.core.registry import show, snake_case
 from deepdsl.core.source import Span
 from deepdsl.graph.emitter import Emitter
@@ -134,7 +134,7 @@ class Op:
         return snake_case(type(self).__name__)
 
     def __str__(self) -> str:
-        told = [f"{f.name}={show(getattr(self, f.name))}" for f in fields_of(self)]
+        told = [f"{f.name}={show(getattr(self, f.name))}" for f in fields(self)]
         return f"{self.title}({', '.join(told)})" if told else self.title
 
 

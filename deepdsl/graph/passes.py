@@ -5,9 +5,9 @@ smaller.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
-from deepdsl.core.record import changed
 from deepdsl.graph import Constant, Graph, Node, Op, Value
 from deepdsl.graph.arithmetic import Add, Cast, Div, Mul, Neg, Pow, Sqrt, Sub
 from deepdsl.graph.reshaping import BroadcastLike, Reshape
@@ -23,7 +23,7 @@ def rewrite(graph: Graph, nodes: Iterable[Node], swap: dict[Value, Value]) -> Gr
     def now(value: Value) -> Value:
         return swap.get(value, value)
 
-    return changed(
+    return replace(
         graph,
         nodes=tuple(nodes),
         outputs={k: now(v) for k, v in graph.outputs.items()},
@@ -41,14 +41,14 @@ def simplify(graph: Graph) -> Graph:
     nodes: list[Node] = []
     for node in graph.nodes:
         inputs = tuple(swap.get(v, v) for v in node.inputs)
-        node = changed(node, inputs=inputs)
+        node = replace(node, inputs=inputs)
         same = _same_as(node, constants, made)
         if same is not None:
             swap[node.outputs[0]] = same
             continue
         folded = _folded(node, constants)
         if folded is not None:
-            node = changed(node, op=folded, inputs=())
+            node = replace(node, op=folded, inputs=())
         if isinstance(node.op, Constant):
             constants[node.outputs[0]] = node.op.value
         for out in node.outputs:
@@ -115,7 +115,7 @@ def share(graph: Graph) -> Graph:
     seen: dict[tuple[Any, ...], Node] = {}
     nodes: list[Node] = []
     for node in graph.nodes:
-        node = changed(node, inputs=tuple(swap.get(v, v) for v in node.inputs))
+        node = replace(node, inputs=tuple(swap.get(v, v) for v in node.inputs))
         first = seen.setdefault((_identity(node.op), node.inputs), node)
         if first is not node:
             swap.update(zip(node.outputs, first.outputs, strict=True))
@@ -138,7 +138,7 @@ def prune(graph: Graph) -> Graph:
             nodes.append(node)
             needed.update(node.inputs)
     kept = tuple(p for p in graph.params if p in needed or p in graph.updates)
-    return changed(graph, nodes=tuple(reversed(nodes)), params=kept)
+    return replace(graph, nodes=tuple(reversed(nodes)), params=kept)
 
 
 PIPELINE: tuple[Pass, ...] = (simplify, share, simplify, prune)

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deepdsl.core.record import changed
 from deepdsl.graph import Graph, Node, Param, Value
 from deepdsl.graph.convolution import Convolution, TransposedConvolution
 from deepdsl.graph.gemm import Gemm
@@ -95,8 +94,8 @@ def fold_batch_norms(
                 nodes = [new if n is old[-1] else n for n in nodes if n not in old[:-1]]
                 producers.update(dict.fromkeys(new.outputs, new))
                 folded += 1
-        graph = changed(graph, nodes=tuple(nodes))
-    graph = changed(graph, params=tuple(state.params.values()))
+        graph = replace(graph, nodes=tuple(nodes))
+    graph = replace(graph, params=tuple(state.params.values()))
     return prune(graph), state.weights, folded
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deepdsl.compiler.training_step import Task, evaluation_graph, inference_graph
 from deepdsl.core.atomic_files import write_atomically
-from deepdsl.core.record import changed
+from deepdsl.core.record import record
 from deepdsl.core.version import VERSION
 from deepdsl.data.transforms import Scale
 from deepdsl.diagnostics import DnnError
@@ -39,7 +39,7 @@ Array = NDArray[Any]
 TRIED = (1, 7, 64)
 
 
-@dataclass(frozen=True)
+@record
 class Exported:
     """What was written, and how far it is from the evaluation graph."""
 
@@ -113,7 +113,7 @@ def export(
     return Exported(file, error, len(data), OPSET, folded, whole)
 
 
-@dataclass(frozen=True)
+@record
 class Keeping:
     """How weights are kept in the file, and how far its outputs may be off."""
 
@@ -225,9 +225,9 @@ def _sampled(run: Trained, backend: Backend, samples: int) -> Judge:
 
 def _only(graph: Graph, key: str) -> Graph:
     """The part of a graph that makes one output, with the inputs that it reads."""
-    part = prune(changed(graph, outputs={key: graph.outputs[key]}, updates={}))
+    part = prune(replace(graph, outputs={key: graph.outputs[key]}, updates={}))
     read = {v for node in part.nodes for v in node.inputs}
-    return changed(part, inputs=tuple(v for v in part.inputs if v in read))
+    return replace(part, inputs=tuple(v for v in part.inputs if v in read))
 
 
 def plausible(run: Trained, name: str, shape: tuple[int, ...]) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from deepdsl.compiler.forward import TARGET
 from deepdsl.compiler.job import open_data, target_spec
 from deepdsl.compiler.training_step import Task, evaluation_graph, inference_graph
+from deepdsl.core.record import record
 from deepdsl.data.image_field import decoding_of
 from deepdsl.data.image_source import Decoding
 from deepdsl.data.request import Split
@@ -45,7 +46,7 @@ SAMPLED = 16_384
 SMALLEST = 1e-30
 
 
-@dataclass(frozen=True)
+@record
 class Predictor:
     """A model with its weights, ready to run.  `run` is None for an ONNX file; `rows` are taken at
     a time.

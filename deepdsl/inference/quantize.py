@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deepdsl.core.record import changed
 from deepdsl.graph import Graph, Node, Op, Param, Type, Value
 from deepdsl.graph.arithmetic import Cast, Mul
 from deepdsl.graph.convolution import Convolution
@@ -48,8 +48,8 @@ def quantize_weights(
         saved = 3 * whole.size - scale.nbytes
         if saved <= OVERHEAD or is_kept(param.name, keep):
             continue
-        stored = changed(param, name=f"{param.name}:int8", type=param.type.with_dtype("i8"))
-        factor = changed(param, name=f"{param.name}:scale", type=Type(scale.shape))
+        stored = replace(param, name=f"{param.name}:int8", type=param.type.with_dtype("i8"))
+        factor = replace(param, name=f"{param.name}:scale", type=Type(scale.shape))
         del params[param.name], values[param.name]
         for made, array in ((stored, whole), (factor, scale)):
             params[made.name], values[made.name] = made, array
@@ -58,9 +58,9 @@ def quantize_weights(
         nodes.append(Node(Cast(param.type.dtype), (stored,), (number,), param.span))
         nodes.append(Node(Mul(), (number, factor), (swap[param],), param.span))
     nodes += [
-        changed(node, inputs=tuple(swap.get(v, v) for v in node.inputs)) for node in graph.nodes
+        replace(node, inputs=tuple(swap.get(v, v) for v in node.inputs)) for node in graph.nodes
     ]
-    made_graph = changed(graph, params=tuple(params.values()), nodes=tuple(nodes))
+    made_graph = replace(graph, params=tuple(params.values()), nodes=tuple(nodes))
     return made_graph, values, tuple(p.name for p in swap)
 
 

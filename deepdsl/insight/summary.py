@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from deepdsl.compiler.training_step import decays, inference_graph
+from deepdsl.core.record import record
 from deepdsl.core.registry import Registered
 from deepdsl.data.spec import DataSpec
 from deepdsl.graph import Node, by_times, conv_lowering
@@ -18,7 +18,7 @@ from deepdsl.nn.initializers import Initializer
 BYTES = 4  # of a float32
 
 
-@dataclass(frozen=True)
+@record
 class SummaryRow:
     """One use of a layer; `params` counts a shared tensor at its first use only."""
 
@@ -30,7 +30,7 @@ class SummaryRow:
     shared: bool
 
 
-@dataclass(frozen=True)
+@record
 class Inspection:
     model: str
     rows: tuple[SummaryRow, ...]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 
-from deepdsl.core.record import changed, record
+from deepdsl.core.record import record
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import Diagnostic, Edit, Report
 
@@ -61,7 +62,7 @@ def apply(source: Source, diagnostics: Collection[Diagnostic]) -> Source:
     # From the end, so that the places before stay right.
     for edit in sorted(_edits(diagnostics), key=lambda e: e.span.start, reverse=True):
         text = text[: edit.span.start] + edit.text + text[edit.span.end :]
-    return changed(source, text=text)
+    return replace(source, text=text)
 
 
 def _edits(diagnostics: Collection[Diagnostic]) -> Iterator[Edit]:

@@ -5,9 +5,10 @@ whose outputs for a row are the same in every epoch, and the rest.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Set
+from dataclasses import replace
 from math import prod
 
-from deepdsl.core.record import changed, record
+from deepdsl.core.record import record
 from deepdsl.data.spec import DataSpec
 from deepdsl.graph import Builder, Type
 from deepdsl.language.analysis.freezing import Freezing
@@ -189,7 +190,7 @@ def _parted(
     prefix = _model(model, tuple(model.inputs[n] for n in raw), raw, front, kept)
     given = tuple(_given(model, n, names[n]) for n in crossing)
     rest = _model(model, given, crossing, back, model.outputs)
-    ready = changed(data, ready=frozenset(kept))
+    ready = replace(data, ready=frozenset(kept))
     return FrozenPrefix(prefix, rest, ready, _bytes(model, chosen), layers)
 
 
@@ -223,7 +224,7 @@ def _model(
     """Some calls of a model as a model; `values` are the numbers that its inputs had."""
     number = {n: i for i, n in enumerate((*values, *(c.output for c in calls)))}
     moved = tuple(
-        changed(c, inputs=tuple(number[n] for n in c.inputs), output=number[c.output])
+        replace(c, inputs=tuple(number[n] for n in c.inputs), output=number[c.output])
         for c in calls
     )
     named = {name: number[n] for name, n in outputs.items()}

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from deepdsl.core.record import changed, record
+from deepdsl.core.record import record
 from deepdsl.core.source import Source, Span
 from deepdsl.diagnostics import DnnError, closest, did_you_mean
 from deepdsl.diagnostics.cli.files import BadSetting, NoTraining
@@ -68,7 +69,7 @@ def apply_settings(source: Source, settings: Sequence[str], model: str | None = 
     for text in settings:
         setting = read_setting(text)
         # Messages about the changed text say that it is not the file's own.
-        source = changed(_apply(source, setting, model), name=name)
+        source = replace(_apply(source, setting, model), name=name)
     return source
 
 
@@ -80,7 +81,7 @@ def _apply(source: Source, setting: Setting, model: str | None) -> Source:
     # From the end, so that the spans before stay right.
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
-    return changed(source, text=text)
+    return replace(source, text=text)
 
 
 def _bad(setting: Setting, advice: str) -> DnnError:

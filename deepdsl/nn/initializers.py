@@ -7,10 +7,11 @@ and on nothing else: adding a layer changes no other layer's start.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from deepdsl.core.record import changed, record
+from deepdsl.core.record import record
 from deepdsl.core.registry import Entry, Number, OneOf, Registered, argument, option
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class _He(_Named, abstract=True):
     )
 
     def scaled(self) -> VarianceScaling:
-        return changed(self.scaling, scale=self.scaling.scale / (1 + self.slope**2))
+        return replace(self.scaling, scale=self.scaling.scale / (1 + self.slope**2))
 
 
 @record

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from deepdsl.compiler.job import Job
+from deepdsl.core.record import record
 from deepdsl.language.analysis import Training
 from deepdsl.training.metric_sums import Figures, Tally
 from deepdsl.training.stages import Proof
@@ -73,7 +73,7 @@ class Keeper(Protocol):
     def log(self, record: Epoch) -> None: ...
 
 
-@dataclass(frozen=True)
+@record
 class Epoch:
     """What is known at the end of an epoch, counted from 1."""
 
@@ -103,7 +103,7 @@ class Epoch:
         }
 
 
-@dataclass(frozen=True)
+@record
 class Outcome:
     """How a training ended: the final state, and the figures.  `steps` counts batches, of which
     `accumulate` may put several into one update.

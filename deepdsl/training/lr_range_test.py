@@ -7,7 +7,7 @@ a rate that is multiplied each batch, as in fastai and in Géron's Hands-On Mach
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count, islice
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deepdsl.compiler.build import build
 from deepdsl.compiler.job import Job
-from deepdsl.core.record import changed
+from deepdsl.core.record import record
 from deepdsl.data.order import epoch_order
 from deepdsl.data.table import View
 from deepdsl.graph.backend import Backend, Stepper
@@ -40,7 +40,7 @@ LEAST_OVER_NOISE = 2.0
 FEWEST_POINTS = 10
 
 
-@dataclass(frozen=True)
+@record
 class Search:
     """The curve, and what it suggests; None where it suggests nothing, and `reason` says why.
 
@@ -106,10 +106,10 @@ def find_rate(
 def _searching(training: Training, low: float, high: float, steps: int) -> Training:
     """The training with a rate of low * factor^t, which reaches `high` in the last step."""
     factor = (high / low) ** (1 / max(1, steps - 1))
-    return changed(
+    return replace(
         training,
         phases=(),
-        optimizer=changed(training.optimizer, lr=low),
+        optimizer=replace(training.optimizer, lr=low),
         schedule=Exponential(factor=factor, every=1.0, per="step"),
     )
 

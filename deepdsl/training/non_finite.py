@@ -5,13 +5,13 @@ output.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepdsl.compiler.training_step import step_with_gradients
-from deepdsl.core.record import changed
 from deepdsl.diagnostics.training.runtime import NonFiniteNumber
 from deepdsl.graph import Graph, Param, Value
 from deepdsl.graph.backend import Backend
@@ -40,8 +40,8 @@ def first_bad_tensor(
     graph = prune(graph)
     told = {g: f"the gradient of `{p.name}`" for p, g in gradients.items()}
     values = [v for node in graph.nodes for v in node.outputs if v.type.dtype in ("f32", "f64")]
-    watched = changed(graph, outputs={f"watch:{i}": v for i, v in enumerate(values)}, updates={})
-    watched = changed(watched, params=_read_by(watched))
+    watched = replace(graph, outputs={f"watch:{i}": v for i, v in enumerate(values)}, updates={})
+    watched = replace(watched, params=_read_by(watched))
     made = backend.runner(emit(watched, "watch").serialize()).run({**wrong.before, **wrong.batch})
     for i, value in enumerate(values):
         if found := bad(made[f"watch:{i}"]):

@@ -7,14 +7,14 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from deepdsl.compiler.front_end import load_program, model_of, read_source, training_of
 from deepdsl.core.atomic_files import named, write_atomically
-from deepdsl.core.record import changed
+from deepdsl.core.record import record
 from deepdsl.data.request import Placed
 from deepdsl.data.spec import DataSpec
 from deepdsl.diagnostics import Diagnostic, DnnError
@@ -224,7 +224,7 @@ def _call(call: LayerCall | None) -> str:
         for s in layer.signature()
         if isinstance(getattr(layer, s.name), Initializer) and not s.required
     }
-    return f"`{changed(layer, **starts).show()}`"
+    return f"`{replace(layer, **starts).show()}`"
 
 
 def _row(placed: Placed[Any] | None) -> str:
@@ -287,7 +287,7 @@ def runs_of(program: CheckedProgram, stem: str) -> dict[str, Path]:
     return found
 
 
-@dataclass(frozen=True)
+@record
 class Described:
     """A run as its directory tells of it, which need not have a checkpoint."""
 
@@ -312,7 +312,7 @@ def describe_run(path: Path) -> Described:
     return Described(path, program, model, training, data, manifest, warnings)
 
 
-@dataclass(frozen=True)
+@record
 class Trained:
     """A run as it can be used: its program, its model, and the weights of its result."""
 

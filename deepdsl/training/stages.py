@@ -5,7 +5,6 @@ still.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from deepdsl.compiler.build import Artifacts
 from deepdsl.compiler.job import Job
 from deepdsl.compiler.stage import Stage
 from deepdsl.compiler.training_step import evaluation_graph
+from deepdsl.core.record import record
 from deepdsl.data.table import View
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.runtime import FrozenMoved
@@ -51,7 +51,7 @@ def entered(stage: Stage, state: Arrays, initial: Arrays) -> dict[str, NDArray[A
     return made
 
 
-@dataclass(frozen=True)
+@record
 class StatePlace:
     """Where in its stages a training is: so many epochs of the stage's phase are done."""
 
@@ -123,7 +123,7 @@ class Judges:
 # What was frozen ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Proof:
     """What was frozen in a stage and was found unchanged, bit for bit: how many tensors each
     pattern stands for.

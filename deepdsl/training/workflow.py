@@ -11,6 +11,7 @@ from typing import Any
 
 from deepdsl.compiler.build import Artifacts, build
 from deepdsl.compiler.job import Job, open_job, with_reused
+from deepdsl.core.record import record
 from deepdsl.data.table import View
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.graph.backend import Backend, Runner, open_backend
@@ -41,7 +42,7 @@ def in_order(program: CheckedProgram) -> list[Training]:
     return made
 
 
-@dataclass(frozen=True)
+@record
 class Finished:
     """A training that is over: where it is, its job, and its figures."""
 
@@ -52,7 +53,7 @@ class Finished:
     figures: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@record
 class Ended:
     """A training that has just ended, with its evaluation session still open."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from deepdsl.core.record import record
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.transfer.zoo import WrongSizes
 from deepdsl.transfer.onnx_import import OnnxFile, open_onnx
@@ -26,7 +26,7 @@ SHOWN = 16
 TRIED = 8
 
 
-@dataclass(frozen=True)
+@record
 class Seen:
     """A tensor of a file: the shape of one row, None where it is not known."""
 
@@ -35,7 +35,7 @@ class Seen:
     dtype: str
 
 
-@dataclass(frozen=True)
+@record
 class CutPointInfo:
     """Where a file can be cut: a tensor that everything flows through.
 
@@ -49,7 +49,7 @@ class CutPointInfo:
     operator: str
 
 
-@dataclass(frozen=True)
+@record
 class Survey:
     """What a file takes and makes, and where it can be cut.
 

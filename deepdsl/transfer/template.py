@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from deepdsl.core.record import record
 from deepdsl.core.registry import Registered
 from deepdsl.language.syntax.tree import RESERVED
 
@@ -14,7 +14,7 @@ CLASSES = 10
 LONGEST_COMMENT = 88
 
 
-@dataclass(frozen=True)
+@record
 class TemplatePort:
     """An input as the new model has it: the shape of one row, and what its numbers should be."""
 
@@ -24,7 +24,7 @@ class TemplatePort:
     about: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class CutAt:
     """The tensor behind which the new head stands, and the shape of one row of it."""
 

@@ -3,6 +3,7 @@ written in gives the same numbers, and the three passes are each other's gradien
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from samples.feeds import real
 from samples.layers import LayerSample
 from workbench import near, on_runtime, program, reference
 
-from deepdsl.core.record import changed
 from deepdsl.diagnostics import DnnError
 from deepdsl.graph import Builder, Graph, Op, Type
 from deepdsl.graph.conv_lowering import TRANSPOSED, WEIGHTS, Geometry
@@ -184,7 +184,7 @@ def test_transposed_undoes_the_sizes(n: int, k: int, stride: int, same: bool) ->
 @given(geometries())
 def test_pairs_are_counted(g: Geometry) -> None:
     """Ones convolved with ones: each output counts the places that it reads."""
-    flat = changed(g, channels=1, filters=1, groups=1)
+    flat = replace(g, channels=1, filters=1, groups=1)
     op = Convolution(*options(flat))
     counted = convolved(op, np.ones((1, 1, *g.ins)), np.ones((1, 1, *g.kernel))).sum()
 

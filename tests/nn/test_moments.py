@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from workbench import on_runtime
 
-from deepdsl.core.record import changed
 from deepdsl.graph import Builder, Type
 from deepdsl.graph.arithmetic import mul
 from deepdsl.graph.autodiff import gradients
@@ -47,7 +47,7 @@ def test_moments_and_gain(layer: Layer) -> None:
     value, above = (b.input(name, Type(("N", UNITS))) for name in ("x", "upper"))
     out = layer.expand(Scope(b, "l", True, 1), value)
     (grad,) = gradients(b, sum_all(b, mul(b, out, above)), [value]).values()
-    graph = optimize(changed(b.graph({"out": out, "grad": grad}), updates={}))
+    graph = optimize(replace(b.graph({"out": out, "grad": grad}), updates={}))
     feeds: dict[str, Any] = {"x": x.astype(np.float32), "upper": upper.astype(np.float32)}
     for p in graph.params:
         values = p.init.sample((UNITS,), (1, 1), stream(0, p.name))

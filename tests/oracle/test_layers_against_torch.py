@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from workbench import near, on_runtime
 
-from deepdsl.core.record import changed
 from deepdsl.graph import Builder, Type
 from deepdsl.graph.arithmetic import mul
 from deepdsl.graph.autodiff import gradients
@@ -52,7 +52,7 @@ def ours(layer: Layer, x: Array, weights: dict[str, Array], upper: Array) -> dic
     grads = gradients(b, total, wanted)
     results = {"out": out, **{f"d:{v.name.removeprefix('l.')}": g for v, g in grads.items()}}
     # What batch norm keeps is no result here.
-    graph = optimize(changed(b.graph(results), updates={}))
+    graph = optimize(replace(b.graph(results), updates={}))
     assert {p.name.removeprefix("l.") for p in graph.params} == weights.keys()
     feeds = {"x": x, "upper": upper, **{f"l.{k}": v for k, v in weights.items()}}
     return on_runtime(graph, feeds)

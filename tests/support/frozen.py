@@ -13,7 +13,6 @@ from deepdsl.compiler.build import build, initial_state
 from deepdsl.compiler.forward import TARGET
 from deepdsl.compiler.job import Job, wanted_target
 from deepdsl.compiler.training_step import Task, evaluation_graph, step_graph
-from deepdsl.core.record import changed
 from deepdsl.core.source import Source
 from deepdsl.data import from_arrays
 from deepdsl.data.splits import split_table
@@ -61,8 +60,8 @@ def frozen_job(
     whole = program(text)
     (training,) = whole.trainings
     model, spec = whole.models[training.model], whole.datasets[training.data]
-    training = changed(training, freezing=freezing(model, *frozen, cache=cache, moving=moving))
-    task = Task(model, training, changed(spec, train=None), spec.rows_of_classes)
+    training = replace(training, freezing=freezing(model, *frozen, cache=cache, moving=moving))
+    task = Task(model, training, replace(spec, train=None), spec.rows_of_classes)
     given = dict(x or drawn(model, rows))
     wanted = wanted_target(task)
     rng = np.random.default_rng(1)
@@ -87,7 +86,7 @@ def frozen_job(
 def uncached(job: Job) -> Job:
     """The job as it is trained with `cache=off`."""
     training = job.task.training
-    off = changed(training, freezing=changed(training.freezing, cache="off"))
+    off = replace(training, freezing=replace(training.freezing, cache="off"))
     return replace(job, task=replace(job.task, training=off))
 
 

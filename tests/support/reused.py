@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from safetensors.numpy import save_file
 from workbench import Array, on_runtime, program
 
 from deepdsl.compiler.training_step import inference_graph
-from deepdsl.core.record import changed
 from deepdsl.core.source import Source, Span
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.language.analysis.model import Model
@@ -39,7 +39,7 @@ def model(text: str, **reused: Any) -> Model:
         "weights_span": WEIGHTS_SPAN,
         **reused,
     }
-    return changed(made, reused=(Reused(**given),))
+    return replace(made, reused=(Reused(**given),))
 
 
 def loaded(

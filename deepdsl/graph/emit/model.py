@@ -5,7 +5,6 @@ value.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from deepdsl.core.record import record
 from deepdsl.core.version import VERSION
 from deepdsl.graph import Constant, DType, Emitter, Graph, Node, Shape, Value
 from deepdsl.graph.types import ONNX_CODES
@@ -34,7 +34,7 @@ NUMPY: dict[DType, Any] = {
 Weights = Mapping[str, NDArray[Any]]
 
 
-@dataclass(frozen=True)
+@record
 class OnnxModel:
     """An emitted model.  `updates` maps the name of a state input to the output that is its next
     value.

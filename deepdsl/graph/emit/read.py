@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,13 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import helper
 
+from deepdsl.core.record import record
 from deepdsl.graph.types import IndexShape
 
 Dims = tuple[int | str, ...]
 
 
-@dataclass(frozen=True)
+@record
 class InterfacePort:
     """An input or output: its dimensions (a symbol or `?` where the size is free) and its NumPy
     type.  `rows` are those of the table that an input of indices is looked up in, where the file
@@ -39,7 +40,7 @@ class InterfacePort:
         return IndexShape(sizes, self.rows) if whole else sizes
 
 
-@dataclass(frozen=True)
+@record
 class Interface:
     inputs: tuple[InterfacePort, ...]
     outputs: tuple[InterfacePort, ...]

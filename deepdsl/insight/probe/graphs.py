@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepdsl.compiler.forward import Forward, forward, judged
 from deepdsl.compiler.training_step import Task
+from deepdsl.core.record import record
 from deepdsl.graph import Builder, Graph, Value
 from deepdsl.graph.arithmetic import add, mul
 from deepdsl.graph.autodiff import gradients
@@ -17,7 +16,7 @@ from deepdsl.language.propagation import tops
 from deepdsl.nn.layers.activations.base import Activation
 
 
-@dataclass(frozen=True)
+@record
 class ProbeNames:
     """What the outputs of a probe's graph are called, by the number of the value."""
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from deepdsl.compiler.build import initial_values
 from deepdsl.compiler.training_step import Task, step_graph
+from deepdsl.core.record import record
 from deepdsl.data.order import epoch_order
 from deepdsl.data.table import View
 from deepdsl.graph import Graph
@@ -30,7 +31,7 @@ Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 
 
-@dataclass(frozen=True)
+@record
 class ProbedLayer:
     """One layer's figures.
 
@@ -53,7 +54,7 @@ class ProbedLayer:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-@dataclass(frozen=True)
+@record
 class Expected:
     """What was predicted of a layer; the gradient in the measured one's scale."""
 
@@ -63,7 +64,7 @@ class Expected:
     gradient_std: float | None
 
 
-@dataclass(frozen=True)
+@record
 class Probe:
     """A measured model.  The ratios are those of the gradient's spread at the first layer with a
     kernel to that at the last one.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
-from deepdsl.core.record import fields_of
 from deepdsl.core.registry import Registered
 from deepdsl.data.spec import DataSpec
 from deepdsl.language.analysis import Training
@@ -42,7 +42,7 @@ def _stage(stage: Training) -> Iterator[list[str]]:
 
 
 def _rows(record: Any, prefix: str, aside: Collection[str] = ()) -> Iterator[list[str]]:
-    for field in fields_of(record):
+    for field in fields(record):
         if field.name in _ASIDE | _PHASES or field.name in aside:
             continue
         value = getattr(record, field.name)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
-from deepdsl.core.record import changed
 from deepdsl.core.registry import lookup
 from deepdsl.graph import Param
 from deepdsl.language.analysis.model import LayerCall, Model
@@ -27,20 +27,20 @@ def choose_initializers(model: Model) -> Model:
     calls = []
     for call in model.calls:
         if call.layer.borrows:
-            call = changed(call, params=tuple(begun.get(p.name, p) for p in call.params))
+            call = replace(call, params=tuple(begun.get(p.name, p) for p in call.params))
         elif hasattr(call.layer, "init") and call.layer.init is None:
             name = _activation_after(call.output, readers) or FALLBACK
             init = chosen.setdefault(call.path, lookup("initializer")[name]())
-            layer = changed(call.layer, init=init)
+            layer = replace(call.layer, init=init)  # type: ignore[call-arg]
             params = tuple(
-                changed(p, init=init) if p.role == "weight" and p.init is None else p
+                replace(p, init=init) if p.role == "weight" and p.init is None else p
                 for p in call.params
             )
-            call = changed(call, layer=layer, params=params)
+            call = replace(call, layer=layer, params=params)
         for param in call.params:
             begun.setdefault(param.name, param)
         calls.append(call)
-    return changed(model, calls=tuple(calls))
+    return replace(model, calls=tuple(calls))
 
 
 def _activation_after(value: int, readers: dict[int, list[LayerCall]]) -> str | None:

@@ -5,8 +5,8 @@ looked up in.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from deepdsl.core.record import changed
 from deepdsl.core.registry import Word
 from deepdsl.diagnostics.language.arguments import (
     GivenTwice,
@@ -58,5 +58,5 @@ def with_tables(inputs: Sequence[ModelInput], calls: Sequence[LayerCall]) -> tup
             for call in calls
             if number in call.inputs and isinstance(call.layer, Embedding)
         ]
-        made.append(changed(given, rows=min(rows, default=None)))
+        made.append(replace(given, rows=min(rows, default=None)))
     return tuple(made)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
-from deepdsl.core.record import changed
 from deepdsl.core.registry import lookup
 from deepdsl.core.source import Span
 from deepdsl.diagnostics import Report, Severity, Use
@@ -180,7 +180,7 @@ class Elaborator(Flows):
                     made = self.flow(statement.flow, frame)
                     self._line(frame, made, self.starts_afresh(statement.flow, frame))
                     if not taken:
-                        frame.values[statement.name.text] = changed(made, span=statement.name.span)
+                        frame.values[statement.name.text] = replace(made, span=statement.name.span)
                     flows = True
                 case ast.Chain() | ast.Choose():
                     if not self._output(statement, frame):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from deepdsl.core.record import changed, record
+from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.diagnostics import Label
 from deepdsl.diagnostics.language.freezing import (
@@ -206,10 +207,10 @@ class _Ice:
                 if h.until < epochs or (h.until == epochs and not last):
                     del held[path]
                 elif h.whole and not last:
-                    held[path] = changed(h, until=h.until - epochs)
+                    held[path] = replace(h, until=h.until - epochs)
                 else:
                     late.add((h.whole, self.epochs) if h.whole else (h.until, epochs))
-                    held[path] = changed(h, until=0)
+                    held[path] = replace(h, until=0)
         self._forget()
         return tuple(sorted(late))
 
@@ -244,21 +245,21 @@ def in_phases(
     for part in phases:
         for placed in part.rows:
             ice.take(placed, in_phase=True)
-        base = changed(training, phase=part.name, span=part.span, **_settings(training, part))
-        base = changed(base, clock=len(stages))
+        base = replace(training, phase=part.name, span=part.span, **_settings(training, part))
+        base = replace(base, clock=len(stages))
         turns = ice.turns(base.epochs)
         for begins, ends in zip((0, *turns), (*turns, 0), strict=True):
-            stages.append(changed(base, begins=begins, ends=ends, freezing=ice.at(begins)))
+            stages.append(replace(base, begins=begins, ends=ends, freezing=ice.at(begins)))
         late = ice.end_phase(base.epochs, part is phases[-1])
-        stages[-1] = changed(stages[-1], freezing=changed(stages[-1].freezing, late=late))
+        stages[-1] = replace(stages[-1], freezing=replace(stages[-1].freezing, late=late))
     for stage in stages:
         _look_at(stage, model, env)
     stages = _with_births(stages, model)
     if len(stages) == 1 and not parts:
-        return changed(training, freezing=stages[0].freezing)
+        return replace(training, freezing=stages[0].freezing)
     epochs = sum(s.epochs for s in stages if not s.begins)
     first = stages[0]
-    return changed(
+    return replace(
         training,
         epochs=epochs,
         optimizer=first.optimizer,
@@ -283,7 +284,7 @@ def _with_births(stages: Sequence[Training], model: Model) -> list[Training]:
             for p in model.params
             if stage.freezing.trains(p)
         }
-        made.append(changed(stage, births={t: n for t, n in births.items() if n}))
+        made.append(replace(stage, births={t: n for t, n in births.items() if n}))
         before = births
     return made
 

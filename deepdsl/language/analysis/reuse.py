@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from deepdsl.core.record import changed, record
+from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.diagnostics import DnnError, Report
 from deepdsl.diagnostics.language.names import DefinedTwice, UnknownReference
@@ -192,7 +193,7 @@ class Reuses(Units):
                 return Flowing(None, unit.span)
             values[call.output], numbers[call.output] = made, self.trace.numbers[made]
             here = self.trace.calls[-1]
-            self.trace.calls[-1] = changed(here, trained=True)
+            self.trace.calls[-1] = replace(here, trained=True)
             for mine, theirs in zip(here.params, call.params, strict=True):
                 if mine.type != theirs.type:
                     needs = f"here they would have to be {by_times(mine.type.shape)}"
@@ -332,7 +333,7 @@ class _Names:
     def layer(self, call: LayerCall) -> Any:
         """The layer, with the path of another one that it speaks of as it is here."""
         tie = getattr(call.layer, "tie", None)
-        return call.layer if tie is None else changed(call.layer, tie=self.of(tie))
+        return call.layer if tie is None else replace(call.layer, tie=self.of(tie))  # type: ignore[call-arg]
 
     def keep_pieces(self, first: int, numbers: dict[int, int]) -> None:
         """Note the parts and uses of blocks that stand here now, where they are whole."""

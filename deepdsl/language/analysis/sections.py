@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from deepdsl.core.record import changed
 from deepdsl.core.registry import Registered, lookup
 from deepdsl.data import augment, formats, transforms
 from deepdsl.data.request import Placed
@@ -54,11 +54,11 @@ def data_section(section: ast.Data, env: Environment) -> DataSpec:
         if isinstance(made, DataRow):
             env.report.extend(made.problems(row.span))
         if name in transforms:
-            spec = changed(spec, transforms=(*spec.transforms, placed))
+            spec = replace(spec, transforms=(*spec.transforms, placed))
         elif name == "augment":
-            spec = changed(spec, augments=(*spec.augments, placed))
+            spec = replace(spec, augments=(*spec.augments, placed))
         else:
-            spec = changed(spec, **{name: placed})
+            spec = replace(spec, **{name: placed})  # type: ignore[arg-type]
     return spec
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from deepdsl.core.record import changed, record
+from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.diagnostics import Report, Use
 from deepdsl.diagnostics.language.ties import (
@@ -58,7 +59,7 @@ class Ties:
         if not isinstance(layer, Dense) or layer.tie is None:
             return layer
         # Defaults for all dense layers say nothing to one that has no weights.
-        free = changed(layer, tie=None, init=None, l1=0.0, l2=0.0, max_norm=None)
+        free = replace(layer, tie=None, init=None, l1=0.0, l2=0.0, max_norm=None)
         places = tuple(_outwards(frame.prefix, layer.tie))
         span = _place(called)
         owner = next((c for p in places if (c := self._call(p)) is not None), None)
@@ -71,7 +72,7 @@ class Ties:
         fits = self._options_fit(called, owner) and self._dense(owner, layer.tie, span)
         if not fits or not self._shape_fits(layer, owner, flows, span):
             return free
-        return changed(free, tie=owner.path)
+        return replace(free, tie=owner.path)
 
     def finish(self) -> None:
         """Say what is wrong with the paths that no layer before them had."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
-from deepdsl.core.record import changed
 from deepdsl.core.source import Span
 from deepdsl.diagnostics import Report
 from deepdsl.diagnostics.language.names import TooLarge
@@ -75,7 +75,7 @@ class Trace:
             self._owned[path] = (*borrowed, *fresh)
             self._params.update((p.name, p) for p in fresh)
         call = LayerCall(path, layer, inputs, number, out.type, span, self._owned[path])
-        self.calls.append(changed(call, uses=self.report.uses) if self.report.uses else call)
+        self.calls.append(replace(call, uses=self.report.uses) if self.report.uses else call)
         self.limit(span, len(self.calls), self.parameters)
         return out
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import ClassVar
 
-from deepdsl.core.record import changed, record
+from deepdsl.core.record import record
 from deepdsl.core.source import Source, Span
 from deepdsl.diagnostics import Diagnostic, Severity, Use
 from deepdsl.language.analysis.model import CheckedProgram
@@ -52,7 +53,7 @@ def lint(program: CheckedProgram) -> list[Diagnostic]:
                     found.setdefault((each.code, each.span), each)
     ways = _ways(program)
     return [
-        changed(each, uses=ways[each.span]) if each.span in ways else each
+        replace(each, uses=ways[each.span]) if each.span in ways else each
         for each in _one_story(found.values())
     ]
 
@@ -76,7 +77,7 @@ def _one_story(found: Collection[Diagnostic]) -> list[Diagnostic]:
         for other in found:
             if other.span in places and isinstance(other, Lint) and other.is_consequence:
                 here = kept[id(other)]
-                kept[id(other)] = changed(here, fixes=here.fixes or each.fixes)
+                kept[id(other)] = replace(here, fixes=here.fixes or each.fixes)
                 kept.pop(id(each), None)
     return list(kept.values())
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
-from deepdsl.core.record import changed, record
+from deepdsl.core.record import record
 from deepdsl.language.analysis.model import LayerCall, Model
 from deepdsl.nn.layers.activations.base import Activation
 from deepdsl.nn.layers.propagation import STANDARD, Gain, Moments, Transfer, width
@@ -83,7 +84,7 @@ def predict(model: Model, inputs: Mapping[str, Moments] | None = None) -> Predic
     """
     given = [(inputs or {}).get(i.name, STANDARD) for i in model.inputs]
     if not any(call.layer.parts_rows for call in model.calls):
-        given = [changed(x, shared=None) for x in given]
+        given = [replace(x, shared=None) for x in given]
     forward: list[Moments | None] = list(given)
     transfers: list[Transfer | None] = []
     unknown, ends = "", set(model.outputs.values()) - set(tops(model))

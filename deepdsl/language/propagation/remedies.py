@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-from deepdsl.core.record import changed
 from deepdsl.core.registry import lookup
 from deepdsl.language.analysis.initializer_choice import choose_initializers
 from deepdsl.language.analysis.model import LayerCall, Model
@@ -37,7 +37,7 @@ def with_relu(model: Model) -> Model:
         if call.output in last or not (isinstance(layer, Activation) and layer.bounds):
             return call
         relu: Layer = lookup("layer")["relu"]()
-        return changed(call, layer=relu)
+        return replace(call, layer=relu)
 
     return with_fitting_initializers(_each(model, swap))
 
@@ -69,11 +69,11 @@ def changed_kernels(model: Model, other: Model) -> Iterable[tuple[LayerCall, Lay
 
 
 def _each(model: Model, change: Callable[[LayerCall], LayerCall]) -> Model:
-    return changed(model, calls=tuple(change(call) for call in model.calls))
+    return replace(model, calls=tuple(change(call) for call in model.calls))
 
 
 def _without_init(call: LayerCall) -> LayerCall:
     if not any(p.role == "weight" for p in call.params) or not hasattr(call.layer, "init"):
         return call
-    params = tuple(changed(p, init=None) if p.role == "weight" else p for p in call.params)
-    return changed(call, layer=changed(call.layer, init=None), params=params)
+    params = tuple(replace(p, init=None) if p.role == "weight" else p for p in call.params)
+    return replace(call, layer=replace(call.layer, init=None), params=params)  # type: ignore[call-arg]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 
-from deepdsl.core.record import fields_of
 from deepdsl.language.syntax.ast import String, Syntax
 
 # The fields that hold several simple things, and what stands between these.
@@ -19,7 +19,7 @@ def dump(file: Syntax) -> str:
 def _lines(node: Syntax, label: str, depth: int) -> Iterator[str]:
     facts: list[str] = []
     below: list[tuple[str, Syntax]] = []
-    for each in fields_of(node):
+    for each in fields(node):
         value = getattr(node, each.name)
         if each.name == "span" or value is None:
             continue

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
-from deepdsl.core.record import fields_of, record
+from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.language.syntax import ast
 
@@ -85,7 +86,7 @@ class Places:
                     else:
                         self._visit(term)
             case ast.Syntax():
-                for each in fields_of(node):
+                for each in fields(node):
                     self._visit(getattr(node, each.name))
             case tuple():
                 for each in node:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from deepdsl.core.record import changed
 from deepdsl.core.source import Source, Span
 from deepdsl.diagnostics import Diagnostic
 from deepdsl.diagnostics.language.structure import KeywordAsName
@@ -155,7 +155,7 @@ class TreeBuilder:
         return ast.List(tuple(matched[1:-1]), span=self._span(matched))
 
     def group(self, matched: Matched) -> ast.Value:
-        return changed(matched[1], span=self._span(matched))  # type: ignore[no-any-return]
+        return replace(matched[1], span=self._span(matched))  # type: ignore[no-any-return]
 
     def binary(self, matched: Matched) -> ast.Binary:
         left, operator, right = matched
@@ -165,7 +165,7 @@ class TreeBuilder:
         minus, value = matched
         span = self._span(matched)
         if isinstance(value, ast.Number | ast.Percent) and not value.text.startswith("-"):
-            return changed(value, text="-" + value.text, span=span)
+            return replace(value, text="-" + value.text, span=span)
         zero = ast.Number("0", span=Span(self.source, minus.start_pos, minus.end_pos))
         return ast.Binary("-", zero, value, span=span)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
-from deepdsl.core.record import fields_of
 from deepdsl.language.syntax import ast
 
 
@@ -18,7 +18,7 @@ def nodes(node: Any) -> Iterator[ast.Syntax]:
             todo.extend(reversed(here))
         elif isinstance(here, ast.Syntax):
             yield here
-            todo.extend(getattr(here, field.name) for field in reversed(fields_of(here)))
+            todo.extend(getattr(here, field.name) for field in reversed(fields(here)))
 
 
 def names_in(node: Any) -> frozenset[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any
 
-from deepdsl.core.record import changed, record
+from deepdsl.core.record import record
 from deepdsl.core.registry import Boolean, Either, Entry, Integer, Number, OneOf, argument, option
 from deepdsl.graph import Param, ShapeError, Type, Value, by_times
 from deepdsl.graph.conv_lowering import Geometry
@@ -278,7 +279,7 @@ class ConvTranspose(Convolving):
         )
         # Trained in the form that is quickest; deployed, the operator that other tools know.
         op = transposed(geometry)
-        op = op if scope.training else changed(op, lowering="conv_transpose")
+        op = op if scope.training else replace(op, lowering="conv_transpose")
         return scope.builder.add(op, x, *weights)
 
     def signal(

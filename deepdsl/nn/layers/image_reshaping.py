@@ -4,7 +4,9 @@ split.
 
 from __future__ import annotations
 
-from deepdsl.core.record import changed, record
+from dataclasses import replace
+
+from deepdsl.core.record import record
 from deepdsl.core.registry import Either, Integer, Kind, ListOf, Mismatch, argument, option
 from deepdsl.graph import Builder, Dim, Emitter, Node, Op, Param, ShapeError, Type, Value, by_times
 from deepdsl.graph.matmul import Transpose
@@ -178,7 +180,7 @@ def padded_apart(b: Builder, x: Value) -> Value:
         return x
     if any((*made.op.begins[:2], *made.op.ends[:2])):  # around channels; it is left alone
         return x
-    return b.add(changed(made.op, apart=True), made.inputs[0])
+    return b.add(replace(made.op, apart=True), made.inputs[0])
 
 
 @record

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from typing import ClassVar, Literal, Self
 
-from deepdsl.core.record import changed, record
+from deepdsl.core.record import record
 from deepdsl.core.registry import Registered
 from deepdsl.graph import Builder, Type, Value
 
@@ -60,7 +60,7 @@ class Loss(Registered, kind="loss"):
 
     def after(self, ending: str) -> Self:
         """The loss for a model with this last layer."""
-        return changed(self, ending=ending)
+        return replace(self, ending=ending)
 
     def target(self, output: Type, one_hot: bool) -> Target:
         """What it learns from, for a model with this output."""

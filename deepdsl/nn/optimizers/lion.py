@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from deepdsl.core.record import changed, record
+from dataclasses import replace
+
+from deepdsl.core.record import record
 from deepdsl.core.registry import Number, option
 from deepdsl.graph import Builder, Value
 from deepdsl.graph.arithmetic import Sign, add, cast, mul, scaled, sub
@@ -39,7 +41,7 @@ class Lion(Optimizer):
         if not self.weight_decay:
             return base
         left = sub(b, b.like(1.0, lr), scaled(b, self.weight_decay, lr))
-        return changed(base, decay=cast(b, left, "f32"))
+        return replace(base, decay=cast(b, left, "f32"))
 
     def update(
         self, b: Builder, rates: Rates, weight: Value, grad: Value, slots: Slots, decay: bool

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
+from deepdsl.core.record import record
 from deepdsl.data.table import Array, ArrayField, Field, Origin, Rows, Table, View
 from deepdsl.training.feature_cache.maker import Maker
 
@@ -57,7 +57,7 @@ class ChosenField:
         return self._field.place(int(self._rows[row]))
 
 
-@dataclass(frozen=True)
+@record
 class KeptRows:
     """Arrays by the names of the rest's inputs, and whether they are on the disk."""
 

@@ -19,7 +19,6 @@ looked for here, before anything is trained.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count, islice
 
 import numpy as np
@@ -28,6 +27,7 @@ from deepdsl.compiler.build import initial_values
 from deepdsl.compiler.job import Job
 from deepdsl.compiler.stage import Stage
 from deepdsl.compiler.training_step import evaluation_graph
+from deepdsl.core.record import record
 from deepdsl.data.order import epoch_order
 from deepdsl.data.table import Array, Rows
 from deepdsl.graph.backend import Arrays, Backend
@@ -52,7 +52,7 @@ STEADY = frozenset(_STEADY.split())
 COMPARED, COMPARED_WELL = 4, 64
 
 
-@dataclass(frozen=True)
+@record
 class Agreement:
     """What agrees with the whole net bit by bit: kept rows in full batches, and in the last one."""
 

@@ -31,6 +31,7 @@ from deepdsl.compiler.build import compile_stages
 from deepdsl.compiler.job import Job
 from deepdsl.compiler.stage import Stage
 from deepdsl.compiler.training_step import Task, evaluation_graph
+from deepdsl.core.record import record
 from deepdsl.data.files import free_memory, memory_budget
 from deepdsl.data.table import View
 from deepdsl.graph.backend import Arrays, Backend
@@ -48,7 +49,7 @@ DISK = 400e6
 DISK_SHARE = 0.5
 
 
-@dataclass(frozen=True)
+@record
 class Cached:
     """A job whose rows are kept outputs, its step, and a line about it."""
 
@@ -57,7 +58,7 @@ class Cached:
     told: str
 
 
-@dataclass(frozen=True)
+@record
 class Refused:
     """Why nothing is kept."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from deepdsl.compiler.forward import forward
+from deepdsl.core.record import record
 from deepdsl.data.prefetch import reading
 from deepdsl.data.spec import DataSpec
 from deepdsl.data.table import Array, Rows, View
@@ -28,7 +28,7 @@ def prefix_graph(cut: FrozenPrefix, data: DataSpec, freezing: Freezing, training
     return optimize(made.builder.graph(made.outputs))
 
 
-@dataclass(frozen=True)
+@record
 class Maker:
     """A prefix on a device, over one view, so many rows at a time."""
 

@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from deepdsl.core.atomic_files import write_atomically
+from deepdsl.core.record import record
 from deepdsl.data.table import Array
 
 FORMAT = 1
@@ -37,7 +37,7 @@ Parts = Iterable[Mapping[str, Array]]
 Layout = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]  # the row shape and type of each array
 
 
-@dataclass(frozen=True)
+@record
 class Store:
     """The folder of the entries."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 
+from deepdsl.core.record import record
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.sweep import BadSweep, NothingToSweep, TooManyRuns
@@ -20,7 +20,7 @@ _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 _NUMBERS = re.compile(r"-?[\d.eE+-]*\.\.-?[\d.eE+-]+(?:\.\.|:)?.*|-?\d[\d.]*\.\.")
 
 
-@dataclass(frozen=True)
+@record
 class SweepAxis:
     """A setting and the values that it takes, as they are written."""
 
@@ -28,7 +28,7 @@ class SweepAxis:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Point:
     """One combination of settings with one seed; None is the file's own."""
 

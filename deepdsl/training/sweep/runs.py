@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from deepdsl.compiler.build import spec_hash
 from deepdsl.compiler.front_end import load_program, training_of
 from deepdsl.core.atomic_files import write_atomically
+from deepdsl.core.record import record
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.runtime import NonFiniteNumber
@@ -31,7 +32,7 @@ from deepdsl.training.sweep.worker import End, SweepTask
 _FAILURE = "failure.json"
 
 
-@dataclass(frozen=True)
+@record
 class Planned:
     """A run of the sweep before it is made; `error` where its text is wrong."""
 
@@ -45,7 +46,7 @@ class Planned:
     error: DnnError | None = None
 
 
-@dataclass(frozen=True)
+@record
 class SweepResult:
     """A run of the sweep: its figures, or why there are none."""
 
@@ -157,7 +158,7 @@ def _read(file: Path) -> dict[str, Any]:
 # Making them --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class How:
     """Where runs are made, and by how many processes at a time."""
 

@@ -7,10 +7,10 @@ import io
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from deepdsl.core.record import record
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.sweep import NoSuchFigure
 from deepdsl.language.analysis import CheckedProgram, Training
@@ -44,7 +44,7 @@ def watched_figure(program: CheckedProgram, training: Training, on: str | None) 
     return on
 
 
-@dataclass(frozen=True)
+@record
 class SweepRow:
     """One combination of settings: its runs, one for each seed."""
 
@@ -87,7 +87,7 @@ def figure(run: SweepResult, on: str) -> float | None:
     return float(value) if is_number and value is not None else None
 
 
-@dataclass(frozen=True)
+@record
 class Comparison:
     """A sweep as far as it has come."""
 

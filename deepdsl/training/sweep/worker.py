@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from deepdsl.compiler.front_end import load_program, training_of
+from deepdsl.core.record import record
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.cli.files import refusal
 from deepdsl.training.workflow import Report, prepare
 
 
-@dataclass(frozen=True)
+@record
 class SweepTask:
     """A run to be made: the text, where it stands, and where it goes."""
 
@@ -31,7 +32,7 @@ class SweepTask:
         return json.dumps(asdict(self)) + "\n"
 
 
-@dataclass(frozen=True)
+@record
 class End:
     """How a task ended: it is done, or it was interrupted, or it failed for a reason."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import helper
 
+from deepdsl.core.record import record
 from deepdsl.core.registry import Mismatch
 from deepdsl.graph import Builder, DType, Op, Role, ShapeError, Type, Value
 from deepdsl.graph.matmul import Transpose
@@ -64,7 +65,7 @@ def converts(*operators: str) -> Callable[[Converter], Converter]:
     return register
 
 
-@dataclass(frozen=True)
+@record
 class Weight:
     """The first value of a parameter, and the tensor of the file that it is made of."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import onnx
 
+from deepdsl.core.record import record
 from deepdsl.transfer.onnx_import.graph import FileShape, OnnxGraph, OnnxNode, captured
 
 # Numbers of paths are compared modulo this prime.
@@ -17,7 +17,7 @@ _PRIME = 2**61 - 1
 _SIZES = frozenset({"Shape", "Size"})
 
 
-@dataclass(frozen=True)
+@record
 class CutPoint:
     """A tensor that every path from the input to the outputs goes through.
 

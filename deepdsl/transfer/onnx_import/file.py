@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import onnx
 from onnx import helper, shape_inference
 
+from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.transfer.onnx_import.cut_points import CutPoint, places
 from deepdsl.transfer.onnx_import.graph import FileShape, Info, OnnxGraph, graph_of, info_of
 from deepdsl.transfer.onnx_import.reading import NOT_AS_DESCRIBED, Array, array_of, self_contained
 
 
-@dataclass(frozen=True)
+@record
 class OnnxPort:
     """An input or output of the graph: its shape, with None for free sizes, and the name of its
     element type, such as `float32`.

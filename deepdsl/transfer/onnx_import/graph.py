@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 from onnx import helper, inliner, numpy_helper
 
+from deepdsl.core.record import record
+
 # A dimension of the file: a number, or None where it is free.
 FileShape = tuple[int | None, ...]
 
@@ -48,7 +50,7 @@ class OnnxNode:
         return self.inputs[number] if number < len(self.inputs) else ""
 
 
-@dataclass(frozen=True)
+@record
 class Info:
     """What the file says of a tensor: ONNX's code of its element type, and its shape if known."""
 

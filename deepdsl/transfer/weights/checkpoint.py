@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from deepdsl.core.atomic_files import named, write_atomically
+from deepdsl.core.record import record
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.runtime import DamagedCheckpoint, NoSuchRun
 
@@ -29,7 +30,7 @@ TRAINING_ROLES = ("slot", "counter")
 Arrays = Mapping[str, NDArray[Any]]
 
 
-@dataclass(frozen=True)
+@record
 class Checkpoint:
     """A state and where in the training it was taken: so many steps of `epoch` (from 0) are done.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
+from deepdsl.core.record import record
 from deepdsl.transfer.weights.targets import TargetTensor
 from deepdsl.transfer.weights.weight_file import Array, Shape
 
@@ -14,7 +14,7 @@ AS_IT_IS = "as it is"
 TRANSPOSED = "transposed"
 
 
-@dataclass(frozen=True)
+@record
 class Leaf:
     """A tensor of a layer in a file: its shape, and whether it is known to be (out, in)."""
 
@@ -25,7 +25,7 @@ class Leaf:
 Leaves = Mapping[str, Leaf]
 
 
-@dataclass(frozen=True)
+@record
 class Recast:
     """How a parameter is made of tensors of a layer.  `done` says it in words."""
 
@@ -34,7 +34,7 @@ class Recast:
     done: str = AS_IT_IS
 
 
-@dataclass(frozen=True)
+@record
 class Misfit:
     """Tensors have the names and not the shapes; with `unordered` the order of rows is unknown."""
 

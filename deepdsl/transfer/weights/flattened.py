@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepdsl.core.record import record
 from deepdsl.language.analysis.model import LayerCall, Model
 from deepdsl.nn.layers.activations.relu_variants import Prelu
 from deepdsl.nn.layers.batch_norm import BatchNorm
@@ -21,7 +21,7 @@ from deepdsl.nn.layers.reshaping import AddLayer, Concat, Flatten, ReshapeTo
 from deepdsl.nn.layers.upsampling import Upsample
 
 
-@dataclass(frozen=True)
+@record
 class Flattened:
     """For each number here its place there, and the sizes that were flattened; without places the
     order is not known.

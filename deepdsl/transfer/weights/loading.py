@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepdsl.core.record import record
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.diagnostics.transfer.weights import (
     ModelNotTrained,
@@ -39,7 +39,7 @@ from deepdsl.transfer.weights.weight_file import (
 AFRESH = "begins afresh"
 
 
-@dataclass(frozen=True)
+@record
 class MatchRow:
     """A line of the table: a parameter here, the tensor that it was, and what was done to it."""
 
@@ -49,7 +49,7 @@ class MatchRow:
     done: str
 
 
-@dataclass(frozen=True)
+@record
 class Loaded:
     """The trained values of a reused piece.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from deepdsl.core.record import record
 from deepdsl.transfer.weights.conversion import Leaf, Made, Misfit, Recast
 from deepdsl.transfer.weights.conversion_rules import anonymous, recast
 from deepdsl.transfer.weights.names import NamedTensor, layers_of
@@ -13,7 +14,7 @@ from deepdsl.transfer.weights.targets import TargetLayer, TargetTensor
 from deepdsl.transfer.weights.weight_file import Layout, Stored
 
 
-@dataclass(frozen=True)
+@record
 class Found:
     """What was found for a parameter: how it is made, of which tensors of the file."""
 
@@ -27,7 +28,7 @@ class Found:
         return isinstance(self.made, Recast)
 
 
-@dataclass(frozen=True)
+@record
 class Attempt:
     """An attempt to find all parameters, with the file laid out in one way.
 
@@ -61,7 +62,7 @@ class Attempt:
         return {name for f in self.found for name in f.tensors}
 
 
-@dataclass(frozen=True)
+@record
 class MatchTask:
     """What is to be matched: the layers here, the file, and its names as they are met here."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from deepdsl.core.record import record
 from deepdsl.diagnostics import Diagnostic, closest
 from deepdsl.diagnostics.transfer.weight_matching import WrongRename
 from deepdsl.transfer.weights.conversion_rules import SPELLINGS
@@ -66,7 +67,7 @@ def plain(name: str) -> str:
     return made
 
 
-@dataclass(frozen=True)
+@record
 class NamedTensor:
     """The tensors of a source by their names as they are met here: `names` leads to those of the
     file; `renamed` are those that a rule gave, `aside` those that do not begin with the prefix.

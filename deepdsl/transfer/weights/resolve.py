@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.diagnostics import Diagnostic, closest
 from deepdsl.diagnostics.transfer.weight_matching import (
@@ -30,7 +30,7 @@ WORDS: dict[Layout, str] = {
 }
 
 
-@dataclass(frozen=True)
+@record
 class Resolved:
     """The attempt that was taken, and what decided how the file is laid out."""
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deepdsl.core.record import changed
 from deepdsl.diagnostics import Diagnostic, DnnError, closest
 from deepdsl.diagnostics.training.runtime import DamagedCheckpoint
 from deepdsl.diagnostics.transfer.weights import DamagedWeights, NoSuchWeights, UnknownWeights
@@ -130,7 +129,7 @@ def _checkpoint(path: Path, where: TensorPlace, shown: str, notes: tuple[str, ..
         state = checkpoint.read(path).state
     except DnnError as error:
         raise DnnError(
-            changed(d, span=where.span, path=shown) if isinstance(d, DamagedCheckpoint) else d
+            replace(d, span=where.span, path=shown) if isinstance(d, DamagedCheckpoint) else d
             for d in error.diagnostics
         ) from error
     # What only further training needs is in a file of its own.

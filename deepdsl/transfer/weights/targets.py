@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.graph import Param
 from deepdsl.language.analysis.model import Model
@@ -14,7 +14,7 @@ from deepdsl.transfer.weights.flattened import Order, orders
 from deepdsl.transfer.weights.weight_file import Shape
 
 
-@dataclass(frozen=True)
+@record
 class TargetTensor:
     """A parameter: its path here and there, its name within its layer, and where it stands."""
 
@@ -26,7 +26,7 @@ class TargetTensor:
     span: Span | None
 
 
-@dataclass(frozen=True)
+@record
 class TargetLayer:
     """A layer with its path here and there.  `order` says how Keras orders the numbers that flow
     into it, where that is another order than here.

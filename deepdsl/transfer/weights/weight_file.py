@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepdsl.core.record import record
 from deepdsl.core.source import Span
 
 # How a file lays out kernels: PyTorch's (out, in) and OIHW; Keras's (in, out), HWIO and channels
@@ -30,7 +30,7 @@ class Unreadable(Exception):
         self.reason, self.advice, self.kind = reason, advice, kind
 
 
-@dataclass(frozen=True)
+@record
 class WeightTensor:
     """A tensor of a file.  `dtype` is as NumPy calls it, or as the file does where NumPy has none.
 
@@ -44,7 +44,7 @@ class WeightTensor:
     turned: bool | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Stored:
     """The tensors of a source in its own order.
 
@@ -78,7 +78,7 @@ def widened(raw: NDArray[np.uint16]) -> NDArray[np.float32]:
     return wide
 
 
-@dataclass(frozen=True)
+@record
 class TensorPlace:
     """The place that a message about a source stands at, and how it names the source."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from deepdsl.core.atomic_files import named
+from deepdsl.core.record import record
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.cli.files import FileTrouble
 from deepdsl.diagnostics.transfer.zoo import FileThere, NotInIndex, OtherFile
@@ -20,7 +20,7 @@ from deepdsl.transfer.zoo.places import locate, pieces
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
+@record
 class Got:
     """A model's file as it was written, and where it is from."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
+
+from deepdsl.core.record import record
 
 # A size that the file leaves free is None.
 Shape = tuple[int | None, ...]
@@ -20,7 +22,7 @@ MOST_BYTES = (1 << 31) - 1
 INDEX = "index.json"
 
 
-@dataclass(frozen=True)
+@record
 class Packaged:
     """A file inside an installed distribution."""
 
@@ -33,7 +35,7 @@ class Packaged:
         return f"{self.package} {self.version}"
 
 
-@dataclass(frozen=True)
+@record
 class Beside:
     """A file in the folder of its index; the path has `/`, and does not leave the folder."""
 
@@ -44,7 +46,7 @@ class Beside:
         return self.path
 
 
-@dataclass(frozen=True)
+@record
 class Online:
     """A file at an https address."""
 
@@ -58,7 +60,7 @@ class Online:
 Place = Packaged | Beside | Online
 
 
-@dataclass(frozen=True)
+@record
 class ZooTensor:
     """An input, an output or a cut point: its shape is that of one row, without the batch.
 
@@ -78,7 +80,7 @@ class ZooTensor:
         return self.size or (known if len(known) == len(self.shape) else None)
 
 
-@dataclass(frozen=True)
+@record
 class ZooEntry:
     """A model of a zoo."""
 
@@ -96,7 +98,7 @@ class ZooEntry:
     classes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class Index:
     """An index, where it was read from, and what its files lie beside.
 

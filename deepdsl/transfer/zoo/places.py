@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
+from deepdsl.core.record import record
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.transfer.zoo import NotAtHand
 from deepdsl.transfer.zoo.entry import Beside, Index, Online, Packaged, ZooEntry
 from deepdsl.transfer.zoo.network import CHUNK, Fetch
 
 
-@dataclass(frozen=True)
+@record
 class Located:
     """A file of a model: its path where it is at hand, or the address it can be fetched from.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from deepdsl.core.atomic_files import write_atomically
+from deepdsl.core.record import record
 from deepdsl.diagnostics import DnnError, did_you_mean
 from deepdsl.diagnostics.transfer.zoo import CannotPublish
 from deepdsl.graph.emit import Interface, read_interface
@@ -29,7 +30,7 @@ MOST_CUTS = 4
 Export = Callable[[Path, Path], object]
 
 
-@dataclass(frozen=True)
+@record
 class PublishOptions:
     """What is told of a model; where something is None, the entry keeps what it had."""
 
@@ -43,7 +44,7 @@ class PublishOptions:
     size: str | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Published:
     """What was written: the model's file, the index, and the entry as a record and as JSON."""
 

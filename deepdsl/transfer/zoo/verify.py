@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from deepdsl.core.record import record
 from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.diagnostics.transfer.zoo import NotAtHand, NotInIndex, OtherNetwork
 from deepdsl.transfer.cut_points import Survey, survey
@@ -16,7 +16,7 @@ from deepdsl.transfer.zoo.network import CHUNK
 from deepdsl.transfer.zoo.places import Located, locate, open_regular
 
 
-@dataclass(frozen=True)
+@record
 class Verified:
     """What came of a model: `state` is `ok`, `wrong`, or why its file is not at hand."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from places import GOLDEN
 
-from deepdsl.core.record import fields_of
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import DnnError
 from deepdsl.language.syntax import ast, tables
@@ -39,7 +39,7 @@ def statements(text: str) -> tuple[ast.Statement, ...]:
 
 def nodes(node: ast.Syntax) -> Iterator[ast.Syntax]:
     yield node
-    for each in fields_of(node):
+    for each in fields(node):
         held = getattr(node, each.name)
         for child in held if isinstance(held, tuple) else (held,):
             if isinstance(child, ast.Syntax):

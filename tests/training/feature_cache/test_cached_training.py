@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from workbench import training_file
 
 import deepdsl.training.feature_cache.check
 from deepdsl.compiler.job import Job
-from deepdsl.core.record import changed
 from deepdsl.data.order import epoch_order
 from deepdsl.data.table import Rows
 from deepdsl.graph.backend import open_backend
@@ -252,7 +252,7 @@ def test_another_seed_has_another_order(tmp_path: Path) -> None:
     """What is kept is in the order of the file, whatever order it is trained in."""
     job, state = frozen_job(training_file(DENSE, CLASSES), "body", cache="disk")
     first = made(job, state, 1, tmp_path)
-    other = changed(job.task.training, seed=4)
+    other = replace(job.task.training, seed=4)
     second = cached_job(job, other, state, open_backend("cpu", 1), tmp_path)
     assert isinstance(first, Cached)
     assert isinstance(second, Cached)

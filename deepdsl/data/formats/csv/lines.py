@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
+from deepdsl.core.record import record
 from deepdsl.data.files import DataFile
 from deepdsl.data.table import Rows
 from deepdsl.diagnostics.base import DnnError
@@ -19,7 +19,7 @@ _BLOCK = 2 << 20  # bytes that are parted at a time
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class CsvBlock:
     """Some records that follow each other: their texts, where they start, their lines from 1."""
 

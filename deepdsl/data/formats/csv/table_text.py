@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepdsl.core.record import record
 from deepdsl.data.files import DataFile
 from deepdsl.data.formats.csv.lines import CsvBlock, read_blocks, split_record
 from deepdsl.data.source import look_alike
@@ -28,7 +28,7 @@ _MARKS = (("semicolon", ";"), ("tab", "\t"), ("comma", ","), ("pipe", "|"))
 Numbers = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@record
 class CsvFile:
     """A csv file with its columns read, ready to be scanned."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,6 @@ from reused import (
 from safetensors.numpy import save_file
 from workbench import Array, program
 
-from deepdsl.core.record import changed
 from deepdsl.diagnostics import DnnError
 from deepdsl.transfer.weights import load_reused
 from deepdsl.transfer.weights.matching import shared
@@ -216,16 +216,16 @@ def test_several_pieces_of_one_model(tmp_path: Path) -> None:
     whole = model(NET, weights=str(path))
     (one,) = whole.reused
     parts = [
-        changed(one, tensors={n: n for n in one.tensors if n.startswith(part)}, path=f"old.{part}")
+        replace(one, tensors={n: n for n in one.tensors if n.startswith(part)}, path=f"old.{part}")
         for part in ("body", "head")
     ]
-    made = load_reused(changed(whole, reused=tuple(parts)), {})
+    made = load_reused(replace(whole, reused=tuple(parts)), {})
     assert same({**made[0].values, **made[1].values}, values)
     assert len(made[0].unused) == 4
     assert made[0].rows[0].here == "body.conv_1.weight"
-    wrong = [changed(part, weights=part.path) for part in parts]
+    wrong = [replace(part, weights=part.path) for part in parts]
     with pytest.raises(DnnError) as caught:
-        load_reused(changed(whole, reused=tuple(wrong)), {})
+        load_reused(replace(whole, reused=tuple(wrong)), {})
     assert [d.code for d in caught.value.diagnostics] == ["E522", "E522"]
 
 

@@ -6,6 +6,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from weight_files import (
 )
 from workbench import Array
 
-from deepdsl.core.record import changed
 from deepdsl.core.source import Span
 from deepdsl.diagnostics import DnnError, render, render_all
 from deepdsl.transfer.weights import as_json, load_reused, table
@@ -138,10 +138,10 @@ def test_layers_that_stand_in_one_place_are_told_together() -> None:
     made = model(text, weights=file(state({"dense_1.weight": (3, 3), "q.weight": (3, 3)})))
     one = made.calls[0].span
     calls = tuple(
-        changed(c, params=tuple(changed(p, span=one) for p in c.params)) for c in made.calls
+        replace(c, params=tuple(replace(p, span=one) for p in c.params)) for c in made.calls
     )
     with pytest.raises(DnnError) as caught:
-        load_reused(changed(made, calls=calls), {})
+        load_reused(replace(made, calls=calls), {})
     told = [d.message for d in caught.value.diagnostics]
     assert told == [
         "net.safetensors has not all weights of `dense_1`, `dense_2`, `dense_3`, `dense_4`, "
