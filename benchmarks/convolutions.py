@@ -4,7 +4,7 @@ Usage: python benchmarks/convolutions.py [SECONDS] [OUT.md]
 
 Each form is a graph of its own on onnxruntime with two threads.  The forms of a shape are run in
 turn, so long in all; printed are the fastest runs in milliseconds, with the form that is taken in
-bold.  What the package has stands beside what was tried and not taken.  Where PyTorch is installed
+bold.  What the package has is beside what was tried and not taken.  Where PyTorch is installed
 its time is the last column of each pass."""
 
 from __future__ import annotations

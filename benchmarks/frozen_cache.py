@@ -4,7 +4,7 @@ changes.
     python benchmarks/frozen_cache.py [dense|conv|resnet] [--rows 4096] [--threads 1] [--rounds 2]
 
 Trains a head on a frozen body, on rows drawn at random: with `cache=off`, in memory and from the
-disk, in turn.  Prints the median seconds of an epoch behind the first (validation not among them),
+disk, in turn.  Prints the median seconds of an epoch after the first (validation not among them),
 and whether all figures and weights are those without a cache, to the last bit.
 """
 

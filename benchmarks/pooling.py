@@ -3,7 +3,7 @@ gradient together, the least of many runs that are made in turn.
 
 Usage: python benchmarks/pooling.py [RUNS]
 
-`chosen` is what the compiler emits.  With PyTorch installed its figure stands beside."""
+`chosen` is what the compiler emits.  With PyTorch installed its figure is beside."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Program:
     ) -> Run:
         """Train a model and give the run.
 
-        Arrays stand in for the data section: `x` of shape (rows, …), or a mapping from input to
+        Arrays are in for the data section: `x` of shape (rows, …), or a mapping from input to
         array; `y` of shape (rows,) with class indices for cross_entropy, of the output's shape for
         other losses; `valid` is a pair like (x, y). The section's transforms still apply.
         `settings` are as with `dnnc train --set`: {"optimizer.lr": 0.1}. `out` is the run
@@ -225,7 +225,7 @@ class Run:
         there are several outputs.
 
         `x` is an array of shape (rows, …) for a model with one input, or a mapping from input to
-        array.  With `samples` a pair: the mean over so many passes with dropout at work, and the
+        array.  With `samples` a pair: the mean over this many passes with dropout at work, and the
         deviation (Monte-Carlo dropout).  Raises DnnError where rows or shapes do not fit, or where
         there is nothing random in the model to sample.
         """

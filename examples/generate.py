@@ -18,7 +18,7 @@ import onnxruntime
 
 
 def characters(session: onnxruntime.InferenceSession) -> list[str]:
-    """The characters that the model's classes stand for."""
+    """The characters that the model's classes mean."""
     metadata = session.get_modelmeta().custom_metadata_map
     names = json.loads(metadata.get("deepdsl.classes", "[]"))
     if not names or any(len(name) != 1 for name in names):
@@ -29,7 +29,7 @@ def characters(session: onnxruntime.InferenceSession) -> list[str]:
 def generate(
     session: onnxruntime.InferenceSession, start: str, length: int, temperature: float, seed: int
 ) -> str:
-    """`start` and so many characters behind it."""
+    """`start` and this many characters after it."""
     names = characters(session)
     numbers = {name: number for number, name in enumerate(names)}
     unknown = sorted(set(start) - set(numbers))
@@ -42,7 +42,7 @@ def generate(
     for _ in range(length):
         window = text[-width:]
         rest = [0] * (width - len(window))
-        # What stands behind a position does not change its answer: there the window is filled up.
+        # What is after a position does not change its answer: there the window is filled up.
         # A model with one answer for the whole window has it at the end.
         filled = window + rest if by_position else rest + window
         (answer,) = session.run(None, {source.name: np.array([filled], np.int64)})

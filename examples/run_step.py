@@ -4,7 +4,7 @@
     python run_step.py build/mlp [--data digits.npz] [--test digits_test.npz] [--epochs 5]
         [--valid digits_valid.npz]
 
-Nothing of deepdsl is imported: what a host must know stands in `manifest.json`, and a host in
+Nothing of deepdsl is imported: what a host must know is in `manifest.json`, and a host in
 another language does the same.  The data is an npz file with an array for each input of the step,
 named as the manifest names it; where there is one input, `x` serves, and `y` serves for `target`.
 The rows are raw: preprocessing is in the graphs.  The digits that come with the package:
@@ -70,7 +70,7 @@ class Host:
         self.step_session = self._session(phase["step"])
         # A state tensor's next value is an output of the step; one without never changes.
         self.following = phase["next"]
-        # The optimizer's state of what was not trained before begins anew.
+        # The optimizer's state of what was not trained before starts again.
         self.state.update({name: self.initial[name] for name in phase["fresh"]})
         if phase["begun"]:
             # The schedule and Adam's t count from here.
@@ -230,7 +230,7 @@ def main() -> None:
     done, plateau = 0, None
     for number, phase in enumerate(host.manifest["phases"]):
         host.enter(phase)
-        # A phase in which layers thaw is in two of these, with one name: it watches on.
+        # A phase in which layers unfreeze is in two of these, with one name: it watches on.
         if not number or phase["name"] != host.manifest["phases"][number - 1]["name"]:
             plateau = Plateau(phase["plateau"]) if phase["plateau"] else None
         if plateau and plateau.told["on"].startswith("valid.") and valid is None:

@@ -25,7 +25,9 @@ def exit_status(diagnostics: Iterable[Diagnostic]) -> int:
 
 
 def file_status(diagnostics: Iterable[Diagnostic]) -> int:
-    """The exit status where a file was asked about that is no text: its faults are the file's."""
+    """The exit status where a file was asked about that is not a text: its faults are the
+    file's.
+    """
     status = exit_status(diagnostics)
     return ExitStatus.FILES if status == ExitStatus.SPEC else status
 
@@ -111,7 +113,7 @@ def _finite(value: Any) -> Any:
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Rows in columns; the columns in `right` stand flush right."""
+    """Rows in columns; the columns in `right` are flush right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:

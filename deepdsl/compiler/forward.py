@@ -1,5 +1,5 @@
 """Lowers a typed model to a forward graph, with its preprocessing in front and its loss and metrics
-behind.
+after.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def forward(
     A layer that is frozen works as it does at inference, also while the others are trained.
 
     With `sampling` layers that draw random numbers in training draw them here too.  With `repeats`
-    each row goes through the layers so many times.
+    each row goes through the layers this many times.
     """
     b = Builder()
     values = [preprocess(b, b.input(i.name, i.type), i.name, spec) for i in model.inputs]

@@ -110,7 +110,7 @@ def open_data(
 ) -> tuple[Task, Splits]:
     """Open splits of a data section for a task.
 
-    Targets that stand in the data as one row of probabilities for each example are taken as such,
+    Targets that are in the data as one row of probabilities for each example are taken as such,
     and the task that is given back says so.
     """
     task = replace(task, one_hot=spec.rows_of_classes)

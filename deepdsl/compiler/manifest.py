@@ -68,7 +68,7 @@ def manifest_of(
 
 def _phase(stage: Stage, stages: int) -> dict[str, Any]:
     """What a host must know to run a stage: for how many epochs, with which file, what of the state
-    it sets when the stage begins, and what stands still in it.
+    it sets when the stage begins, and what is frozen in it.
     """
     training = stage.training
     return {
@@ -102,7 +102,7 @@ def _plateau(training: Training) -> dict[str, Any] | None:
 
 
 def _target(job: Job, step: Graph) -> dict[str, Any] | None:
-    """What stands in the input for what is to be learned; None where the target is the model's own
+    """What is in the input for what is to be learned; None where the target is the model's own
     input.
     """
     if TARGET not in {v.name for v in step.inputs}:

@@ -34,7 +34,7 @@ class Stage:
 
     @property
     def fresh(self) -> tuple[str, ...]:
-        """The state that begins anew with the stage: slots of what was not trained before, sums of
+        """The state that starts again with the stage: slots of what was not trained before, sums of
         gradients, the factor of a plateau.
         """
         return tuple(p.name for p in self.graph.params if self.number and self._anew(p))

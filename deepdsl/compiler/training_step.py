@@ -45,7 +45,7 @@ DEVIATION = "_std"
 def inference_graph(
     model: Model, spec: DataSpec | None = None, samples: int | None = None, seed: int = 0
 ) -> Graph:
-    """Raw inputs to outputs.  With `samples`, to their means over so many noisy passes and, as
+    """Raw inputs to outputs.  With `samples`, to their means over this many noisy passes and, as
     `NAME_std`, their deviations.
     """
     if samples is None:
@@ -142,7 +142,7 @@ def _accumulated(b: Builder, grads: dict[Value, Value], count: int) -> _Group:
     due = b.add(Less(), done, after)
 
     def total(path: str, like: Value, value: Value, role: Role) -> Value:
-        """The sum over the batches of a group, which begins anew after an update."""
+        """The sum over the batches of a group, which starts again after an update."""
         kept = b.param(path, like.type, Zeros(), role)
         now = add(b, kept, value)
         b.update(kept, b.add(Where(), due, b.like(0.0, now), now))

@@ -27,7 +27,7 @@ class Mismatch(Exception):
 
 @record
 class Word:
-    """A bare word or dotted path in value position that is no constant: `fan_avg`, `valid.loss`,
+    """A bare word or dotted path in value position that is not a constant: `fan_avg`, `valid.loss`,
     `he_normal`.
     """
 
@@ -289,7 +289,7 @@ class Signature:
 
     @property
     def field(self) -> str:
-        """The name of the field, which has a `_` behind it where the name is a word of Python."""
+        """The name of the field, which has a `_` after it where the name is a word of Python."""
         return f"{self.name}_" if iskeyword(self.name) else self.name
 
     @property
@@ -331,7 +331,7 @@ class Registered:
 
     @classmethod
     def formula(cls) -> str:
-        """What it computes, as its page's first sentence has it: the words behind "`name`:"."""
+        """What it computes, as its page's first sentence has it: the words after "`name`:"."""
         first = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
         return re.sub(r"^`[^`]*`(?:, or `[^`]*`)*: ", "", first).rstrip(".;")
 

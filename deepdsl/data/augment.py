@@ -34,7 +34,7 @@ _OF = "the input; all of them where it is left out"
 
 
 class Augmentation(Registered, kind="augmentation"):
-    """Base of augmentations: what is done to training rows alone, anew in each epoch.
+    """Base of augmentations: what is done to training rows alone, again in each epoch.
 
     `apply` works on raw values, before scale, standardize and normalize. What it draws depends on
     the seed, the epoch and the row.
@@ -113,7 +113,7 @@ class Flip(Augmentation):
 
 @record
 class RandomCrop(Augmentation, name="crop"):
-    """`crop pad=4`: the image moved by up to so many pixels, up or down and to a side.
+    """`crop pad=4`: the image moved by up to this many pixels, up or down and to a side.
 
     The image is padded on all sides, and a window of its own size is cut out at a random place.
     What comes in is zero, which is the raw value before `normalize`, or the image reflected. As
@@ -294,7 +294,7 @@ class Mixup(Augmentation):
     """`mixup alpha=0.2`: each row mixed with another, and its target with that one's.
 
     x = s x₁ + (1 - s) x₂ and y = s y₁ + (1 - s) y₂, where s is drawn from Beta(alpha, alpha) for
-    each row, and the other row from all rows that are trained on, as it is in this epoch behind
+    each row, and the other row from all rows that are trained on, as it is in this epoch after
     the rows above this one. Class numbers become rows of probabilities. For any inputs, not images
     alone; all inputs are mixed with the same share. Keras's and timm's mixup take the other row
     from the batch, and timm one share for all of it.

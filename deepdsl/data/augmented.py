@@ -1,4 +1,4 @@
-"""Rows that are varied anew in each epoch."""
+"""Rows that are varied again in each epoch."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class AugmentedView(View):
     def _augment(
         self, positions: Rows, buffers: Mapping[str, Array], epoch: int, count: int
     ) -> None:
-        """Apply the first so many steps to what was read."""
+        """Apply the first this many steps to what was read."""
         rows = self.rows[positions]
         for number, step in enumerate(self._steps[:count], 1):
             if isinstance(step, Mixup):

@@ -31,7 +31,7 @@ from deepdsl.diagnostics.data.files import (
 
 IN_MEMORY = 64 << 20  # larger files stay on the disk
 KEPT = 1 << 30  # bytes of what was made of a file, and is not made again
-MOST_DEFLATE = 1032  # deflate makes data at most so many times smaller (zlib.net/zlib_tech.html)
+MOST_DEFLATE = 1032  # deflate makes data at most this many times smaller (zlib.net/zlib_tech.html)
 _CHUNK = 1 << 20
 _LISTED = 1000
 

@@ -37,8 +37,8 @@ class ImageSize(Kind):
 
 @record
 class Decoding:
-    """How the bytes of an image file become an input: `channels` planes of so many numbers, resized
-    by this method where `resized`, else of this size already.
+    """How the bytes of an image file become an input: `channels` planes of this many numbers,
+    resized by this method where `resized`, else of this size already.
     """
 
     channels: int

@@ -17,7 +17,7 @@ _CHUNK = 1 << 20  # numbers that are checked at a time
 
 
 def check_indices(table: Table, inputs: Mapping[str, Shape | None], trained: bool = False) -> None:
-    """BadIndex for the first number that is no index, in an input that holds indices.
+    """BadIndex for the first number that is not an index, in an input that holds indices.
 
     A runtime would stop in the middle of a training, with the number and without its place.  The
     table of a model that is `trained` is as it is.

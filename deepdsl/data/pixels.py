@@ -101,7 +101,7 @@ def _sampled(values: Array, y: Floats, x: Floats) -> Array:
 
 
 def _bilinear(values: Array, y: Floats, x: Floats) -> Array:
-    """A border of zeros stands for all that is beyond; channels last, so that each place is looked
+    """A border of zeros means all that is beyond; channels last, so that each place is looked
     up once for all of them.
     """
     rows, channels, height, width = values.shape

@@ -57,7 +57,7 @@ class HeldOut(DataRow, name="valid"):
             yield HeldOutHow(span, (*given, "stratify"))
 
     def count(self, rows: int, span: Span | None) -> int:
-        """How many of so many rows are held out."""
+        """How many of this many rows are held out."""
         for problem in self.problems(span):
             raise DnnError([problem])
         given = self.first or self.last
@@ -103,7 +103,7 @@ class TargetRow(DataRow, name="target"):
     """`target input`: what is to be learned is the input itself, as for an autoencoder.
 
     The name of an input serves where there are several.  The target is the input as the network
-    gets it, behind scale, standardize and normalize: what the exported model gives is in that
+    gets it, after scale, standardize and normalize: what the exported model gives is in that
     scale, though it takes raw rows.
     """
 

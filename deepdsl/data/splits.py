@@ -232,7 +232,7 @@ class _Loader:
     def draw(
         self, table: Table, rows: Rows, count: int, by_class: bool, purpose: str, span: Span | None
     ) -> tuple[Rows, Rows]:
-        """So many of the rows at random, and the others."""
+        """This many of the rows at random, and the others."""
         order = random_order(self.seed, purpose, len(rows))
         if not by_class:
             chosen = order[:count]
@@ -253,7 +253,7 @@ class _Loader:
         return rows[inside], rows[~inside]
 
     def labels(self, view: View) -> Rows | None:
-        """The class numbers of a view's rows; None where the target is no class."""
+        """The class numbers of a view's rows; None where the target is not a class."""
         if len(self.targets) != 1:
             return None
         name, target = next(iter(self.targets.items()))
@@ -314,7 +314,7 @@ def as_rows(
     try:
         return _hot(opened({**targets, **mixed}), mixed, classes)
     except DnnError as error:
-        # Rows of probabilities can be mixed as they stand.
+        # Rows of probabilities can be mixed as they are.
         try:
             return opened(targets)
         except DnnError:

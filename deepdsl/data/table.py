@@ -61,7 +61,7 @@ class Field(Protocol):
         """Gather rows into a C-contiguous buffer with as many numbers as the rows have."""
 
     def place(self, row: int) -> str:
-        """Where a row stands, for messages."""
+        """Where a row is, for messages."""
 
 
 class ArrayField:
@@ -231,5 +231,5 @@ class View:
         return labels
 
     def place(self, position: int) -> str:
-        """Where the row at a position stands, for messages."""
+        """Where the row at a position is, for messages."""
         return next(iter(self.table.inputs.values())).place(int(self.rows[position]))

@@ -24,7 +24,7 @@ _KINDS = {
     "O": "Python objects",
 }  # fmt: skip
 _CHUNK = 1 << 22  # numbers that are checked at a time
-_SMALL = 1 << 23  # labels up to so many are kept in memory as int64
+_SMALL = 1 << 23  # labels up to this many are kept in memory as int64
 
 
 def input_field(
@@ -65,7 +65,7 @@ def fit_shape(
     """The shape that is wanted, if the data has it.
 
     Dimensions of size 1 may come or go; `flat` rows fit every shape of as many numbers. `classes`
-    says that the target is the probabilities of so many.
+    says that the target is the probabilities of this many.
     """
     if wanted is None:
         return found
@@ -139,7 +139,7 @@ def text_field(
 
 
 def _numbers(texts: Sequence[str]) -> Array | None:
-    """The texts as numbers, whole ones where all are whole; None where one is no number."""
+    """The texts as numbers, whole ones where all are whole; None where one is not a number."""
     if not all(text.isascii() and "_" not in text for text in texts):
         return None
     try:

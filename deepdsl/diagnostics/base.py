@@ -52,7 +52,7 @@ class Use:
 
 @record
 class Edit:
-    """Characters of the text, and what stands there instead."""
+    """Characters of the text, and what is there instead."""
 
     span: Span
     text: str
@@ -77,7 +77,7 @@ class Diagnostic:
     code: ClassVar[str] = ""
     severity: ClassVar[Severity] = Severity.ERROR
     exit_status: ClassVar[ExitStatus] = ExitStatus.SPEC
-    #: What must have been read whole for this to be true: the `item` it stands in, or the `file`.
+    #: What must have been read whole for this to be true: the `item` it is in, or the `file`.
     depends_on: ClassVar[str] = ""
     registry: ClassVar[dict[str, type[Diagnostic]]] = {}
 
@@ -158,7 +158,7 @@ def _used(use: Use) -> dict[str, Any]:
 
 
 class DnnError(Exception):
-    """Raised where work cannot go on; carries every diagnostic found up to then, errors and
+    """Raised where work cannot continue; carries every diagnostic found up to then, errors and
     warnings.
     """
 
@@ -171,7 +171,7 @@ class DnnError(Exception):
 
 
 class Report:
-    """Collects diagnostics while a stage goes on past the first error.  Each is kept once."""
+    """Collects diagnostics while a stage continues past the first error.  Each is kept once."""
 
     def __init__(self) -> None:
         #: The uses that have led to the text that is being looked at.
@@ -195,7 +195,7 @@ class Report:
         key = (diagnostic.code, diagnostic.span, diagnostic.message)
         if not diagnostic.uses or key in self._found:
             return key
-        # A block is used with other numbers each time: its first message stands for all.
+        # A block is used with other numbers each time: its first message means all.
         same = (k for k, d in self._found.items() if d.uses and k[:2] == key[:2])
         return next((k for k in same if diagnostic.uses not in self._ways[k]), key)
 

@@ -66,7 +66,7 @@ def _excerpt(diagnostic: Diagnostic, paint: Paint) -> list[str]:
     return [*lines, gutter]
 
 
-# Of a long way to a place, so many uses are shown.
+# Of a long way to a place, this many uses are shown.
 _MOST_USES = 6
 
 
@@ -104,7 +104,7 @@ def _lines_of(
         room = min(len(text) - column + 1, _WIDEST + cut - column)
         length = max(1, min(label.span.end - label.span.start, room))
         mark = "^" if label is primary else "-"
-        # A tab before the mark stays a tab, so that the mark stands under its text.
+        # A tab before the mark stays a tab, so that the mark is under its text.
         before = text[cut : column - 1]
         lead = "".join("\t" if c == "\t" else " " for c in before) + " " * bool(cut)
         said = f"{mark * length} {label.text}".rstrip()

@@ -23,7 +23,7 @@ class StepModel:
 
     `updates` maps a state tensor to the output that is its next value; a tensor without one never
     changes.  `batch` maps each batch input to its row shape and NumPy type; `results` each other
-    output to its shape, in which a name stands for the rows of the batch, and its NumPy type.
+    output to its shape, in which a name means the rows of the batch, and its NumPy type.
     `nodes` is the size of the graph, by which a runtime chooses how hard to optimize it.
     """
 
@@ -44,7 +44,7 @@ class Stepper(Protocol):
     """A training step with its state kept in place between steps."""
 
     def buffers(self, rows: int) -> Arrays:
-        """The batch buffers for so many rows, to be filled before `step`."""
+        """The batch buffers for this many rows, to be filled before `step`."""
         ...
 
     def step(self, rows: int) -> Arrays:

@@ -1,6 +1,6 @@
 """How convolutions and their two gradients are written in ONNX, and which form is taken.
 
-What was measured stands in benchmarks/convolutions.md.  The choices look at shapes alone, in
+What was measured is in benchmarks/convolutions.md.  The choices look at shapes alone, in
 `input_gradient` and `weight_gradient`; nothing else decides.
 """
 
@@ -193,7 +193,7 @@ def by_wide_conv(onnx: Emitter, g: Geometry, x: str, grad: str) -> str:
     )
     made = onnx.node("Reshape", made, onnx.constant((g.filters, *places, inner), "i64"))
     if places != g.kernel:
-        # Places behind the last whole stride, and those that a dilation leaves out.
+        # Places after the last whole stride, and those that a dilation leaves out.
         left = tuple(d // step for d, step in zip(g.dilations, steps, strict=True))
         ends = tuple((k - 1) * by + 1 for k, by in zip(g.kernel, left, strict=True))
         vectors = ((0,) * rank, ends, tuple(range(1, 1 + rank)), left)

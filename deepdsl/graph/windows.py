@@ -59,7 +59,7 @@ def shown(sizes: Sequence[int]) -> str:
 class Windows:
     """Windows with everything explicit, one number for each axis of space.
 
-    `begins` and `ends` are what is padded in front of and behind each axis; `outs` is how many
+    `begins` and `ends` are what is padded before and after each axis; `outs` is how many
     windows there are along it.
     """
 
@@ -99,12 +99,12 @@ class Windows:
 
 
 def extent(size: int, dilation: int) -> int:
-    """How far a window of so many elements reaches when it skips some."""
+    """How far a window of this many elements reaches when it skips some."""
     return (size - 1) * dilation + 1
 
 
 def space(name: str, x: Type, example: str = "2x2") -> tuple[int, ...]:
-    """The axes that windows slide over: all behind the batch and the channels."""
+    """The axes that windows slide over: all after the batch and the channels."""
     sizes = x.row[1:]
     if x.rank in (3, 4, 5) and len(sizes) == x.rank - 2:
         return sizes
@@ -120,7 +120,7 @@ def space(name: str, x: Type, example: str = "2x2") -> tuple[int, ...]:
             f"`reshape [{x.shape[1]} 1 1]` has channels, height and width",
         )
     raise ShapeError(
-        f"`{name}` slides over one to three axes behind the channels",
+        f"`{name}` slides over one to three axes after the channels",
         f"it was given {given}",
         "join axes with `reshape`, for instance `reshape [channels height width]`",
     )
@@ -139,7 +139,7 @@ def for_each_axis(
     option = what.rpartition("=")[0]
     raise ShapeError(
         f"`{what}{shown(given)}` is for {len(given)} axes",
-        f"behind the channels here {'is' if len(sizes) == 1 else 'are'} {axes}: {by_times(sizes)}",
+        f"after the channels there {'is' if len(sizes) == 1 else 'are'} {axes}: {by_times(sizes)}",
         f"write `{option + '=' if option else what}{better}`",
     )
 
@@ -156,7 +156,7 @@ def windows(
 
     `valid` pads nothing.  `same` makes ceil(size / stride) windows an axis: as much on both sides
     where that gives the number, else one more at the end.  A number is padded on both sides; what
-    is left over behind the last whole stride is not seen.
+    is left over after the last whole stride is not seen.
     """
     sizes = space(name, x, shown(size))
     kernel = for_each_axis(name, f"{name} ", size, sizes)
@@ -177,7 +177,7 @@ def windows(
 
 
 def _same(size: int, reach: int, stride: int) -> tuple[int, int]:
-    """What is padded in front and behind, so that there are ceil(size / stride) windows."""
+    """What is padded in front and after, so that there are ceil(size / stride) windows."""
     wanted = -(-size // stride)
     total = max(0, (wanted - 1) * stride + reach - size)
     half = (total + 1) // 2

@@ -150,7 +150,7 @@ def _into_after(
 
 
 def _is_linear(node: Node) -> bool:
-    """A dense layer or a convolution: its operands behind the first are parameters, the bias one
+    """A dense layer or a convolution: its operands after the first are parameters, the bias one
     row.
     """
     known = node.op in _DENSE or isinstance(node.op, Convolution | TransposedConvolution)

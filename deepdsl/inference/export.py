@@ -73,8 +73,8 @@ def export(
     """Write a run as one ONNX file.
 
     The file takes raw inputs in float32, indices in int64, with any batch size and gives the
-    model's outputs, softmax included.  With `samples` it gives their means over so many passes with
-    dropout at work, and as `NAME_std` their deviations; it is a pure function all the same.
+    model's outputs, softmax included.  With `samples` it gives their means over this many passes
+    with dropout at work, and as `NAME_std` their deviations; it is a pure function all the same.
     `fold`, `tolerance`, `quantize` (`int8`, or `none`) and `keep_float` default to the export
     section's.
     Raises DnnError with CannotSample where there is no noise, and with ExportDiffers or
@@ -102,7 +102,7 @@ def export(
     model.check()
     data = model.serialize()
     error, size = difference(run, data, samples)
-    # Outputs of a thousand have a thousandth less digits behind the point.
+    # Outputs of a thousand have a thousandth less digits after the point.
     if not error <= how.tolerance * size:
         if whole:
             told = costliest(run, *plain, whole, samples)
@@ -141,7 +141,7 @@ def keeping(
     return Keeping(chosen, kept, tolerance if tolerance is not None else default)
 
 
-# So many tensors, the largest, are tried alone to see what they cost.
+# This many tensors, the largest, are tried alone to see what they cost.
 _TRIED_ALONE = 64
 
 

@@ -27,7 +27,7 @@ Array = NDArray[Any]
 
 
 def sampled_graph(run: Trained, samples: int) -> Graph:
-    """Raw inputs to each output's mean over so many noisy passes, under its own name, and its
+    """Raw inputs to each output's mean over this many noisy passes, under its own name, and its
     deviation, `NAME_std`.
 
     Raises DnnError with CannotSample where the deviations would all be 0.

@@ -122,7 +122,7 @@ def open_predictor(
 ) -> Predictor:
     """A predictor for a run directory or an ONNX file; DnnError with NoSuchRun where it is neither.
 
-    With `samples` it gives each output's mean over so many passes with dropout at work, and as
+    With `samples` it gives each output's mean over this many passes with dropout at work, and as
     `NAME_std` its deviation; DnnError with CannotSample where that cannot be had.
     """
     backend = open_backend(device, threads)

@@ -131,7 +131,9 @@ def _start(param: Param) -> str:
 
 
 def _sources(model: Model) -> Mapping[str, str]:
-    """For each reused tensor, the piece that it is from; one that begins afresh is not there."""
+    """For each reused tensor, the piece that it is from; one that begins from scratch is not
+    there.
+    """
     found: dict[str, str] = {}
     for reused in model.reused:
         where = f" ({reused.weights})" if reused.weights else ""
@@ -169,7 +171,7 @@ def plan(program: CheckedProgram, training: Training) -> Plan:
 
 
 def _rate(param: Param, stage: Training) -> float | None:
-    """The rate at which a tensor learns; None where it stands still.  Statistics have none."""
+    """The rate at which a tensor learns; None where it is frozen.  Statistics have none."""
     if not stage.freezing.trains(param):
         return None
     return stage.optimizer.lr * stage.freezing.rates.get(param.name, 1.0)

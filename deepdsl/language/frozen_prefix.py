@@ -1,4 +1,4 @@
-"""Parts a model in two where nothing behind changes what is in front: the layers at its beginning
+"""Parts a model in two where nothing after changes what is in front: the layers at its beginning
 whose outputs for a row are the same in every epoch, and the rest.
 """
 
@@ -46,10 +46,10 @@ class FrozenPrefix:
 
 
 def cut_frozen(model: Model, freezing: Freezing, data: DataSpec) -> FrozenPrefix | str:
-    """The model parted behind its frozen beginning, or in a sentence why that cannot be done or
+    """The model split after its frozen beginning, or in a sentence why that cannot be done or
     is of no use.
 
-    In front stands every call whose output depends on nothing but the row: its weights stand still,
+    In front is every call whose output depends on nothing but the row: its weights are frozen,
     it draws no random numbers and does not look at the other rows of a batch, and so it is with all
     that flows into it.  Of the cuts that leave the work in front, the one that keeps fewest bytes
     is taken.
@@ -81,7 +81,7 @@ def _out_of_question(freezing: Freezing, data: DataSpec) -> str:
     return ""
 
 
-# What stands still --------------------------------------------------------------------------------
+# What is frozen --------------------------------------------------------------------------------
 
 
 def _settled(model: Model, freezing: Freezing) -> set[int]:
@@ -112,7 +112,7 @@ def _unsettled(model: Model, call: LayerCall, freezing: Freezing) -> str:
 
 
 def _reason(model: Model, freezing: Freezing, settled: Set[int]) -> str:
-    """Why nothing in front can be kept: the first call that stands in the way."""
+    """Why nothing in front can be kept: the first call that is in the way."""
     first = next(c for c in model.calls if c.output not in settled and settled >= set(c.inputs))
     return _unsettled(model, first, freezing)
 

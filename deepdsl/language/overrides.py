@@ -35,7 +35,7 @@ class Setting:
 
     @property
     def names(self) -> list[str]:
-        """The key's words; those behind a colon are one."""
+        """The key's words; those after a colon are one."""
         head, colon, path = self.key.partition(":")
         if not colon:
             return head.split(".")
@@ -46,10 +46,10 @@ class Setting:
         return f"{self.key}={self.value}"
 
 
-# Rows of a training which those of a phase stand for; what is frozen adds up.
+# Rows of a training which those of a phase mean; what is frozen adds up.
 ONCE = frozenset({"optimizer", "schedule", "clip", "epochs", "stop"})
 
-# Characters of the text, and what stands there instead.
+# Characters of the text, and what is there instead.
 _Edit = tuple[int, int, str]
 
 
@@ -206,7 +206,7 @@ def _let(file: ast.File, setting: Setting, model: str | None) -> list[_Edit]:
 
 
 def _after_equals(let: ast.Let, value: str) -> _Edit:
-    """All behind the `=`: a computed value's span may be without its parentheses."""
+    """All after the `=`: a computed value's span may be without its parentheses."""
     text = let.span.source.text
     start = text.index("=", let.name.span.end) + 1
     return start, max(let.span.end, let.value.span.end), f" {value}"

@@ -90,7 +90,7 @@ class _Gathering:
         return self._known[key]
 
     def _library(self, item: ast.Use, shown: str) -> None:
-        """A file of another program; what is wrong with it stands at its name."""
+        """A file of another program; what is wrong with it is at its name."""
         key = os.path.realpath(shown)
         if key not in self._opened:
             self._opened[key] = None

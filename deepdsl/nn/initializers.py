@@ -108,7 +108,7 @@ class _Named(Initializer, abstract=True):
     scaling: ClassVar[VarianceScaling]
 
     def scaled(self) -> VarianceScaling:
-        """What it stands for."""
+        """What it means."""
         return self.scaling
 
     def variance(self, fans: Fans) -> float:

@@ -35,7 +35,7 @@ DIVERGED = 4.0
 LEAST_OF_THE_WAY = 0.1
 # A curve that goes down less than this share of where it began says nothing.
 LEAST_DESCENT = 0.05
-# Nor does one that goes down by less than so many times its noise.
+# Nor does one that goes down by less than this many times its noise.
 LEAST_OVER_NOISE = 2.0
 FEWEST_POINTS = 10
 

@@ -41,7 +41,7 @@ class Tally:
         return bool(self.scores)
 
     def add(self, made: Arrays, rows: int, target: NDArray[Any] | None = None) -> None:
-        """Add what a step or an evaluation gave for a batch of so many rows.
+        """Add what a step or an evaluation gave for a batch of this many rows.
 
         The loss is a mean over the batch, the totals of a metric are sums over its rows.
         """
@@ -57,7 +57,7 @@ class Tally:
         return {name: np.asarray(total).tolist() for name, total in self.sums.items()}
 
     def running(self, rows: int) -> dict[str, Figure]:
-        """The figures so far of what adds up to a number, over so many rows."""
+        """The figures so far of what adds up to a number, over this many rows."""
         scalar = {"loss", *(m.name for m in self.metrics if m.scalar)}
         return {name: figure for name, figure in self._added(rows).items() if name in scalar}
 

@@ -1,4 +1,4 @@
-"""Run directories: what a training leaves behind, and how it is found again."""
+"""Run directories: what a training leaves after, and how it is found again."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _another_training(
 def _compared(
     was: tuple[Model, DataSpec, Training], now: tuple[Model, DataSpec, Training], data_given: bool
 ) -> Iterator[tuple[str, str, str]]:
-    """What a training must have in common with the run that it goes on with, in pairs of words.
+    """What a training must have in common with the run that it continues with, in pairs of words.
 
     Test rows take no part in a training.  Its epochs, stop, metrics, schedule, clip, augmentation,
     and the optimizer's options are the user's to change.
@@ -215,7 +215,7 @@ def _input(given: ModelInput | None) -> str:
 
 
 def _call(call: LayerCall | None) -> str:
-    """A layer without its initializers: they have done their work, and follow the layer behind."""
+    """A layer without its initializers: they have done their work, and follow the layer after."""
     if call is None:
         return "absent"
     layer = call.layer

@@ -1,4 +1,4 @@
-"""The stages of a training: what is set when one begins, and the proof that what was frozen stood
+"""The stages of a training: what is set when one begins, and the proof that what was frozen was
 still.
 """
 
@@ -53,7 +53,7 @@ def entered(stage: Stage, state: Arrays, initial: Arrays) -> dict[str, NDArray[A
 
 @record
 class StatePlace:
-    """Where in its stages a training is: so many epochs of the stage's phase are done."""
+    """Where in its stages a training is: this many epochs of the stage's phase are done."""
 
     stage: int = 0
     epochs: int = 0
@@ -126,7 +126,7 @@ class Judges:
 @record
 class Proof:
     """What was frozen in a stage and was found unchanged, bit for bit: how many tensors each
-    pattern stands for.
+    pattern means.
     """
 
     phase: str
@@ -169,7 +169,7 @@ class Frozen:
 
 def begins_with(stage: Stage, stages: Sequence[Training], begins: bool = True) -> list[str]:
     """What is to be said when a stage begins, a line each; nothing of a training without stages.
-    One that is taken up in its middle thaws nothing.
+    One that is taken up in its middle is unfrozen nothing.
     """
     training = stage.training
     notes = [
@@ -181,11 +181,11 @@ def begins_with(stage: Stage, stages: Sequence[Training], begins: bool = True) -
     before = stages[stage.number - 1]
     slots = [n for n in stage.fresh if n.startswith("optimizer.")]
     if slots and not before.optimizer.goes_on_as(training.optimizer):
-        notes.append(f"the state of {training.optimizer.name} begins afresh for all tensors")
+        notes.append(f"the state of {training.optimizer.name} starts from scratch for all tensors")
     elif slots:
         tensors = {t for t, born in training.births.items() if born == stage.number}
         told = f"{len(tensors)} tensor{'s' * (len(tensors) != 1)}"
-        notes.append(f"{told} thawed; their optimizer state begins afresh")
+        notes.append(f"{told} unfrozen; their optimizer state starts from scratch")
     else:
         thawed = {t for t in before.freezing.tensors if t not in training.freezing.tensors}
         if thawed:

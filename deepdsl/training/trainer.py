@@ -1,4 +1,4 @@
-"""The training loop.  It knows a backend's stepper and runner, and nothing of the runtime behind
+"""The training loop.  It knows a backend's stepper and runner, and nothing of the runtime after
 them.
 """
 
@@ -53,7 +53,7 @@ SECONDS_BETWEEN_CHECKPOINTS = 5.0
 
 @dataclass
 class Trainer:
-    """Trains a job on a backend.  `start` is a checkpoint to go on from.
+    """Trains a job on a backend.  `start` is a checkpoint to continue from.
 
     A training goes through its stages in their order: each has a step of its own, and the state
     carries over.  Where a stage begins with frozen layers, their outputs are kept (`cache` is a
@@ -80,7 +80,7 @@ class Trainer:
         self.tally = Tally(self.stages[0].metrics)
         self.best: Checkpoint | None = None
         self.best_unwritten = False
-        # Of the best epoch, which a run that goes on did not see itself.
+        # Of the best epoch, which a run that continues did not see itself.
         self.best_train: Figures = self.start.watched.get("best_train", {}) if self.start else {}
         self.best_valid: Figures | None = None
         self.last_train: Figures = self.start.watched.get("train", {}) if self.start else {}
@@ -139,7 +139,7 @@ class Trainer:
 
     def _kept_outputs(self, stage: Stage, state: Arrays) -> tuple[Job, Stage, list[str]]:
         """The job and the step that are run in a stage, and what is to be said of that: those of
-        the whole net, or of what is left behind frozen layers whose outputs are kept.
+        the whole net, or of what is left after frozen layers whose outputs are kept.
         """
         job = replace(self.job, task=replace(self.job.task, training=stage.training))
         if not stage.training.freezing.tensors:
@@ -154,7 +154,7 @@ class Trainer:
         return made.job, replace(made.stage, number=stage.number), [made.told]
 
     def _prove(self) -> None:
-        """At the end of a stage, prove that what was frozen stood still."""
+        """At the end of a stage, prove that what was frozen was unchanged."""
         proof = self.frozen.proved(self.state())
         if proof is not None:
             self.proofs.append(proof)
@@ -166,7 +166,7 @@ class Trainer:
         start = self.start
         epoch = start.epoch if start else 0
         record: Epoch | None = None
-        # A run that had stopped, or would have if nobody had interrupted it, does not go on.
+        # A run that had stopped, or would have if nobody had interrupted it, does not continue.
         over = self.place.is_over(self.stages)
         stopped = self._stopped(epoch) if start and not start.steps_done and not over else ""
         over = over or bool(stopped)
@@ -232,7 +232,7 @@ class Trainer:
         """The figures of the epoch whose weights the run ends with; `train` are means over it."""
         if self.interrupted or (last and not restored):
             return (last.train, last.valid) if last else ({}, {})
-        # A run that goes on at its end has no epoch of its own.
+        # A run that continues at its end has no epoch of its own.
         train, valid = (self.best_train, self.best_valid) if restored else (self.last_train, None)
         if valid is None:
             held = self.job.splits.valid
@@ -377,7 +377,7 @@ class Trainer:
         return self.watch.best_epoch
 
     def _restore_weights(self) -> None:
-        """The same at the end of a phase behind which another one comes: time goes on."""
+        """The same at the end of a phase after which another one comes: time continues."""
         best = self._found_best()
         if best is not None:
             own = {p.name for p in self.job.task.model.params}

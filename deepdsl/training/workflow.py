@@ -27,8 +27,8 @@ from deepdsl.transfer.weights.checkpoint import Checkpoint
 
 
 def in_order(program: CheckedProgram) -> list[Training]:
-    """The trainings of a file in the order of their sections, each behind those of the models that
-    it stands on.
+    """The trainings of a file in the order of their sections, each after those of the models that
+    it is on.
     """
     left = list(program.trainings)
     made: list[Training] = []
@@ -163,7 +163,7 @@ def prepare(
 ) -> Session:
     """Open data and device, compile, and make or take up the run directory.
 
-    `runs` are those of other models of the file, whose weights this one may stand on.
+    `runs` are those of other models of the file, whose weights this one may be on.
     """
     # The device first: a missing GPU should be said before minutes of reading data.
     backend = open_backend(device, threads)
@@ -173,7 +173,7 @@ def prepare(
     if found := known_with_data(program, training, len(job.splits.train)):
         job = replace(job, splits=replace(job.splits, warnings=(*job.splits.warnings, *found)))
     need_valid(training, job.splits.valid is not None)
-    # A run that goes on has its weights already.
+    # A run that continues has its weights already.
     job = replace(job, loaded=()) if resume else with_reused(job, runs or {})
     artifacts = build(job)
     # Where the file's data paths start from, as seen from the run: an evaluation later finds the

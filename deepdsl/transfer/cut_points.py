@@ -135,7 +135,7 @@ def _taken(file: OnnxFile, size: tuple[int, ...], places: Sequence[CutPointInfo]
 def recommended(places: Sequence[CutPointInfo]) -> CutPointInfo | None:
     """The last place before the last layer with weights of the kind that classifiers are made of.
 
-    What comes behind (a bias, a softmax, a reshape) goes with that layer.
+    What comes after (a bias, a softmax, a reshape) goes with that layer.
     """
     for number in range(len(places) - 1, 0, -1):
         here, before = places[number], places[number - 1]

@@ -26,7 +26,7 @@ class TemplatePort:
 
 @record
 class CutAt:
-    """The tensor behind which the new head stands, and the shape of one row of it."""
+    """The tensor after which the new head is, and the shape of one row of it."""
 
     tensor: str
     shape: tuple[int, ...]
@@ -101,7 +101,7 @@ ORDER = ": first the head alone, then all of it."
 
 TRAIN = "train {name} on rows {{\n{rows}{steps}}}\n"
 
-# What all phases have in common; the formatter aligns rows that stand together.
+# What all phases have in common; the formatter aligns rows that are together.
 ROWS = {"loss": "cross_entropy", "metric": "accuracy", "batch": "32", "seed": "7"}
 
 PHASES = """

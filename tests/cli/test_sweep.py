@@ -333,7 +333,7 @@ def test_an_interrupted_sweep_goes_on(jobs: int, dnnc: Dnnc, spec: Path, tmp_pat
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
-    assert "the same command goes on from here" in err
+    assert "the same command continues from here" in err
     assert "Traceback" not in out + err
     kept = [json.loads(p.read_text()) for p in place.glob("*/checkpoints/last/*.json")]
     assert kept

@@ -98,7 +98,7 @@ def test_an_existing_run_is_never_written_over(dnnc: Dnnc, spec: Path, tmp_path:
     assert second.json["run"] == "runs/net-2"
     named = dnnc("train", "net.dnn", *ONE, "--out", "runs/net", "--json")
     assert (named.status, named.codes) == (3, ["E613"])
-    assert "there is a run here already" in named.err
+    assert "there already is a run here" in named.err
     assert "--resume" in named.err
     same(weights(tmp_path / "runs" / "net"), before)
 
@@ -307,7 +307,7 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_all_goes_on(
         "dnnc train net.dnn --set batch=16 --set optimizer.lr=1e-3 --epochs 40 --threads 1"
         " --out run --resume"
     )
-    assert f"interrupted; `{again}` goes on from here" in err
+    assert f"interrupted; `{again}` continues from here" in err
     told = json.loads(out)
     assert told["interrupted"] is True
     assert told["epochs"] < 40

@@ -19,7 +19,7 @@ from deepdsl.diagnostics import Diagnostic, ExitStatus, Severity
 from deepdsl.insight import help_pages as pages
 from deepdsl.language.fixes import Fixed, fix
 
-SUMMARY = "find every mistake in a file, without training"
+SUMMARY = "find all errors in a file, without training"
 POSITION = 2  # in `dnnc --help`
 
 

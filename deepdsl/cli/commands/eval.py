@@ -97,7 +97,7 @@ def _class_names(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Seq
 
 
 def _names(found: Figures, classes: Sequence[str]) -> dict[str, list[str]]:
-    """The classes that the rows and columns of a table of counts stand for."""
+    """The classes that the rows and columns of a table of counts mean."""
     tables = [figure for figure in found.values() if isinstance(figure, list)]
     return {"classes": list(_class_names(tables[0], classes))} if tables else {}
 

@@ -12,7 +12,7 @@ from deepdsl.core.atomic_files import write_atomically
 from deepdsl.diagnostics import ExitStatus
 from deepdsl.language.syntax.printer import format_source
 
-SUMMARY = "put a file into canonical layout"
+SUMMARY = "format a file"
 POSITION = 3  # in `dnnc --help`
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from deepdsl.cli.output import Output, table
 from deepdsl.cli.sources import add_training_arguments, changed_source, folder_of, positive
 
-SUMMARY = "find a learning rate by one pass in which it grows"
+SUMMARY = "find a learning rate by increasing it over one epoch"
 POSITION = 6  # in `dnnc --help`
 
 PICTURE = "lr-find.html"

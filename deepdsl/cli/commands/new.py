@@ -1,4 +1,4 @@
-"""`dnnc new NAME`: a starter file that trains as it stands."""
+"""`dnnc new NAME`: a starter file that trains as is."""
 
 from __future__ import annotations
 

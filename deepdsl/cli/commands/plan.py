@@ -13,7 +13,7 @@ from deepdsl.cli.sources import add_file_arguments, changed_source
 if TYPE_CHECKING:
     from deepdsl.insight.training_plan import Plan
 
-SUMMARY = "show what happens to each layer in each phase of a training"
+SUMMARY = "show each layer in each phase of a training"
 POSITION = 5  # in `dnnc --help`
 
 

@@ -14,7 +14,7 @@ from deepdsl.core.atomic_files import write_atomically
 if TYPE_CHECKING:
     from deepdsl.insight.probe import Probe
 
-SUMMARY = "measure signals and gradients, layer by layer, beside what theory predicts"
+SUMMARY = "measure signals and gradients layer by layer, next to the prediction"
 POSITION = 12  # in `dnnc --help`
 
 ROWS = 1000

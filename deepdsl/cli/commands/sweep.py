@@ -157,7 +157,7 @@ def _tell(compared: Comparison, options: argparse.Namespace, output: Output, out
     if not compared.complete:
         output.note(
             f"interrupted after {len(compared.made)} of {len(compared.planned)} runs; "
-            "the same command goes on from here"
+            "the same command continues from here"
         )
         return INTERRUPTED
     if all(run.failed for run in compared.made):

@@ -119,12 +119,12 @@ def _one(
     finished = _train(options, output, session)
     if finished.outcome.interrupted:
         model = training.model if several else options.model
-        output.note(f"interrupted; `{_again(options, model, place)}` goes on from here")
+        output.note(f"interrupted; `{_again(options, model, place)}` continues from here")
     return finished, _told(finished, training, output)
 
 
 def _again(options: argparse.Namespace, model: str | None, place: Path) -> str:
-    """The command that goes on: what was changed of the file is changed again."""
+    """The command that continues: what was changed of the file is changed again."""
     words = ["dnnc", "train", options.file, *(("--model", model) if model else ())]
     words += [word for setting in options.set for word in ("--set", setting)]
     for name in ("epochs", "seed", "threads", "device"):
@@ -173,7 +173,7 @@ def _train(options: argparse.Namespace, output: Output, session: Session) -> Fin
 
 
 def _observer(session: Session, every: int | None) -> Observer | None:
-    """A probe every so many steps, in probe.jsonl."""
+    """A probe every N steps, in probe.jsonl."""
     if every is None:
         return None
     from deepdsl.insight.probe.log import ProbeLog

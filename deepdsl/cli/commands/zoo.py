@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, (about, add) in ACTIONS.items():
         sub = actions.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
-        # They stand behind `zoo` or behind the action; what is not given here leaves the other.
+        # They are after `zoo` or after the action; what is not given here leaves the other.
         for short, long, what in (
             ((), "--json", "one JSON object on stdout"),
             (("-q",), "--quiet", "say only what was asked for"),
@@ -80,7 +80,7 @@ def _publish(parser: argparse.ArgumentParser) -> None:
         metavar="SPDX",
         help="Apache-2.0, MIT, CC-BY-4.0 …; needed for a new model",
     )
-    parser.add_argument("--licence-source", metavar="TEXT", help="who says so, or where it stands")
+    parser.add_argument("--licence-source", metavar="TEXT", help="the source of the licence")
     parser.add_argument("--title", metavar="TEXT", help="what it is, in a few words")
     parser.add_argument("--does", metavar="TEXT", help="what it does, in a sentence or two")
     parser.add_argument(
@@ -110,7 +110,7 @@ ACTIONS = {
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    # What was given behind the action is known only now.
+    # What was given after the action is known only now.
     told = Output(options.json, options.quiet, options.verbose)
     return {"list": list_, "get": get_, "verify": verify_, "publish": publish_}[options.action](
         options, told

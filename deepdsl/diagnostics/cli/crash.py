@@ -8,9 +8,9 @@ from deepdsl.diagnostics.base import Diagnostic, ExitStatus
 
 @record
 class Crash(Diagnostic):
-    """A fault of this program: something happened that no message was written for.
+    """Internal error: this is a bug in deepdsl.
 
-    The report file holds what its makers need to mend it.
+    The report file contains what is needed to fix it.
     """
 
     code = "E699"
@@ -24,4 +24,4 @@ class Crash(Diagnostic):
 
     @property
     def help(self) -> str:
-        return f"this is a fault of dnnc, not yours; please report it with {self.report}"
+        return f"this is a bug in deepdsl; please report it with {self.report}"

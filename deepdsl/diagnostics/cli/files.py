@@ -24,7 +24,7 @@ class CannotReadPath(Diagnostic):
 
 @record
 class NothingInFile(Diagnostic):
-    """A `.dnn` file holds no item: it is empty, or has comments alone.
+    """A `.dnn` file is empty, or has only comments.
 
     Most often it was not saved, or another file was meant.
 
@@ -46,14 +46,14 @@ class NothingInFile(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "write a `model NAME { … }` into it; `dnnc new` makes a file to begin with"
+        return "add a `model NAME { … }`; `dnnc new` writes a starter file"
 
 
 @record
 class FileTrouble(Diagnostic):
-    """A file or folder cannot be written, made or opened: the system refuses.
+    """The operating system refuses to write, create or open a file or directory.
 
-    It may lack a folder above it, a file may stand where a folder is wanted, the disk may be full, or it may
+    It may lack a folder above it, a file may be where a folder is wanted, the disk may be full, or it may
     belong to someone else.
     """
 
@@ -97,7 +97,7 @@ def refusal(error: OSError) -> FileTrouble | None:
 
 @record
 class NoTraining(Diagnostic):
-    """A file has no `train` section, or several, so that it is not clear what is to be trained."""
+    """A file has no `train` section, or several and none was chosen."""
 
     code = "E308"
     model: str
@@ -121,7 +121,7 @@ class NoTraining(Diagnostic):
 
 @record
 class NoModel(Diagnostic):
-    """A file has no model of this name, or several models and none was named."""
+    """A file has no model of this name, or several and none was chosen."""
 
     code = "E309"
     model: str
@@ -143,7 +143,7 @@ class NoModel(Diagnostic):
 
 @record
 class BadSetting(Diagnostic):
-    """A `--set` is not of the form ROW.OPTION=VALUE, or names what the file does not have.
+    """A `--set` is not of the form ROW.OPTION=VALUE, or names something that the file does not have.
 
     `--set optimizer.lr=0.1` changes an option of a row of the train section, `--set batch=64` the
     value of a row, `--set warm_up.optimizer.lr=0.1` and `--set warm_up.epochs=3` those of a phase.

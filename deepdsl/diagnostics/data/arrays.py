@@ -123,7 +123,7 @@ class NotNpy(FileDiagnostic):
 @record
 class PickledArray(FileDiagnostic):
     """An array of Python objects is stored as a pickle, and reading a pickle runs whatever code
-    stands in it.
+    is in it.
 
     Such arrays are never read.
 

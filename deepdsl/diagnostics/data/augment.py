@@ -8,7 +8,7 @@ from deepdsl.diagnostics.base import Diagnostic, ExitStatus
 
 @record
 class AugmentMisfit(Diagnostic):
-    """An `augment` row cannot be done to an input of the model, or to this source.
+    """An `augment` row cannot be applied to an input of the model, or to this source.
 
     Images are [C H W] with 1, 3 or 4 channels, or [H W]. Where a model has other inputs too, `of=`
     says which one is meant.
@@ -44,7 +44,7 @@ class AugmentMisfit(Diagnostic):
 
 @record
 class CannotMix(Diagnostic):
-    """`augment mixup` mixes targets, and those of this loss cannot be mixed.
+    """`augment mixup` mixes targets, but the targets of this loss cannot be mixed.
 
     Classes are mixed as rows of probabilities, which cross_entropy, kl_divergence, focal and
     binary_cross_entropy take; numbers are mixed as they are. A margin has two sides and nothing

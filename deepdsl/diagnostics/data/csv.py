@@ -9,7 +9,7 @@ from deepdsl.diagnostics.data.text import FileDiagnostic, it_looks_like
 
 @record
 class ColumnMissing(FileDiagnostic):
-    """A csv file has no column of the name that is asked for.
+    """A csv file does not have the requested column.
 
     Names are those of the first line. A file without a line of names is read with
     `header=false`: its columns are then called 1, 2, 3 and so on.
@@ -71,7 +71,7 @@ def is_number(text: str) -> bool:
 
 @record
 class DuplicateColumn(FileDiagnostic):
-    """Two columns of a csv file have one name, so that the name does not say which is meant.
+    """Two columns of a csv file have the same name.
 
     ```wrong
     data pairs { train csv "twice.csv" target=label }
@@ -108,7 +108,7 @@ class DuplicateColumn(FileDiagnostic):
 
 @record
 class UnnamedColumn(FileDiagnostic):
-    """A csv file has a column without a name, and all columns are to feed the input.
+    """A csv file has a column without a name, and all columns feed the input.
 
     Most often it is the row number that pandas writes. A network that sees the row number
     learns the order of the file.
@@ -149,7 +149,7 @@ class UnnamedColumn(FileDiagnostic):
 
 @record
 class RaggedLine(FileDiagnostic):
-    """A line of a csv file has more fields, or fewer, than the first line.
+    """A line of a csv file does not have as many fields as the first line.
 
     ```wrong
     data pairs { train csv "ragged.csv" target=label }
@@ -183,13 +183,13 @@ class RaggedLine(FileDiagnostic):
     @property
     def help(self) -> str:
         if self.found > self.expected:
-            return "a text with the delimiter in it stands in double quotes"
+            return "quote a text that contains the delimiter"
         return "give every line all fields"
 
 
 @record
 class NotANumber(FileDiagnostic):
-    """A field that feeds an input, or a target of numbers, holds text.
+    """A field that feeds an input or a numeric target contains text.
 
     A column of texts can be a target (its texts are the classes), but no input: choose the
     inputs with `columns=[…]`.
@@ -238,7 +238,7 @@ class NotANumber(FileDiagnostic):
 class EmptyField(FileDiagnostic):
     """A field of a csv file is empty.
 
-    What a missing value stands for is a decision about the data, so that it is not made
+    What a missing value means is a decision about the data, so that it is not made
     silently.
 
     ```wrong
@@ -275,7 +275,7 @@ class EmptyField(FileDiagnostic):
 
 @record
 class EmptyFile(FileDiagnostic):
-    """A csv file without any text.
+    """A csv file is empty.
 
     ```wrong
     data pairs { train csv "nothing.csv" target=label }
@@ -304,7 +304,7 @@ class EmptyFile(FileDiagnostic):
 
 @record
 class NoRows(FileDiagnostic):
-    """A file is sound and holds no example.
+    """A file is valid but has no rows.
 
     ```wrong
     data pairs { train csv "header.csv" target=label }
@@ -333,7 +333,7 @@ class NoRows(FileDiagnostic):
 
 @record
 class NotUtf8(FileDiagnostic):
-    """A csv file in another encoding than UTF-8.
+    """A csv file is not in UTF-8.
 
     ```wrong
     data pairs { train csv "latin.csv" target=label }
@@ -376,7 +376,7 @@ class NotUtf8(FileDiagnostic):
 
 @record
 class BrokenLine(FileDiagnostic):
-    """A line of a csv file that cannot be parted into fields: a quote that is not closed, or no
+    """A line of a csv file that cannot be split into fields: a quote that is not closed, or no
     end in sight.
 
     ```wrong

@@ -9,7 +9,7 @@ from deepdsl.diagnostics.data.text import FileDiagnostic, shape_text, size_text
 
 @record
 class FileMissing(FileDiagnostic):
-    """A data section names a file that is not there.
+    """A file named in a data section does not exist.
 
     Paths are relative to the folder of the `.dnn` file.
 
@@ -50,7 +50,7 @@ class FileMissing(FileDiagnostic):
 
 @record
 class NotAFile(FileDiagnostic):
-    """A data section names a folder, a device or a pipe where a file is wanted.
+    """A data section names a directory, a device or a pipe instead of a file.
 
     ```wrong
     data pairs { train npz "." }
@@ -108,7 +108,7 @@ class CannotReadDataFile(FileDiagnostic):
     @property
     def help(self) -> str:
         if "no such file" in self.reason.lower():
-            return "it was there when the folder was opened: put it back, or begin anew without it"
+            return "it was there when the folder was opened: put it back, or start again without it"
         return "check who may read the file"
 
 

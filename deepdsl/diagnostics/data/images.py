@@ -9,7 +9,7 @@ from deepdsl.diagnostics.data.text import FileDiagnostic, names_text, shape_text
 
 @record
 class NoImages(Diagnostic):
-    """A source of images names a place where none are found.
+    """A source of images contains no images.
 
     `images` wants a folder with one folder for each class, and the images in those. Their names
     end in .png, .jpg, .jpeg, .webp, .bmp or .gif.
@@ -86,7 +86,7 @@ class NoImageInput(Diagnostic):
 
 @record
 class WrongImageSize(FileDiagnostic):
-    """An image has another size than the input, and the source does not say to resize it.
+    """The size of an image differs from the input, and the source has no `size=`.
 
     With `size=` every image is brought to that size; `resize=` says how.
 
@@ -125,7 +125,7 @@ class WrongImageSize(FileDiagnostic):
 
 @record
 class BrokenImage(FileDiagnostic):
-    """A file that is called an image cannot be decoded: it is damaged, cut off, or something else.
+    """An image file cannot be decoded: it is damaged, truncated, or a different format.
 
     `corrupt=skip` leaves such files out. They are then looked for when the folder is opened, which
     decodes every image once, so that the rows are the same in each run.
@@ -164,7 +164,7 @@ class BrokenImage(FileDiagnostic):
 
 @record
 class HugeImage(FileDiagnostic):
-    """An image claims so many pixels that decoding it is refused.
+    """An image is too large to be decoded.
 
     A file of a few hundred bytes may unpack to gigabytes. The limit is 67,108,864 pixels (8192 ×
     8192). `corrupt=skip` leaves such files out too.
@@ -276,7 +276,7 @@ class EmptyClass(FileDiagnostic):
 
 @record
 class OtherRange(Diagnostic):
-    """A model is measured on images with other values than those it was trained on.
+    """A model is evaluated on images with a different value range than in training.
 
     `range=unit` gives 0 to 1, `range=bytes` 0 to 255.  A trained model notes which it was.
     """

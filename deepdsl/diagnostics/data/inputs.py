@@ -49,7 +49,7 @@ class UnknownFeed(Diagnostic):
 
 @record
 class NothingToFeed(Diagnostic):
-    """A source names something that no input is left to take, because all are fed by name.
+    """A source has a positional value, but all inputs are fed by name.
 
     ```wrong
     data pairs { train npy "good.npy" x="good.npy" target="labels.npy" }
@@ -84,7 +84,7 @@ class NothingToFeed(Diagnostic):
 
 @record
 class InputNotFed(Diagnostic):
-    """A model has an input that no part of the data feeds.
+    """An input of the model is not fed by the data.
 
     One input may be left out, when the source says by itself what feeds it. Several are fed by
     name.
@@ -123,7 +123,7 @@ class InputNotFed(Diagnostic):
 
 @record
 class NoTarget(Diagnostic):
-    """The loss compares the model's output with a target, and the data has none.
+    """The loss needs a target, but the data has none.
 
     ```wrong
     data pairs { train npy "good.npy" }
@@ -155,7 +155,7 @@ class NoTarget(Diagnostic):
         if len(self.targets) > 1:
             return f"name it: `{self.targets[0]}={self.example}`"
         if self.span is None:
-            # No row of a file stands behind it: the rows are arrays of a program.
+            # No row of a file is after it: the rows are arrays of a program.
             return "give the targets as `y`, or write the row `target input` for an autoencoder"
         return f"add `target={self.example}`, or the row `target input` for an autoencoder"
 
@@ -187,7 +187,7 @@ class RowShape(Diagnostic):
     found: tuple[int, ...]
     origin: str
     flat: bool = False  # a row of columns, which fits every shape of as many numbers
-    classes: int | None = None  # of a target that is probabilities of so many
+    classes: int | None = None  # of a target that is probabilities of this many
 
     code = "E436"
     exit_status = ExitStatus.FILES
@@ -209,7 +209,7 @@ class RowShape(Diagnostic):
                 )
             return "give the model's output the shape of the target"
         if self.span is None:
-            # No row of a file stands behind it: the rows are given to a model that is trained.
+            # No row of a file is after it: the rows are given to a model that is trained.
             rows = ", ".join(map(str, ("rows", *self.expected)))
             return f"the model is as it is: give it an array of shape ({rows})"
         if self.flat:
@@ -244,7 +244,7 @@ def _per_row(shape: tuple[int, ...]) -> str:
 
 @record
 class LengthsDiffer(Diagnostic):
-    """Inputs and targets that belong together have different numbers of rows.
+    """Inputs and targets have different numbers of rows.
 
     ```wrong
     data pairs { train npy "good.npy" target="few-labels.npy" }

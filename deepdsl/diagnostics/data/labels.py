@@ -46,7 +46,7 @@ class NonFiniteData(Diagnostic):
 
 @record
 class LabelNotWhole(Diagnostic):
-    """A class is given by a number that is not whole.
+    """A class number is not an integer.
 
     ```wrong
     data pairs { train npz "halves.npz" }
@@ -82,7 +82,7 @@ class LabelNotWhole(Diagnostic):
 
 @record
 class LabelOutOfRange(Diagnostic):
-    """A label is no class of the model: labels count from 0 to one less than the outputs.
+    """A label is out of range: labels count from 0 to one less than the outputs.
 
     ```wrong
     data digits { train builtin digits; scale (1 / 16) }
@@ -130,7 +130,7 @@ class LabelOutOfRange(Diagnostic):
 
 @record
 class TooManyClasses(Diagnostic):
-    """The texts of a target name more classes than the model tells apart.
+    """The target has more classes than the model has outputs.
 
     ```wrong
     data pairs { train csv "three.csv" target=label }
@@ -171,7 +171,7 @@ class TooManyClasses(Diagnostic):
 
 @record
 class UnknownClass(Diagnostic):
-    """A row of valid or test has a class that no row of train has.
+    """A class in valid or test does not occur in train.
 
     ```wrong
     data pairs { train csv "names.csv" target=label; test csv "three.csv" target=label }

@@ -9,7 +9,7 @@ from deepdsl.diagnostics.data.text import FileDiagnostic, it_looks_like
 
 @record
 class NotParquet(FileDiagnostic):
-    """A file that `parquet` is to read is something else, or damaged.
+    """A file is not in parquet format, or is damaged.
 
     A parquet file begins and ends with the bytes `PAR1`. What pyarrow says of it is in the message.
 
@@ -49,7 +49,7 @@ class NotParquet(FileDiagnostic):
 
 @record
 class NullValue(FileDiagnostic):
-    """A column has a row without a value. What stands there instead is for the user to say.
+    """A column has a missing value.
 
     `df.dropna()` or `df.fillna(0)` in pandas, before the file is written.
 
@@ -85,7 +85,7 @@ class NullValue(FileDiagnostic):
 
 @record
 class ColumnType(FileDiagnostic):
-    """A column has a type that cannot feed what it is to feed.
+    """The type of a column does not fit the input or target.
 
     Inputs take numbers, lists of numbers, or images as bytes; targets take numbers and texts.
 
@@ -126,7 +126,7 @@ class ColumnType(FileDiagnostic):
 
 @record
 class RaggedLists(FileDiagnostic):
-    """A column of lists has lists of different lengths. All rows of an input have one shape.
+    """A column has lists of different lengths, but all rows of an input have the same shape.
 
     ```wrong
     data rows { train parquet "ragged.parquet" target=label }

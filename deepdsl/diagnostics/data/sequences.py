@@ -9,7 +9,7 @@ from deepdsl.diagnostics.data.text import FileDiagnostic
 
 @record
 class IndexOutOfRange(Diagnostic):
-    """The data holds a number that is no index: it is negative, not whole, or no row of the table.
+    """The data has an invalid index: negative, not an integer, or out of range for the embedding.
 
     Indices count from 0 to one less than the embedding's first number.
 
@@ -56,7 +56,7 @@ class IndexOutOfRange(Diagnostic):
 
 @record
 class VocabularySize(FileDiagnostic):
-    """A text has another number of different characters than the model has room for.
+    """The number of distinct characters of a text does not fit the model.
 
     The characters of the text that trains are numbered in their order, and the numbers feed the
     embedding and are the classes of the last layer.  A text for validation or testing takes the
@@ -102,9 +102,9 @@ class VocabularySize(FileDiagnostic):
 
 @record
 class TextTooShort(FileDiagnostic):
-    """A text has fewer characters than one window of it takes.
+    """A text is shorter than one window.
 
-    A window is as long as the model's input, and the character behind it is what is to be
+    A window is as long as the model's input, and the character after it is what is to be
     predicted.
 
     ```wrong
@@ -135,13 +135,13 @@ class TextTooShort(FileDiagnostic):
     @property
     def help(self) -> str:
         if self.characters < 2:
-            return "there must be a character and one behind it"
+            return "there must be at least two characters"
         return f"take a longer text, or a shorter input: `input text[{self.characters // 2}] …`"
 
 
 @record
 class UnknownCharacter(Diagnostic):
-    """A text for validation or testing has a character that the text that trains does not have.
+    """A validation or test text has a character that the training text does not have.
 
     ```wrong
     data play { train text "play.txt"; test text "verse.txt" }
@@ -222,7 +222,7 @@ class TextEncoding(FileDiagnostic):
 @record
 class TextMisfit(Diagnostic):
     """A text feeds one input of whole numbers, `input text[64] dtype=int64`, and what is to be
-    learned are classes: the character behind each position, or the one behind the last.
+    learned are classes: the character after each position, or the one after the last.
 
     ```wrong
     data play { train text "play.txt" }
@@ -254,7 +254,7 @@ class TextMisfit(Diagnostic):
 
 @record
 class TransformOfIndices(Diagnostic):
-    """A transform calculates with numbers, and an input of indices has names of rows in it.
+    """A transform computes with numbers, but an input of indices holds indices.
 
     ```wrong
     data pairs { train npz "indices.npz"; standardize }
@@ -289,7 +289,7 @@ class TransformOfIndices(Diagnostic):
 
 @record
 class OverlappingWindows(Diagnostic):
-    """Windows that overlap are held out at random: what is validated on was seen in training.
+    """Overlapping windows are held out at random, so validation data is seen in training.
 
     ```wrong
     data play { train text "play.txt" stride=1; valid split=20% }

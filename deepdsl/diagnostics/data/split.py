@@ -9,7 +9,7 @@ from deepdsl.diagnostics.data.text import names_text
 
 @record
 class HeldOutTooLarge(Diagnostic):
-    """More rows are to be held out for validation than there are, or so many that train keeps
+    """More rows are to be held out for validation than there are, or this many that train keeps
     none.
 
     ```wrong
@@ -78,7 +78,7 @@ class TakeTooLarge(Diagnostic):
 
 @record
 class NothingLeft(Diagnostic):
-    """A share so small, or so large, that one of the two parts has no rows.
+    """The fraction is so small, or so large, that one of the two parts is empty.
 
     ```wrong
     data digits { train builtin digits; take 20; valid split=1%; scale (1 / 16) }
@@ -113,7 +113,7 @@ class NothingLeft(Diagnostic):
 
 @record
 class TooFewToStratify(Diagnostic):
-    """`stratify=true` gives each class its share of both parts, and a class has too few rows for
+    """`stratify=true` puts a share of each class into both parts, and a class has too few rows for
     one in each.
 
     ```wrong
@@ -153,7 +153,7 @@ class TooFewToStratify(Diagnostic):
 
 @record
 class NoClassesToStratify(Diagnostic):
-    """`stratify=true` goes by classes, and the target is no class.
+    """`stratify=true` needs classes, but the target is not a class.
 
     ```wrong
     data pairs { train npy "good.npy" target="good.npy"; valid split=50% stratify=true }
@@ -186,7 +186,7 @@ class NoClassesToStratify(Diagnostic):
 
 @record
 class HeldOutHow(Diagnostic):
-    """`valid` cuts its rows out of train in exactly one way: `first=`, `last=` or `split=`.
+    """`valid` takes its rows from train in exactly one way: `first=`, `last=` or `split=`.
 
     ```wrong
     data digits { train builtin digits; valid first=100 last=100; scale (1 / 16) }
@@ -257,7 +257,7 @@ class TransformMisfit(Diagnostic):
 
 @record
 class ClassWithoutRows(Diagnostic):
-    """The model has a class that no row of train shows, so that it can never learn it.
+    """A class of the model does not occur in train, so it cannot be learned.
 
     ```wrong
     data pairs { train npz "one-class.npz" }
@@ -288,7 +288,7 @@ class ClassWithoutRows(Diagnostic):
 
 @record
 class HeldOutLacksClass(Diagnostic):
-    """The rows held out for validation show only some of the classes that train has.
+    """The validation rows contain only some of the classes of train.
 
     Files are often sorted by class; their first or last rows are then all of one class, and
     neither the loss nor the accuracy on them says how good the model is.

@@ -8,8 +8,7 @@ from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 
 @record
 class QuantizedDiffers(Diagnostic):
-    """The export with weights in eight bits is further from the evaluation graph than is allowed;
-    no file was left.
+    """The export with 8-bit weights differs from the evaluation graph by more than the tolerance; no file was written.
 
     The tensors that cost most are those that differ most when each is quantized alone.  One whose
     channels have a few large weights among many small ones loses the small ones.
@@ -49,7 +48,7 @@ def _above(difference: float) -> str:
 
 @record
 class KeptNothing(Diagnostic):
-    """`keep_float` names what has no weights that quantize would change.
+    """`keep_float` names something without weights to quantize.
 
     It takes paths of layers, of parts and of tensors, as `dnnc inspect` lists them.
 
@@ -79,7 +78,7 @@ class KeptNothing(Diagnostic):
 
 @record
 class KeptWithoutQuantize(Diagnostic):
-    """`keep_float` stands without `quantize`: everything stays float then.
+    """`keep_float` without `quantize` has no effect: everything stays float.
 
     ```wrong
     model net { input x[8]; dense 3 | softmax }

@@ -9,7 +9,7 @@ from deepdsl.diagnostics.base import Diagnostic, Label, did_you_mean
 
 @record
 class UnknownOption(Diagnostic):
-    """A layer, optimizer or row is given an option that it does not have.
+    """A layer, optimizer or row has no such option.
 
     ```wrong
     model net { input x[4]; dense 3 initt=he_normal | softmax }
@@ -72,7 +72,7 @@ class WrongValue(Diagnostic):
 
 @record
 class MissingArgument(Diagnostic):
-    """Something that must be said is not.
+    """A required argument is missing.
 
     ```wrong
     model net { input x[4]; dense | softmax }
@@ -104,7 +104,7 @@ class MissingArgument(Diagnostic):
 
 @record
 class NotNamed(Diagnostic):
-    """A row does not say which loss, optimizer, schedule, metric or data source is meant.
+    """A row does not name its loss, optimizer, schedule, metric or data source.
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
@@ -139,7 +139,7 @@ class NotNamed(Diagnostic):
 
 @record
 class TooManyArguments(Diagnostic):
-    """More values stand behind a name than it takes.
+    """More positional arguments than the name takes.
 
     ```wrong
     model net { input x[4]; dense 3 4 | softmax }
@@ -169,7 +169,7 @@ class TooManyArguments(Diagnostic):
 
 @record
 class GivenTwice(Diagnostic):
-    """An option stands twice in one place.
+    """An option is given twice.
 
     ```wrong
     model net { input x[4]; dense 3 bias=true bias=false | softmax }
@@ -198,12 +198,12 @@ class GivenTwice(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "leave one of them out"
+        return "remove one of them"
 
 
 @record
 class UnknownConstant(Diagnostic):
-    """A name in a computed value is no `let`.
+    """A name in a computed value is not defined by a `let`.
 
     ```wrong
     let depth = 3
@@ -230,7 +230,7 @@ class UnknownConstant(Diagnostic):
 
 @record
 class BadArithmetic(Diagnostic):
-    """A computed value cannot be computed: an operand is no number, or a divisor is zero.
+    """A computed value has an operand that is not a number, or divides by zero.
 
     ```wrong
     let scale = (1 / 0)
@@ -251,7 +251,7 @@ class BadArithmetic(Diagnostic):
 
 @record
 class AmbiguousXavier(Diagnostic):
-    """`xavier` names at least three formulas, so it is no name here.
+    """`xavier` is ambiguous: it names at least three formulas.
 
     Caffe draws uniformly on ±sqrt(3 / fan_in), the paper (Glorot & Bengio 2010) on ±sqrt(6 /
     (fan_in + fan_out)), and others take a normal with standard deviation sqrt(2 / fan_in).
@@ -285,7 +285,7 @@ class AmbiguousXavier(Diagnostic):
 
 @record
 class UnknownEntry(Diagnostic):
-    """A value names an initializer, loss, optimizer or the like that does not exist.
+    """There is no initializer, loss, optimizer or the like with this name.
 
     ```wrong
     model net { input x[4]; dense 3 init=he_norml | softmax }

@@ -1,4 +1,4 @@
-"""E50 and E51: what is frozen, what thaws, and what cannot be trained."""
+"""E50 and E51: what is frozen, what is unfrozen, and what cannot be trained."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deepdsl.diagnostics.base import Diagnostic, Label, did_you_mean
 class MatchesNothing(Diagnostic):
     """A path or pattern of `freeze`, `unfreeze` or `lr_mult` matches nothing in the model.
 
-    A path names a part, a layer, or a tensor, as `dnnc inspect` shows them, and stands for all that
+    A path names a part, a layer, or a tensor, as `dnnc inspect` shows them, and means all that
     is below it. A pattern in quotes has `*` for any letters.
 
     ```wrong
@@ -46,9 +46,9 @@ class MatchesNothing(Diagnostic):
 
 @record
 class NothingFrozenThere(Diagnostic):
-    """`unfreeze` names what is not frozen.
+    """`unfreeze` names something that is not frozen.
 
-    Phases run in their order, and what one freezes stays frozen in the next until it thaws. To
+    Phases run in their order, and what one freezes stays frozen in the next until it is unfrozen. To
     leave a part free, leave it out of `freeze`.
 
     ```wrong
@@ -81,14 +81,14 @@ class NothingFrozenThere(Diagnostic):
     @property
     def label(self) -> str:
         if self.layer:
-            return f"`{self.layer}` stands still as a whole"
-        return "there is nothing to thaw"
+            return f"`{self.layer}` is frozen as a whole"
+        return "there is nothing to unfreeze"
 
     @property
     def help(self) -> str:
         if self.layer:
             return (
-                f"`unfreeze {self.layer}`, and `freeze` those tensors of it that are to stand still"
+                f"`unfreeze {self.layer}`, and `freeze` those tensors of it that should stay frozen"
             )
         if self.frozen:
             return "frozen at this point: " + ", ".join(self.frozen)
@@ -97,10 +97,10 @@ class NothingFrozenThere(Diagnostic):
 
 @record
 class HalfFrozen(Diagnostic):
-    """A tensor is shared by a layer that is frozen and one that is trained.
+    """A frozen layer and a trained layer share a tensor.
 
-    It can either stand still or learn. Freeze both layers, or neither, or the tensor itself by its
-    path, which then stands still in both.
+    It can either are frozen or learn. Freeze both layers, or neither, or the tensor itself by its
+    path, which then is frozen in both.
 
     ```wrong
     data digits { train builtin digits; target input; scale (1 / 16) }
@@ -147,7 +147,7 @@ class HalfFrozen(Diagnostic):
 
 @record
 class AllFrozen(Diagnostic):
-    """Everything is frozen: nothing is left that could be trained.
+    """Everything is frozen, so there is nothing to train.
 
     ```wrong
     data digits { train builtin digits; scale (1 / 16) }
@@ -175,15 +175,15 @@ class AllFrozen(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "leave a layer free, or put a new head behind what is frozen"
+        return "unfreeze a layer, or add a new head after the frozen layers"
 
 
 @record
 class ThroughForeign(Diagnostic):
-    """A layer is trained below an operator of an ONNX graph that has no gradient here.
+    """A layer below an imported operator without a gradient is trained.
 
     Operators that the language does not have are run as they are, through onnxruntime. Nothing
-    below them can learn: freeze all of it, or cut the graph in front of the operator.
+    below them can learn: freeze all of it, or cut the graph before the operator.
     """
 
     code = "E510"
@@ -205,12 +205,12 @@ class ThroughForeign(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "freeze everything that stands before it, or cut the graph in front of it (`until=`)"
+        return "freeze everything before it, or cut the graph before it (`until=`)"
 
 
 @record
 class NotInPhase(Diagnostic):
-    """A row that holds for the whole training stands in a phase.
+    """A row that applies to the whole training is in a phase.
 
     A phase has its own optimizer, schedule, clip, epochs and stop, and rows about freezing. Loss,
     metrics, batch and seed are those of the whole training.
@@ -232,12 +232,12 @@ class NotInPhase(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"`{self.row}` holds for the whole training"
+        return f"`{self.row}` applies to the whole training"
 
     @property
     def label(self) -> str:
-        return "this stands in a phase"
+        return "this is in a phase"
 
     @property
     def help(self) -> str:
-        return "write it into the train section, in front of the phases"
+        return "move it into the train section, before the phases"

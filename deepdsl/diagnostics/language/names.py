@@ -1,4 +1,4 @@
-"""E1: names that stand for nothing, for too much, or for something else."""
+"""E1: names that mean nothing, for too much, or for something else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deepdsl.diagnostics.base import Diagnostic, Label, did_you_mean
 
 @record
 class UnknownLayer(Diagnostic):
-    """A line of a model names something that is no layer, no block, no part and no value.
+    """A line of a model names something that is not a layer, block, part or value.
 
     ```wrong
     model net { input x[4]; densse 3 | softmax }
@@ -39,7 +39,7 @@ class UnknownLayer(Diagnostic):
 
 @record
 class NotBuiltYet(Diagnostic):
-    """The language has this, but this version of the compiler does not.
+    """Not supported by this version of the compiler yet.
 
     ```wrong
     data digits { train builtin digits; scale (1 / 16) }
@@ -59,7 +59,7 @@ class NotBuiltYet(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"{self.what} cannot be compiled by this version yet"
+        return f"{self.what} is not supported yet"
 
     @property
     def help(self) -> str:
@@ -68,7 +68,7 @@ class NotBuiltYet(Diagnostic):
 
 @record
 class DefinedTwice(Diagnostic):
-    """Two things in one place have the same name.
+    """Two definitions in one scope have the same name.
 
     ```wrong
     let units = 3
@@ -99,12 +99,12 @@ class DefinedTwice(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "give one of them another name"
+        return "rename one of them"
 
 
 @record
 class UnknownRow(Diagnostic):
-    """A data, train or export section has a row that it does not know.
+    """A data, train or export section has an unknown row.
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
@@ -138,7 +138,7 @@ class UnknownRow(Diagnostic):
 
 @record
 class UnknownReference(Diagnostic):
-    """A section speaks of a model or data section that the file does not have.
+    """A section refers to a model or data section that the file does not define.
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
@@ -173,7 +173,7 @@ class UnknownReference(Diagnostic):
 
 @record
 class UsesItself(Diagnostic):
-    """A part or a block stands inside itself.  Networks are finite: there is no recursion.
+    """A part or a block contains itself. Networks are finite: there is no recursion.
 
     ```wrong
     model net { input x[4]; part body { dense 4 | relu | body }; dense 3 | softmax }
@@ -191,7 +191,7 @@ class UsesItself(Diagnostic):
     @property
     def message(self) -> str:
         if len(self.chain) > 2:
-            return f"blocks use one another: {' → '.join(f'`{name}`' for name in self.chain)}"
+            return f"blocks use each other: {' → '.join(f'`{name}`' for name in self.chain)}"
         return f"`{self.name}` uses itself"
 
     @property
@@ -204,12 +204,12 @@ class UsesItself(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "to stack a piece several times, write `repeat N { … }`"
+        return "to repeat a piece, write `repeat N { … }`"
 
 
 @record
 class TooLarge(Diagnostic):
-    """The network is beyond the limits, which are checked before any memory is taken.
+    """The network exceeds the limits, which are checked before memory is allocated.
 
     A network may have 100,000 layers and 500 million parameters (an ONNX file holds 2 GB).
 
@@ -232,8 +232,7 @@ class TooLarge(Diagnostic):
 
 @record
 class NameOfLayer(Diagnostic):
-    """A part, value, block or parameter is called like a layer, so that a reader could not tell
-    which is meant.
+    """A part, value, block or parameter has the name of a layer, so it would be ambiguous.
 
     ```wrong
     model net { input x[4]; part dense { relu }; softmax }
@@ -252,13 +251,12 @@ class NameOfLayer(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "give it another name"
+        return "choose a different name"
 
 
 @record
 class ValueInChain(Diagnostic):
-    """A value stands behind `|`, where a layer must stand: a value begins a line, or is added with
-    `+`.
+    """A value follows `|`, where a layer is expected: a value begins a line, or is added with `+`.
 
     ```wrong
     model net { input a[4]; input b[4]; a | b | dense 3 | softmax }
@@ -277,12 +275,12 @@ class ValueInChain(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "begin a line with it, add it with `+`, or join it with `concat`"
+        return "start a line with it, add it with `+`, or join it with `concat`"
 
 
 @record
 class NoOperands(Diagnostic):
-    """A layer that joins values is given fewer than two of them.
+    """A layer that combines values has fewer than two of them.
 
     ```wrong
     model net { input a[4]; input b[4]; concat a | dense 3 | softmax }
@@ -297,7 +295,7 @@ class NoOperands(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"`{self.name}` joins two values or more"
+        return f"`{self.name}` needs at least two values"
 
     @property
     def help(self) -> str:
@@ -306,7 +304,7 @@ class NoOperands(Diagnostic):
 
 @record
 class SeveralRows(Diagnostic):
-    """A row stands twice in a section where only one can count.
+    """A row is repeated in a section that allows only one.
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
@@ -326,7 +324,7 @@ class SeveralRows(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"the row `{self.name}` stands twice"
+        return f"the row `{self.name}` is repeated"
 
     @property
     def label(self) -> str:
@@ -338,13 +336,12 @@ class SeveralRows(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "leave one of them out"
+        return "remove one of them"
 
 
 @record
 class OuterValue(Diagnostic):
-    """A part or block speaks of a value around it.  It sees only what flows into it, which is
-    called `in`; a block may be given other values as arguments.
+    """A part or block uses a value from outside. It sees only its input, which is called `in`; a block can get other values as arguments.
 
     ```wrong
     model net { input a[4]; part body { a | dense 3 }; softmax }
@@ -369,7 +366,7 @@ class OuterValue(Diagnostic):
 
 @record
 class ReservedName(Diagnostic):
-    """An input or part has a name that the compiled graphs use themselves.
+    """An input or part has a name that is reserved for the compiled graphs.
 
     `target`, `loss`, `lr`, `all_finite` and `output` are inputs and outputs of the step; `step`,
     `optimizer` and `data` begin the paths of its state. An input cannot have the name of a metric
@@ -392,4 +389,4 @@ class ReservedName(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "give it another name"
+        return "choose a different name"

@@ -8,7 +8,7 @@ from deepdsl.diagnostics.base import Diagnostic, did_you_mean
 
 @record
 class UnknownPiece(Diagnostic):
-    """What is to be reused does not exist under this name.
+    """There is nothing to reuse under this name.
 
     A path names a part, a use of a block or a layer of a model: `FILE.MODEL.PART` of a used file,
     `MODEL.PART` of this one. `dnnc inspect` shows the paths of a model. `until=`, `from=` and
@@ -50,7 +50,7 @@ class UnknownPiece(Diagnostic):
 
 @record
 class CannotReuse(Diagnostic):
-    """A piece cannot be taken out of its network as it is cut.
+    """A piece cannot be cut out of its network like this.
 
     One value flows into a piece, and one comes out. A cut through the middle of a residual block
     would leave a value that flows around it; a model with two inputs is no step of a flow.
@@ -85,10 +85,10 @@ class CannotReuse(Diagnostic):
 
 @record
 class NoTrainedWeights(Diagnostic):
-    """A piece of another file is reused, and nothing says where its trained weights are.
+    """A piece of a used file is reused without saying where its trained weights are.
 
     `weights=` on the `use` line, or on the `reuse` itself, names a run directory, a checkpoint, or
-    a file of weights. A piece that shall begin afresh is a block, or the model itself as a layer.
+    a file of weights. A piece that shall begin from scratch is a block, or the model itself as a layer.
     """
 
     code = "E502"
@@ -102,7 +102,7 @@ class NoTrainedWeights(Diagnostic):
 
     @property
     def label(self) -> str:
-        return "nothing says where they are"
+        return "their location is missing"
 
     @property
     def help(self) -> str:
@@ -114,7 +114,7 @@ class NoTrainedWeights(Diagnostic):
 
 @record
 class ReusedInCircle(Diagnostic):
-    """A model reuses a piece of a model that reuses a piece of the first.
+    """Two models reuse pieces of each other.
 
     Each would have to be trained before the other.
 
@@ -133,7 +133,7 @@ class ReusedInCircle(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"the model `{self.name}` stands on itself"
+        return f"the model `{self.name}` reuses itself"
 
     @property
     def label(self) -> str:
@@ -141,12 +141,12 @@ class ReusedInCircle(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "one of the models must be trained first, and stand on its own layers"
+        return "one of the models must be trained first, with its own layers"
 
 
 @record
 class WeightsDoNotFit(Diagnostic):
-    """A reused layer would need weights of another shape here.
+    """A reused layer would need weights of a different shape here.
 
     The trained weights were made for what flowed into the layer there. Layers that see places or
     positions one by one (convolutions, norms of channels) take images of other sizes; a dense layer

@@ -8,7 +8,7 @@ from deepdsl.diagnostics.base import Diagnostic, Label, Severity
 
 @record
 class ShapeMismatch(Diagnostic):
-    """A layer is given a shape that it cannot take.
+    """A layer cannot take the shape of its input.
 
     ```wrong
     model net { input image[8 8]; dense 10 | softmax }
@@ -44,7 +44,7 @@ class ShapeMismatch(Diagnostic):
 
 @record
 class NoInput(Diagnostic):
-    """A model has no `input` line, so nothing can flow through it.
+    """A model has no `input` line.
 
     ```wrong
     model net { dense 3 | softmax }
@@ -69,7 +69,7 @@ class NoInput(Diagnostic):
 
 @record
 class NoLayers(Diagnostic):
-    """A model, part or repeat has nothing in it.
+    """A model, part or repeat is empty.
 
     ```wrong
     model net { input x[4] }
@@ -94,9 +94,9 @@ class NoLayers(Diagnostic):
 
 @record
 class NothingFlows(Diagnostic):
-    """A line begins with a layer, but no single value stands above it.
+    """A line begins with a layer, but there is not exactly one value above it to continue from.
 
-    With several inputs, a line must begin with the value that it goes on from.
+    With several inputs, a line must begin with the value that it continues from.
 
     ```wrong
     model net { input a[4]; input b[4]; dense 3 | softmax }
@@ -117,12 +117,12 @@ class NothingFlows(Diagnostic):
 
     @property
     def label(self) -> str:
-        return f"{len(self.inputs)} inputs stand above" if len(self.inputs) > 1 else ""
+        return f"{len(self.inputs)} inputs above" if len(self.inputs) > 1 else ""
 
     @property
     def help(self) -> str:
         if not self.inputs:
-            return "the `input` lines must stand above"
+            return "the `input` lines must come first"
         return f"begin the line with a value: `{self.inputs[0]} | {self.name} …`"
 
 
@@ -157,7 +157,7 @@ class BadInputShape(Diagnostic):
 
 @record
 class LostValue(Diagnostic):
-    """A line makes a value that nothing reads: the line after it starts from somewhere else.
+    """The value of a line is never used: the next line starts from a different value.
 
     ```wrong
     model net {

@@ -9,9 +9,9 @@ from deepdsl.diagnostics.base import Diagnostic, Label
 
 @record
 class NothingToContinue(Diagnostic):
-    """A `|` with no layer or value before it.
+    """A `|` without a layer or value before it.
 
-    A line that begins with `|` goes on with the line above. The first line of a body, and the
+    A line that begins with `|` continues with the line above. The first line of a body, and the
     line after an `input`, a `default`, a `let` or a `part`, have no flow above them. A line that
     begins with a layer continues from the line above by itself.
 
@@ -49,9 +49,9 @@ class NothingToContinue(Diagnostic):
 
 @record
 class DanglingPipe(Diagnostic):
-    """A `|` with no layer behind it.
+    """A `|` without a layer after it.
 
-    To go on in the next line, begin that line with the `|`.
+    To continue in the next line, begin that line with the `|`.
 
     ```wrong
     model tiny {
@@ -76,7 +76,7 @@ class DanglingPipe(Diagnostic):
 
     @property
     def message(self) -> str:
-        return "no layer stands behind this `|`"
+        return "there is no layer after this `|`"
 
     @property
     def help(self) -> str:
@@ -87,7 +87,7 @@ class DanglingPipe(Diagnostic):
 
 @record
 class KeywordAsName(Diagnostic):
-    """A word of the language where a name of your own must stand.
+    """A keyword is used as a name.
 
     `input`, `default`, `let`, `part`, `repeat`, `reuse`, `if`, `then` and `else` begin something
     of their own, and `in`, `true`, `false` and `none` are values, so none of them can name
@@ -118,7 +118,7 @@ class KeywordAsName(Diagnostic):
 
     @property
     def help(self) -> str:
-        choice = "; a choice stands on a line of its own, or behind `name =`"
+        choice = "; an `if` goes on its own line, or after `name =`"
         return f"choose another name, such as `{self.word}_1`" + choice * (self.word == "if")
 
 
@@ -159,10 +159,10 @@ class MissingOpeningBrace(Diagnostic):
 
 @record
 class CalledLayer(Diagnostic):
-    """A layer or a row that is called like a function.
+    """A layer or a row written like a function call.
 
     One line is one step: the layer's name, then its arguments, separated by blanks. Parentheses
-    right behind a name are for values that have options of their own, as in
+    right after a name are for values that have options of their own, as in
     `init=normal(std=0.01)`.
 
     ```wrong
@@ -199,7 +199,7 @@ class CalledLayer(Diagnostic):
 
 @record
 class ComputedBare(Diagnostic):
-    """A computed value that does not stand in parentheses.
+    """A computed value without parentheses.
 
     Blanks separate arguments, so only parentheses show where a computation begins and ends.
     `dense -1` gives the number -1; `dense (n - 1)` gives one less than n.
@@ -224,7 +224,7 @@ class ComputedBare(Diagnostic):
 
     @property
     def message(self) -> str:
-        return "a computed value stands in parentheses"
+        return "a computed value needs parentheses"
 
     @property
     def help(self) -> str:
@@ -233,7 +233,7 @@ class ComputedBare(Diagnostic):
 
 @record
 class ValuesComputed(Diagnostic):
-    """Two values of a flow with an operator between them that is not `+`.
+    """Two tensors with an operator other than `+` between them.
 
     `+` adds values of one shape; `multiply a b` multiplies them, `mean a b` takes their mean,
     `concat a b` joins them. Numbers are computed in parentheses: `dense (n * 2)`.
@@ -278,7 +278,7 @@ class ValuesComputed(Diagnostic):
 
 @record
 class MissingSeparator(Diagnostic):
-    """Two statements on one line with nothing between them.
+    """Two statements on one line without a separator.
 
     Each statement, row and item ends with its line, or with a `;`.
 

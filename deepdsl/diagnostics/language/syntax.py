@@ -1,4 +1,4 @@
-"""Messages about how words stand together in a `.dnn` text."""
+"""Messages about how words are together in a `.dnn` text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from deepdsl.diagnostics.base import Diagnostic, Label
 
 @record
 class UnexpectedText(Diagnostic):
-    """Something that cannot stand where it stands.
+    """Unexpected text.
 
     The message says what was found and what the language allows at that place. A file is made of
-    items (`use`, `let`, `default`, `block`, `model`, `data`, `train`, `export`); layers stand
+    items (`use`, `let`, `default`, `block`, `model`, `data`, `train`, `export`); layers are
     inside of models.
 
     ```wrong
@@ -51,10 +51,10 @@ class UnexpectedText(Diagnostic):
 
 @record
 class MissingClosingBrace(Diagnostic):
-    """A `{` that has no `}`.
+    """A `{` without a `}`.
 
     Every model, part, block, section and repeat ends with a `}` of its own. Where the next item
-    begins at the margin, or an outer `}` stands under its own line, the brace before it must have
+    begins at the margin, or an outer `}` is under its own line, the brace before it must have
     been forgotten.
 
     ```wrong
@@ -99,7 +99,7 @@ class MissingClosingBrace(Diagnostic):
 
 @record
 class StrayClosingBrace(Diagnostic):
-    """A `}` that has no `{`.
+    """A `}` without a `{`.
 
     Either it is one too many, or an earlier `}` has closed the block too soon.
 
@@ -140,7 +140,7 @@ class StrayClosingBrace(Diagnostic):
 class CommaBetween(Diagnostic):
     """A comma between arguments, options or the items of a list.
 
-    Blanks separate them. Commas stand in one place only: between the parameters of a block, where
+    Blanks separate them. Commas are in one place only: between the parameters of a block, where
     it is declared.
 
     ```wrong
@@ -159,7 +159,7 @@ class CommaBetween(Diagnostic):
     """
 
     mended: str
-    layers: bool = False  # some of them stand between layers
+    layers: bool = False  # some of them are between layers
 
     code = "E007"
 
@@ -179,7 +179,7 @@ class ColonAfterName(Diagnostic):
     """A colon after the name of an option or a row.
 
     Options are `name=value`, and what follows the first word of a row just follows it. A colon
-    stands only between two numbers, as in `schedule piecewise 0:0.1 80:0.01`.
+    is only between two numbers, as in `schedule piecewise 0:0.1 80:0.01`.
 
     ```wrong
     model tiny {
@@ -203,7 +203,7 @@ class ColonAfterName(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"no colon stands after `{self.name}`"
+        return f"there is no colon after `{self.name}`"
 
     @property
     def help(self) -> str:
@@ -214,7 +214,7 @@ class ColonAfterName(Diagnostic):
 class QuotedWord(Diagnostic):
     """A layer or a name in quotes.
 
-    Quotes are for file names and other text from outside. Words of the language and names stand
+    Quotes are for file names and other text from outside. Words of the language and names are
     bare.
 
     ```wrong
@@ -239,7 +239,7 @@ class QuotedWord(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"`{self.word}` stands without quotes"
+        return f"`{self.word}` is written without quotes"
 
     @property
     def label(self) -> str:
@@ -252,7 +252,7 @@ class QuotedWord(Diagnostic):
 
 @record
 class ElseWithoutIf(Diagnostic):
-    """An `else` that belongs to no `if`.
+    """An `else` without an `if`.
 
     A choice is `if CONDITION then FLOW else FLOW`; the `else` may begin the next line. Each `if`
     has one `else`.
@@ -284,7 +284,7 @@ class ElseWithoutIf(Diagnostic):
 
 @record
 class IfWithoutElse(Diagnostic):
-    """An `if` that lacks its `then` or its `else`.
+    """An `if` without `then` or `else`.
 
     Something must flow on in both cases, so both are written. Where nothing is to happen, `else
     in` hands on what came in.
@@ -314,7 +314,7 @@ class IfWithoutElse(Diagnostic):
 
     @property
     def notes(self) -> tuple[Label, ...]:
-        return (Label(self.end, f"`{self.missing}` should stand here"),)
+        return (Label(self.end, f"`{self.missing}` is missing here"),)
 
     @property
     def help(self) -> str:
@@ -325,7 +325,7 @@ class IfWithoutElse(Diagnostic):
 
 @record
 class MissingValue(Diagnostic):
-    """A `=` with nothing behind it.
+    """A `=` without a value after it.
 
     ```wrong
     model tiny {
@@ -352,7 +352,7 @@ class MissingValue(Diagnostic):
 
     @property
     def label(self) -> str:
-        return "nothing stands behind this `=`"
+        return "there is no value after this `=`"
 
     @property
     def help(self) -> str:
@@ -361,7 +361,7 @@ class MissingValue(Diagnostic):
 
 @record
 class EqualsConfusion(Diagnostic):
-    """`==` where a value is given, or `=` where two are compared.
+    """`==` instead of `=`, or `=` instead of `==`.
 
     `=` gives a value (`let n = 3`, `init=zeros`); `==` compares two (`if stride == 1 then …`).
 

@@ -9,7 +9,7 @@ from deepdsl.diagnostics.base import Diagnostic, Label, did_you_mean
 
 @record
 class NoCondition(Diagnostic):
-    """The two sides of a condition cannot be compared.
+    """The two sides of a condition are not comparable.
 
     `==` and `!=` compare any two values, `<`, `<=`, `>` and `>=` compare numbers. A condition is
     decided when the file is compiled, so it speaks of constants and parameters, not of what flows.
@@ -47,7 +47,7 @@ class NoCondition(Diagnostic):
 
 @record
 class LaterParameter(Diagnostic):
-    """The default value of a parameter speaks of the parameter itself, or of one behind it.
+    """The default value of a parameter uses the parameter itself, or a later one.
 
     Parameters get their values from left to right, so that a default value can be made from those
     before it.
@@ -68,7 +68,7 @@ class LaterParameter(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"the default value of `{self.name}` speaks of `{self.other}`"
+        return f"the default value of `{self.name}` uses `{self.other}`"
 
     @property
     def label(self) -> str:
@@ -78,12 +78,12 @@ class LaterParameter(Diagnostic):
     def help(self) -> str:
         if self.name == self.other:
             return "give it a value of its own"
-        return f"let `{self.other}` stand before `{self.name}`"
+        return f"move `{self.other}` before `{self.name}`"
 
 
 @record
 class NoLayerHeld(Diagnostic):
-    """A constant or parameter stands at a layer's place and holds no layer.
+    """A constant or parameter is used as a layer but does not hold one.
 
     There it must hold the name of a layer or block, with its options in parentheses where it has
     some, or `none`, which lets everything through.
@@ -105,7 +105,7 @@ class NoLayerHeld(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"`{self.name}` stands where a layer must stand"
+        return f"`{self.name}` is used as a layer"
 
     @property
     def label(self) -> str:
@@ -119,7 +119,7 @@ class NoLayerHeld(Diagnostic):
 
 @record
 class CannotUse(Diagnostic):
-    """A file behind `use` cannot be read.
+    """A used file cannot be read.
 
     Its path is relative to the folder of the file that uses it.
 
@@ -162,7 +162,7 @@ class FilesInCircle(Diagnostic):
     def message(self) -> str:
         if len(self.chain) == 2:
             return f"{self.chain[0]} uses itself"
-        return f"files use one another: {' → '.join(self.chain)}"
+        return f"files use each other: {' → '.join(self.chain)}"
 
     @property
     def notes(self) -> tuple[Label, ...]:
@@ -171,13 +171,13 @@ class FilesInCircle(Diagnostic):
     @property
     def help(self) -> str:
         if len(self.chain) == 2:
-            return "leave it out: what stands in a file is known in it"
+            return "remove it: definitions of a file are visible in it"
         return "put what they share into a file of its own, and use that"
 
 
 @record
 class NotForFlows(Diagnostic):
-    """A model of a used file stands in a flow and cannot: it needs one input and one output.
+    """A model used as a layer needs exactly one input and one output.
 
     A model with one of each is a template there, like a block without parameters.
     """
@@ -188,16 +188,16 @@ class NotForFlows(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"the model `{self.name}` cannot stand in a flow: {self.reason}"
+        return f"the model `{self.name}` cannot be used as a layer: {self.reason}"
 
     @property
     def help(self) -> str:
-        return "a model with one input and one output can; of others, use the blocks"
+        return "use its blocks instead, or a model with one input and one output"
 
 
 @record
 class NumberedLikeBlock(Diagnostic):
-    """A part has the name that a use of a block gets, so that their weights would be one.
+    """A part has the name of a use of a block, so they would share their weights.
 
     The first use of the block `unit` is `unit_1`, its second `unit_2`.
 
@@ -225,12 +225,12 @@ class NumberedLikeBlock(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "give the part another name"
+        return "rename the part"
 
 
 @record
 class OutputInBlock(Diagnostic):
-    """An `output` line stands in a block. A block has one value, that of its last line.
+    """A block has an `output` line. The value of a block is that of its last line.
 
     ```wrong
     block unit() { h = dense 8 | relu; output h }
@@ -250,4 +250,4 @@ class OutputInBlock(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "its last line is its value: leave `output` out, or put the line into the model"
+        return "its last line is its value: remove `output`, or move the line into the model"

@@ -74,10 +74,10 @@ def _shown(character: str) -> str:
 
 @record
 class UnclosedString(Diagnostic):
-    """A string that has no second quote on its line.
+    """A string that is not closed on its line.
 
     A string begins and ends on one line. A file name without its closing quote would swallow the
-    options behind it.
+    options after it.
 
     ```wrong
     model tiny {
@@ -119,9 +119,9 @@ class UnclosedString(Diagnostic):
 
 @record
 class UnclosedBracket(Diagnostic):
-    """A `(` or `[` that has no partner on its line.
+    """A `(` or `[` that is not closed on its line.
 
-    A computed value, the options of a value and a list each stand on one line, so the closing
+    A computed value, the options of a value and a list each are on one line, so the closing
     mark must be there too.
 
     ```wrong
@@ -169,7 +169,7 @@ class UnclosedBracket(Diagnostic):
 
 @record
 class MalformedNumber(Diagnostic):
-    """Something that begins like a number and is none.
+    """A malformed number.
 
     Numbers are written `32`, `0.5`, `1e-3` and `20%`, sizes `3x3` and `2x2x2`. Both sides of a
     decimal point have digits. There are no hexadecimal numbers and no `_` between digits.
@@ -213,7 +213,7 @@ class MalformedNumber(Diagnostic):
 
 @record
 class NestingTooDeep(Diagnostic):
-    """Brackets, braces, operators and `if`s that stand too deep within each other.
+    """Brackets, braces, operators and `if`s are nested too deep.
 
     Forty levels are more than any model that a person reads. The limit keeps every text, however
     strange, within bounded time and memory.
@@ -233,7 +233,7 @@ class NestingTooDeep(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"this stands more than {self.limit} levels deep"
+        return f"this is nested more than {self.limit} levels deep"
 
     @property
     def label(self) -> str:
@@ -246,10 +246,10 @@ class NestingTooDeep(Diagnostic):
 
 @record
 class NotText(Diagnostic):
-    """A character that shows that the file is not plain UTF-8 text.
+    """The file is not plain UTF-8 text.
 
     Control characters such as NUL, and bytes that are not UTF-8 (shown as �), come from a file in
-    another encoding or from a file that is no text at all, such as a data file given by mistake.
+    another encoding or from a file that is not a text at all, such as a data file given by mistake.
     Nothing else in such a file is reported.
 
     ```wrong
@@ -314,7 +314,7 @@ class ForeignComment(Diagnostic):
 
 @record
 class Arrow(Diagnostic):
-    """An arrow where the language has `|`.
+    """An arrow instead of `|`.
 
     What flows from one layer into the next is written with `|`, as between two commands in a shell.
 

@@ -11,8 +11,8 @@ from deepdsl.diagnostics.base import Diagnostic, Label, did_you_mean
 class TiedToNoLayer(Diagnostic):
     """`tie=` names a layer that the model does not have.
 
-    Layers are numbered by their kind within the part or block in which they stand, and a part's
-    name stands in front: `encoder.dense_2`.  `dnnc inspect FILE` lists them.
+    Layers are numbered by their kind within the part or block in which they are, and a part's
+    name is in front: `encoder.dense_2`.  `dnnc inspect FILE` lists them.
 
     ```wrong
     model net {
@@ -43,15 +43,15 @@ class TiedToNoLayer(Diagnostic):
     def help(self) -> str:
         inside = [name for name in self.names if name.startswith(f"{self.path}.")]
         if inside:
-            return f"`{self.path}` is no layer: name one in it, `tie={inside[-1]}`"
+            return f"`{self.path}` is not a layer: name one inside, `tie={inside[-1]}`"
         if not self.names:
-            return "no dense layer stands above: leave `tie=` out"
+            return "there is not a dense layer above: remove `tie=`"
         return did_you_mean(self.path, self.names)
 
 
 @record
 class TiedToNoDense(Diagnostic):
-    """`tie=` names a layer that is not a dense one with a matrix of its own.
+    """`tie=` names a layer that is not a dense layer with its own kernel.
 
     ```wrong
     model net {
@@ -80,7 +80,7 @@ class TiedToNoDense(Diagnostic):
     def message(self) -> str:
         if self.further:
             return f"`{self.path}` has no weights of its own: it is tied to `{self.further}`"
-        return f"`{self.path}` is no dense layer"
+        return f"`{self.path}` is not a dense layer"
 
     @property
     def label(self) -> str:
@@ -97,10 +97,10 @@ class TiedToNoDense(Diagnostic):
 
 @record
 class TiedLayerComesLater(Diagnostic):
-    """`tie=` names a layer that stands further down, or the layer itself.
+    """`tie=` names a later layer, or the layer itself.
 
     The layer above has the weights, and the one below it is tied to it: their gradients add up
-    wherever they stand.
+    wherever they are.
 
     ```wrong
     model net {
@@ -133,7 +133,7 @@ class TiedLayerComesLater(Diagnostic):
     @property
     def help(self) -> str:
         if self.itself:
-            return "name a dense layer that stands above"
+            return "name an earlier dense layer"
         return "give that layer the `tie=`, with the path of this one"
 
     @property
@@ -143,7 +143,7 @@ class TiedLayerComesLater(Diagnostic):
 
 @record
 class TiedShape(Diagnostic):
-    """A tied layer takes and gives other sizes than the transposed weights do.
+    """A tied layer does not have the sizes of the transposed weights.
 
     ```wrong
     model net {
@@ -194,9 +194,9 @@ class TiedShape(Diagnostic):
 
 @record
 class TiedWithOwnersOption(Diagnostic):
-    """A tied layer is told how its weights begin, or what they are penalized with.
+    """A tied layer has options that belong to the owner of the weights.
 
-    It has none: they are those of the layer that it is tied to, and these options stand there.
+    It has none: they are those of the layer that it is tied to, and these options are there.
     What a `default dense` line gives is for layers with weights, and is no mistake.
 
     ```wrong

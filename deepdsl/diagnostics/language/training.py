@@ -8,7 +8,7 @@ from deepdsl.diagnostics.base import Diagnostic, Label
 
 @record
 class NoLoss(Diagnostic):
-    """A train section does not say what is to be made small.
+    """A train section has no loss.
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
@@ -37,7 +37,7 @@ class NoLoss(Diagnostic):
 
 @record
 class LossDoesNotFit(Diagnostic):
-    """The loss expects another last layer.
+    """This loss needs a different last layer.
 
     cross_entropy and kl_divergence compare probabilities of classes, which softmax makes;
     binary_cross_entropy compares the probability of yes, which sigmoid makes; focal takes both.
@@ -80,7 +80,7 @@ class LossDoesNotFit(Diagnostic):
     def help(self) -> str:
         other = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}.get(self.found)
         if self.early:
-            return f"move `{self.early}` to the end, behind `{self.found}`"
+            return f"move `{self.early}` to the end, after `{self.found}`"
         if other is not None:
             return f"with `{self.found}` the loss is `{other}`"
         return f"end the model with `| {self.wanted[0]}`"
@@ -88,7 +88,7 @@ class LossDoesNotFit(Diagnostic):
 
 @record
 class MetricDoesNotFit(Diagnostic):
-    """A metric is not defined for what the model learns.
+    """A metric does not fit what the model learns.
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
@@ -120,7 +120,7 @@ class MetricDoesNotFit(Diagnostic):
 
 @record
 class SeveralOutputs(Diagnostic):
-    """A model with several outputs cannot be trained by this version: it has one loss.
+    """Models with several outputs cannot be trained yet: a training has one loss.
 
     ```wrong
     model net { input x[8 8]; a = x | flatten | dense 10 | softmax; b = x | flatten | dense 1 | sigmoid; output a; output b }
@@ -139,7 +139,7 @@ class SeveralOutputs(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"a model with {self.count} outputs cannot be trained by this version yet"
+        return f"a model with {self.count} outputs cannot be trained yet"
 
     @property
     def help(self) -> str:
@@ -148,7 +148,7 @@ class SeveralOutputs(Diagnostic):
 
 @record
 class NoTrainData(Diagnostic):
-    """A data section that is trained on has no `train` row.
+    """A data section used for training has no `train` row.
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
@@ -177,7 +177,7 @@ class NoTrainData(Diagnostic):
 
 @record
 class NothingToWatch(Diagnostic):
-    """`stop`, or the schedule `plateau`, watches something that this training does not measure.
+    """`stop` or the schedule `plateau` watches a figure that this training does not measure.
 
     ```wrong
     model net { input x[8 8]; flatten | dense 10 | softmax }
@@ -213,7 +213,7 @@ class NothingToWatch(Diagnostic):
 
 @record
 class NothingToTrain(Diagnostic):
-    """A model without weights is to be trained.
+    """The model has no weights to train.
 
     ```wrong
     model net { input x[8 8]; flatten | softmax }

@@ -8,7 +8,7 @@ from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 
 @record
 class NoSuchDevice(Diagnostic):
-    """The device that was asked for cannot be used.  Nothing is run on another one instead.
+    """The requested device cannot be used. There is no silent fallback to a different one.
 
     `--device cuda` needs an NVIDIA GPU with its driver, and the CUDA and cuDNN libraries: `pip
     install "deepdsl[cuda]"` brings the libraries.  `dnnc doctor` shows what this machine can run;
@@ -37,7 +37,7 @@ class NoSuchDevice(Diagnostic):
 
 @record
 class NonFiniteNumber(Diagnostic):
-    """A number became NaN or infinite, and training was stopped.
+    """A number became NaN or infinite, so training was stopped.
 
     The message names the first tensor, in the order of computation, that is not finite.  A loss
     that grows for a while before is divergence: a smaller learning rate, or `clip global_norm=1`,
@@ -65,8 +65,7 @@ class NonFiniteNumber(Diagnostic):
 
 @record
 class NoSuchRun(Diagnostic):
-    """A run directory, a checkpoint or a model file is not where it should be, or is not what it
-    should be.
+    """A run directory, a checkpoint or a model file is missing or not valid.
 
     A run directory is made by `dnnc train`; it holds `spec.dnn`, `manifest.json` and
     `checkpoints/`.
@@ -89,7 +88,7 @@ class NoSuchRun(Diagnostic):
 
 @record
 class DamagedCheckpoint(Diagnostic):
-    """A file of a checkpoint is not as it was written: its checksum differs, or it cannot be read.
+    """A checkpoint is damaged: a checksum differs, or a file cannot be read.
 
     Nothing of it is used.  `checkpoints/last` and `checkpoints/best` are independent of one
     another.
@@ -111,7 +110,7 @@ class DamagedCheckpoint(Diagnostic):
 
 @record
 class CannotResume(Diagnostic):
-    """A run cannot be resumed with another network or another training.
+    """A run cannot be resumed with a different network or training.
 
     The model, the loss, the rows that are learned from and held out, the transforms, the kind of
     optimizer, `batch`, `accumulate` and `seed` must be those of the run, as its `spec.dnn` has
@@ -135,8 +134,7 @@ class CannotResume(Diagnostic):
 
 @record
 class ExportDiffers(Diagnostic):
-    """The exported model does not give what the evaluation graph gives, within the tolerance; no
-    file was left.
+    """The exported model differs from the evaluation graph by more than the tolerance; no file was written.
 
     Folding batch norms and another order of operations change the last digits.  A large difference
     is a fault: please report it.
@@ -176,7 +174,7 @@ class RuntimeFailed(Diagnostic):
 
 @record
 class WrongFormat(Diagnostic):
-    """A file is of a kind that cannot be read or written here; its name says which kind it is.
+    """The format of a file, given by its name, is not supported here.
 
     Rows are read from .npz, .npy, .csv and idx files; predictions are written as .csv, .npz or .jsonl.
     """
@@ -189,7 +187,7 @@ class WrongFormat(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"{self.path}: this is no format for {self.what}"
+        return f"{self.path}: not a supported format for {self.what}"
 
     @property
     def help(self) -> str:
@@ -198,7 +196,7 @@ class WrongFormat(Diagnostic):
 
 @record
 class NoSuchSplit(Diagnostic):
-    """A model is to be measured on rows that the data does not have, or that cannot be had.
+    """The data does not have the rows on which the model should be measured.
 
     `--split` names the `train`, `valid` or `test` row of a data section.
     """
@@ -220,7 +218,7 @@ class NoSuchSplit(Diagnostic):
 
 @record
 class RunExists(Diagnostic):
-    """There is a run where a new one was to be made.  Nothing of it is overwritten."""
+    """The directory of a new run already contains a run, which is not overwritten."""
 
     code = "E613"
     exit_status = ExitStatus.FILES
@@ -228,16 +226,16 @@ class RunExists(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"{self.path}: there is a run here already"
+        return f"{self.path}: there already is a run here"
 
     @property
     def help(self) -> str:
-        return "go on with it by `--resume`, or name another place with `--out`"
+        return "continue it with `--resume`, or choose a different directory with `--out`"
 
 
 @record
 class CannotSample(Diagnostic):
-    """Mean and deviation over several noisy passes were asked for where there are none to be had.
+    """Monte Carlo sampling was requested for a model without noise layers, or for a file that cannot be sampled.
 
     `--samples` runs a trained model several times with its dropout (and other noise layers) at work
     (Monte-Carlo dropout).  It needs a run directory, a noise layer in the model, and two passes or
@@ -261,7 +259,7 @@ class CannotSample(Diagnostic):
 
 @record
 class MissingPackage(Diagnostic):
-    """Something that was asked for needs a Python package that is not installed.
+    """A Python package that is needed for this is not installed.
 
     The package belongs to an extra of this one: `pip install "deepdsl[tensorboard]"` brings what
     `--tensorboard` needs.  Nothing else needs it.
@@ -284,7 +282,7 @@ class MissingPackage(Diagnostic):
 
 @record
 class FrozenMoved(Diagnostic):
-    """A tensor that was frozen is not, bit for bit, what it was before the training.
+    """A frozen tensor changed during the training.
 
     After each stage all frozen tensors are compared with what they were when it began.  A
     difference is a fault of deepdsl, not of the file.
@@ -300,8 +298,8 @@ class FrozenMoved(Diagnostic):
 
     @property
     def label(self) -> str:
-        return "it should have stood still"
+        return "it was frozen and should be unchanged"
 
     @property
     def help(self) -> str:
-        return "this is a fault of deepdsl: please report it, with the file"
+        return "this is a bug in deepdsl: please report it, with the file"

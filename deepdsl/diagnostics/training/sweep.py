@@ -11,7 +11,7 @@ class BadSweep(Diagnostic):
     """The values of a sweep cannot be read.
 
     `dnnc sweep FILE --set optimizer.lr=0.1,0.01 --set let.depth=1..4` goes through all combinations:
-    values stand in a list with commas, and `1..4` is the whole numbers from 1 to 4.
+    values are in a list with commas, and `1..4` is the whole numbers from 1 to 4.
     """
 
     code = "E580"
@@ -30,7 +30,7 @@ class BadSweep(Diagnostic):
 
 @record
 class NothingToSweep(Diagnostic):
-    """A sweep is asked for with one setting and one seed: that is one run."""
+    """A sweep with one setting and one seed is a single run."""
 
     code = "E581"
     exit_status = ExitStatus.USAGE
@@ -46,7 +46,7 @@ class NothingToSweep(Diagnostic):
 
 @record
 class TooManyRuns(Diagnostic):
-    """The combinations of a sweep are more than anybody waits for."""
+    """The sweep has too many combinations."""
 
     code = "E582"
     exit_status = ExitStatus.USAGE
@@ -64,7 +64,7 @@ class TooManyRuns(Diagnostic):
 
 @record
 class NoSuchFigure(Diagnostic):
-    """`--on` names a figure that the runs of a sweep do not have, or that is no single number."""
+    """`--on` names a figure that the runs of a sweep do not have, or that is not a single number."""
 
     code = "E583"
     exit_status = ExitStatus.USAGE

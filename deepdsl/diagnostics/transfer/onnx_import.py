@@ -8,7 +8,7 @@ from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 
 @record
 class NotAnOnnxFile(Diagnostic):
-    """A file behind `use "….onnx"` is no ONNX graph that can be read.
+    """A file in `use "….onnx"` is not a readable ONNX graph.
 
     It may have been cut off while it was downloaded, be a page of a web site that says so, a pointer
     of Git LFS, or a file of another kind with this name.  Nothing of it is run or unpickled.
@@ -31,7 +31,7 @@ class NotAnOnnxFile(Diagnostic):
 
 @record
 class DataOutside(Diagnostic):
-    """An ONNX file keeps weights in another file that lies outside its folder.
+    """An ONNX file refers to weights outside of its directory.
 
     A path that leads out of the folder, or a link, could make any file of this computer part of a
     network that is then given away.  Weights must lie beside the ONNX file, or below it.
@@ -58,7 +58,7 @@ class DataOutside(Diagnostic):
 
 @record
 class DataMissing(Diagnostic):
-    """An ONNX file keeps weights in another file, which is not there or is too short."""
+    """An ONNX file refers to a weight file that is missing or too short."""
 
     code = "E542"
     exit_status = ExitStatus.FILES
@@ -78,7 +78,7 @@ class DataMissing(Diagnostic):
 
 @record
 class OnnxTooLarge(Diagnostic):
-    """An ONNX file is larger than one can be.
+    """An ONNX file is too large.
 
     The format holds 2 GiB; larger models keep their weights in files beside it.
     """
@@ -100,7 +100,7 @@ class OnnxTooLarge(Diagnostic):
 
 @record
 class NoSuchTensor(Diagnostic):
-    """A cut of an ONNX graph names a tensor that is not there.
+    """A cut of an ONNX graph names a tensor that does not exist.
 
     `until=` and `from=` name tensors, `without=` nodes, or what their names begin with.
     `dnnc surgery FILE.onnx` lists the places where a graph can be cut.
@@ -130,7 +130,7 @@ class NoSuchTensor(Diagnostic):
 class NotOneInput(Diagnostic):
     """A piece of an ONNX graph does not depend on exactly one input.
 
-    What flows into a `reuse` is one value.  A piece with several inputs can be cut behind the place
+    What flows into a `reuse` is one value.  A piece with several inputs can be cut after the place
     where they come together, with `from=`.
     """
 
@@ -150,7 +150,7 @@ class NotOneInput(Diagnostic):
     def help(self) -> str:
         if not self.inputs:
             return "name a tensor that is computed from the input"
-        return 'begin behind the place where they come together: `from="TENSOR"`'
+        return 'start after the point where they join: `from="TENSOR"`'
 
 
 @record
@@ -173,7 +173,7 @@ class SeveralOnnxOutputs(Diagnostic):
 
 @record
 class OtherShape(Diagnostic):
-    """What flows into a piece of an ONNX graph has another shape than its input.
+    """The shape of the input does not fit the piece of the ONNX graph.
 
     Shapes are those of one row, without the batch.  Images are channels first here, [channels height
     width]; a graph that was made by TensorFlow may want them last.
@@ -201,9 +201,9 @@ class OtherShape(Diagnostic):
 
 @record
 class NotOneFlow(Diagnostic):
-    """What `without=` drops cannot be taken out: what is left is not one flow.
+    """What `without=` names cannot be removed: the rest would not be a single flow.
 
-    What is dropped stands at the end of the graph, so that what flowed into it is the output, or in
+    What is dropped is at the end of the graph, so that what flowed into it is the output, or in
     its middle, with one value in and one out, so that one takes the place of the other.
     """
 
@@ -222,17 +222,17 @@ class NotOneFlow(Diagnostic):
     def help(self) -> str:
         several = self.ins if len(self.ins) > 1 else self.outs
         if not self.ins:
-            return 'it is the beginning of the graph: begin behind it with `from="TENSOR"`'
+            return 'it is the start of the graph: start after it with `from="TENSOR"`'
         told = ", ".join(f"`{name}`" for name in several[:4])
         return f'of {told}; cut with `until="TENSOR"` instead'
 
 
 @record
 class CannotTake(Diagnostic):
-    """An operator of an ONNX graph can neither become a layer nor be run as it is.
+    """An operator of an ONNX graph can be neither converted to a layer nor run unchanged.
 
     Its result may have a size that only its run shows, look at several rows at once, or be of a kind
-    that no tensor here has; or it is not as its standard says.  What lies behind it can be used
+    that no tensor here has; or it is not as its standard says.  What lies after it can be used
     alone, with `from=`, and what lies before it, with `until=`.
     """
 
@@ -259,7 +259,7 @@ class CannotTake(Diagnostic):
 
 @record
 class NewerOnnx(Diagnostic):
-    """An ONNX file is of a version that the installed onnx package does not know."""
+    """The version of an ONNX file is too new for the installed onnx package."""
 
     code = "E550"
     exit_status = ExitStatus.FILES
@@ -278,7 +278,7 @@ class NewerOnnx(Diagnostic):
 
 @record
 class NoBatchAxis(Diagnostic):
-    """The output of a piece of an ONNX graph has no row for each row of its input.
+    """The output of a piece of an ONNX graph does not have one row for each row of its input.
 
     A network here maps each row to a row.  The graph may have the batch at another axis, put rows
     together, or look at the first one alone.

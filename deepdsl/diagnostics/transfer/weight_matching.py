@@ -9,7 +9,7 @@ from deepdsl.diagnostics.base import Diagnostic, ExitStatus, Label
 
 @record
 class Matching(Diagnostic):
-    """Base: a message about a layer, which may stand in another text than the `reuse`."""
+    """Base: a message about a layer, which may be in another text than the `reuse`."""
 
     reused: Span | None
 
@@ -22,12 +22,12 @@ class Matching(Diagnostic):
 
 @record
 class MissingWeights(Matching):
-    """A reused layer has no weights in the file.
+    """The file has no weights for a reused layer.
 
     With `match=strict`, the default, each tensor is found by its name: the path of the layer there,
     after `prefix=` was taken off and `rename=` was applied, and what the framework calls a kernel,
-    a bias, a running mean.  A layer that is to begin afresh gets another name, or is left out with
-    `without=` and written anew behind.
+    a bias, a running mean.  A layer that is to begin from scratch gets another name, or is left out with
+    `without=` and written again after.
     """
 
     code = "E527"
@@ -67,17 +67,17 @@ class MissingWeights(Matching):
         if self.near:
             return f'is it `{self.near}`? then `rename=["{self.near}={self.layers[0]}"]`'
         return (
-            "to learn it from scratch leave it out, `without=…`, and write it behind; "
+            "to learn it from scratch, leave it out with `without=…` and write it after the `reuse`; "
             "names of another program are met by `rename=` or `match=order`"
         )
 
 
 @record
 class WrongShape(Matching):
-    """A tensor has the name of a parameter and another shape.
+    """A tensor has the name of a parameter but a different shape.
 
     A head for another number of classes is the common case: leave it out, `reuse net.model
-    without=head`, and write a new one behind.  Where the file has kernels laid out differently,
+    without=head`, and write a new one after.  Where the file has kernels laid out differently,
     `layout=torch` or `layout=keras` says so; neither fits here.
     """
 
@@ -125,7 +125,7 @@ class LayoutUnknown(Diagnostic):
     PyTorch's dense kernels are (out, in), Keras's (in, out): a square one fits both ways, and with
     the wrong one the network computes nonsense without any complaint.  Names that only one of them
     gives (`running_var`, `kernel`), the metadata of safetensors, and a kernel that is not square
-    decide for the whole file.  Behind a flatten of channels Keras's rows stand in another order.
+    decide for the whole file.  After a flatten of channels Keras's rows are in another order.
     """
 
     code = "E529"
@@ -154,7 +154,7 @@ class LayoutUnknown(Diagnostic):
 
 @record
 class NothingMatches(Diagnostic):
-    """Not one tensor of the file has a name, or a place, that belongs to the piece.
+    """No tensor of the file belongs to the piece.
 
     Most often the names begin with something more (`module.`, `encoder/`), for which there is
     `prefix=`, or another program gave them: then `match=order` or `match=shape` is meant, or
@@ -180,13 +180,13 @@ class NothingMatches(Diagnostic):
 
     @property
     def help(self) -> str:
-        usual = 'name the file of this network, or say `rename=["theirs=ours"]` behind `reuse`'
+        usual = 'name the file of this network, or add `rename=["theirs=ours"]` to the `reuse`'
         return self.advice or usual
 
 
 @record
 class AmbiguousMatch(Diagnostic):
-    """`match=shape` or `match=order` leaves more than one way, and none is taken.
+    """`match=shape` or `match=order` is ambiguous.
 
     `match=shape` finds a layer by its shapes, and several of the file have the same.  `match=order`
     goes by the order of layers, which .npz and ONNX keep and safetensors do not: there the numbers
@@ -223,7 +223,7 @@ class AmbiguousMatch(Diagnostic):
 
 @record
 class WeightsLeftOver(Matching):
-    """The file has a tensor of a reused layer for which the layer here has no place.
+    """The file has a tensor that the reused layer does not have here.
 
     A bias that is left away changes what the network computes, without any complaint: the layer
     here must be built as the one that was trained.
@@ -248,7 +248,7 @@ class WeightsLeftOver(Matching):
 
 @record
 class WrongRename(Diagnostic):
-    """A `prefix=` or `rename=` says something that does not fit the file.
+    """A `prefix=` or `rename=` does not fit the file.
 
     `prefix="module."` is taken off the names in the file; names without it are left alone.
     `rename=["fc1=dense_1" "features.0=stem.conv_1"]` says what layers are called here, the name in
@@ -272,8 +272,8 @@ class WrongRename(Diagnostic):
 
 @record
 class OrderUnknown(Matching):
-    """Keras flattens with the channels last, and here they are first: the rows of a kernel behind a
-    flatten must change places, and what stands between leaves their order unknown.
+    """Keras flattens with the channels last, and here they are first: the rows of a kernel after a
+    flatten must change places, and what is between leaves their order unknown.
 
     A split of a flattened vector, or a permute that moves the channels between others, is the
     cause.

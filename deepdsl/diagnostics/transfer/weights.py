@@ -8,7 +8,7 @@ from deepdsl.diagnostics.base import Diagnostic, ExitStatus
 
 @record
 class NoWeights(Diagnostic):
-    """A piece of another file is reused, and nothing says where its trained weights are.
+    """A piece of a used file is reused without saying where its trained weights are.
 
     `use "fashion.dnn" as fashion weights="runs/fashion"` names them for all of the file, `reuse
     fashion.mlp.body weights="runs/fashion"` for one piece: a run directory, a checkpoint in it, a
@@ -31,10 +31,10 @@ class NoWeights(Diagnostic):
 
 @record
 class ModelNotTrained(Diagnostic):
-    """A piece of another model of the same file is reused, and that model has no run yet.
+    """A piece of a model of the same file is reused, but that model has not been trained yet.
 
     Its weights are those that its own training ends with.  `dnnc train FILE` trains the models of a
-    file in the order in which they need one another.
+    file in the order in which they need each other.
     """
 
     code = "E521"
@@ -57,7 +57,7 @@ class ModelNotTrained(Diagnostic):
 
 @record
 class NoSuchWeights(Diagnostic):
-    """The file or folder that weights should come from is not there.
+    """The file or directory of the weights does not exist.
 
     Paths in a file are relative to the file.
     """
@@ -79,7 +79,7 @@ class NoSuchWeights(Diagnostic):
 
 @record
 class UnknownWeights(Diagnostic):
-    """A file is of a kind that no weights are read from.
+    """Weights cannot be read from this kind of file.
 
     Read are run directories and checkpoints of `dnnc train`, `.safetensors`, `.npz`, the
     `model.json` of TensorFlow.js, and `.onnx`.  A `.pt`, `.pth`, `.bin` or `.pkl` is a pickle,
@@ -157,7 +157,7 @@ class WeightsNotFinite(Diagnostic):
     """A tensor of trained weights has numbers that are NaN or infinite.
 
     The training that made it diverged, or the file was damaged on its way.  Nothing can be learned
-    on top of it: everything behind it would be NaN.
+    on top of it: everything after it would be NaN.
     """
 
     code = "E526"

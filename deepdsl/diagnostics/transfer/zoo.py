@@ -8,7 +8,7 @@ from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 
 @record
 class BadZooIndex(Diagnostic):
-    """The index of a zoo is not as it should be.
+    """The index of a zoo is not valid.
 
     An index is a JSON file whose keys, types and bounds are fixed (docs/zoo.md).  Nothing of it is
     used where anything is wrong.  The place is a JSON pointer: `/models/0/sha256` is the key
@@ -33,7 +33,7 @@ class BadZooIndex(Diagnostic):
 
 @record
 class NoSuchIndex(Diagnostic):
-    """There is no index of models at a place.
+    """There is no model index here.
 
     `--index` takes a JSON file, a folder with an `index.json`, or the https address of either.
     `dnnc zoo publish` makes such a folder.
@@ -80,7 +80,7 @@ class NotInIndex(Diagnostic):
 
 @record
 class NotAtHand(Diagnostic):
-    """The file of a model is not on this machine, or not as the index names it.
+    """The file of a model is not on this machine, or not under the name in the index.
 
     A model in a PyPI package is taken from the installed package of exactly the version that the
     index names; the package itself is never imported, and needs none of its dependencies.
@@ -103,7 +103,7 @@ class NotAtHand(Diagnostic):
 
 @record
 class OtherFile(Diagnostic):
-    """A file is not the one that the index means: its size or its sha256 differs.
+    """A file differs from its entry in the index: its size or sha256 is different.
 
     The checksum is compared before anything of a file is read as a network.  A file that differs is
     not kept.
@@ -127,7 +127,7 @@ class OtherFile(Diagnostic):
 
 @record
 class CannotFetch(Diagnostic):
-    """A file cannot be had over the network.
+    """A file cannot be downloaded.
 
     Addresses begin with https, and so does every address that a server sends on to; a file may not
     be larger than the index says.  Only `dnnc zoo list` and `dnnc zoo get` use the network, and
@@ -151,7 +151,7 @@ class CannotFetch(Diagnostic):
 
 @record
 class FileThere(Diagnostic):
-    """A file stands where one was to be written.  Nothing of it is overwritten."""
+    """The output file already exists and is not overwritten."""
 
     code = "E566"
     exit_status = ExitStatus.FILES
@@ -168,7 +168,7 @@ class FileThere(Diagnostic):
 
 @record
 class OtherNetwork(Diagnostic):
-    """A file of a zoo has the right checksum, and what the index tells of its network is not so.
+    """A file of a zoo has the right checksum, but its network is not as described in the index.
 
     The names and shapes of inputs, outputs and cut points are compared with the file's own.
     """
@@ -191,7 +191,7 @@ class OtherNetwork(Diagnostic):
 
 @record
 class CannotPublish(Diagnostic):
-    """A model cannot be put into the folder of a zoo as it was asked for.
+    """A model cannot be published like this.
 
     A model has a name of small letters, digits, `-`, `.` and `_`, and a licence as SPDX writes it:
     Apache-2.0, MIT, CC-BY-4.0.
@@ -214,9 +214,9 @@ class CannotPublish(Diagnostic):
 
 @record
 class WrongSizes(Diagnostic):
-    """The sizes of a file's input are not known, or the given ones do not fit it.
+    """The input size of a file is unknown, or the given size does not fit.
 
-    Some files leave the height and width of their images free; what lies behind has known shapes
+    Some files leave the height and width of their images free; what lies after has known shapes
     only when they are given: `--size 3x48x192`, channels first, without the batch.
     """
 

@@ -1,4 +1,4 @@
-"""Axes: which values can be drawn, round ticks, and where a value stands between the ends."""
+"""Axes: which values can be drawn, round ticks, and where a value is between the ends."""
 
 from __future__ import annotations
 

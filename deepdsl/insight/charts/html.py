@@ -1,4 +1,4 @@
-"""A self-contained page, and what stands on it beside charts.
+"""A self-contained page, and what builds on it beside charts.
 
 Every function takes plain text and gives markup; only `Section.body`, `page` and `figures` take
 markup that was made here.
@@ -14,7 +14,7 @@ from deepdsl.insight.charts.escape import escape
 
 
 class Section(NamedTuple):
-    """A heading (text) and what stands under it (markup); `folded` shows it on a click."""
+    """A heading (text) and what is under it (markup); `folded` shows it on a click."""
 
     heading: str
     body: str
@@ -53,7 +53,7 @@ def paragraph(text: str, look: str = "") -> str:
 
 
 def code(text: str) -> str:
-    """A text as it stands, lines and blanks kept."""
+    """A text as is, lines and blanks kept."""
     return f"<pre><code>{escape(text)}</code></pre>"
 
 
@@ -73,7 +73,7 @@ def cards(values: Mapping[str, str]) -> str:
 def table(
     head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = (), caption: str = ""
 ) -> str:
-    """Rows under a head; the columns in `right` stand flush right."""
+    """Rows under a head; the columns in `right` are flush right."""
 
     def cells(row: Sequence[str], tag: str) -> str:
         return "".join(

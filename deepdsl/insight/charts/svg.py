@@ -26,9 +26,9 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5579a", "#a67c00", "#3b97cf", "#5
 DASHES = ("", "6 3", "2 3", "9 3 2 3", "1 2", "12 4", "4 2")
 # More points than this on a line are not to be told apart.
 MOST_POINTS = 1200
-# Up to so many points, each is marked.
+# Up to this many points, each is marked.
 FEW_POINTS = 12
-# Labels up to so long stand beside their bars, others above.
+# Labels up to so long are beside their bars, others above.
 BESIDE = 20
 ABOVE_ROW, BAR = 16, 11
 
@@ -105,7 +105,7 @@ def bar_chart(
 ) -> str:
     """Horizontal bars, a label each; a mapping gives several groups side by side, by name.
 
-    On a logarithmic axis, which has no 0 to begin at, a dot stands at the end of a thin line.
+    On a logarithmic axis, which has no 0 to begin at, a dot is at the end of a thin line.
     """
     groups = dict(values) if isinstance(values, Mapping) else {"": values}
     across = axis((v for g in groups.values() for v in g), log, zero=not log)
@@ -217,7 +217,7 @@ def _marks(marks: Sequence[Mark], x: Axis, top: float, bottom: float) -> Iterato
 
 
 def _curve(places: Iterable[tuple[float, float] | None], number: int) -> Iterator[str]:
-    """Runs of points joined by lines; a point that stands alone, and each of a few, as a dot."""
+    """Runs of points joined by lines; a point that is alone, and each of a few, as a dot."""
     colour, name = COLOURS[number % len(COLOURS)], f"c{number % len(COLOURS)}"
     dash = DASHES[number % len(DASHES)]
     runs: list[list[tuple[float, float]]] = [[]]
@@ -265,7 +265,7 @@ def _bar(value: float, across: Axis, place: Place, top: float, number: int) -> I
 
 
 def _legend(names: Sequence[str], top: float, lines: bool) -> tuple[list[str], float]:
-    """A key to each name, in as many rows as they need; and where the next thing can stand."""
+    """A key to each name, in as many rows as they need; and where the next thing can be."""
     made: list[str] = []
     first = x = float(LEFT if lines else 14)
     y = top

@@ -1,7 +1,7 @@
-"""Where the boxes of a picture stand.
+"""Where the boxes of a picture are.
 
 Within a group every node has a layer (one more than the deepest node that feeds it) and a column:
-what is written first keeps the column of what feeds it, others stand beside it.  An arrow past
+what is written first keeps the column of what feeds it, others are beside it.  An arrow past
 layers runs through a column that is free there.
 """
 
@@ -111,7 +111,7 @@ def _entered(group: BoxGroup) -> bool:
 
 
 def _layers(group: BoxGroup) -> list[int]:
-    """Nodes stand in the order of computation, so that one pass finds the layers."""
+    """Nodes are in the order of computation, so that one pass finds the layers."""
     layers = [0] * len(group.nodes)
     for b in range(len(group.nodes)):
         layers[b] = max(

@@ -35,7 +35,7 @@ def picture(model: Model, depth: int | None = None, *, alone: bool = False) -> s
     each part and each use of a block.
 
     `depth` is how many frames deep it goes, all where it is None; a picture that would be too long
-    tells neighbours that are alike once.  One that stands `alone` has a background of its own.
+    tells neighbours that are alike once.  One that is `alone` has a background of its own.
     """
     group = tree(model)
     if depth is not None:

@@ -18,7 +18,7 @@ ENTRY = -1
 
 @dataclass
 class BoxRow:
-    """A layer, with the layers without weights behind it; `times` when equal rows are told once."""
+    """A layer, with the layers without weights after it; `times` when equal rows are told once."""
 
     words: str
     path: str
@@ -30,7 +30,7 @@ class BoxRow:
 
 @dataclass
 class Box:
-    """Layers that follow one another with nothing between."""
+    """Layers that follow each other with nothing between."""
 
     rows: list[BoxRow]
 
@@ -118,7 +118,7 @@ class _Grower:
                 self._arrow(self.places[value], place)
 
     def _groups(self, call: LayerCall) -> list[BoxGroup]:
-        """The group that a call stands in, opened where it is a new one, and all around it."""
+        """The group that a call is in, opened where it is a new one, and all around it."""
         names = call.path.split(".")[:-1]
         depth = 0
         while depth < len(names) and depth + 1 < len(self.stack):
@@ -145,7 +145,7 @@ class _Grower:
         return not within or len(call.path.split(".")) == len(group.path.split(".")) + 1
 
     def _continued(self, call: LayerCall, inner: BoxGroup) -> Box | None:
-        """The box that a call goes on, if it goes on one: nothing else reads what it makes."""
+        """The box that a call continues, if it continues one: nothing else reads what it makes."""
         if len(call.inputs) != 1 or self.uses[call.inputs[0]] > 1:
             return None
         group, number = self.places[call.inputs[0]][-1]

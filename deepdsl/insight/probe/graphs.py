@@ -60,7 +60,7 @@ def _flow(made: Forward, model: Model, total: Value) -> tuple[Graph, ProbeNames]
 
 
 def _without_gradient(model: Model) -> set[int]:
-    """The values behind which stands a layer that no gradient comes through."""
+    """The values after which is a layer that no gradient comes through."""
     dark: set[int] = set()
     for call in reversed(model.calls):
         if call.output in dark or not call.layer.differentiable:

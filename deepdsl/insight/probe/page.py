@@ -65,7 +65,7 @@ def summary(probe: Probe) -> str:
     if units:
         lines.append(f"dead units: {dead} of {units} are 0 on every row")
     if probe.not_predicted:
-        lines.append(f"behind `{probe.not_predicted}` nothing is predicted")
+        lines.append(f"nothing is predicted after `{probe.not_predicted}`")
     return "\n".join(lines)
 
 

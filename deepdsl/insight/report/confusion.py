@@ -20,7 +20,7 @@ from deepdsl.training.evaluation import batches
 
 Arrays = Mapping[str, NDArray[Any]]
 
-# At the end of a training the rows are counted only where that takes a moment: so many products
+# At the end of a training the rows are counted only where that takes a moment: this many products
 # of a row and a parameter.
 LITTLE_WORK = 20_000_000
 

@@ -40,7 +40,7 @@ def _charts(history: History, best: int | None) -> Iterator[str]:
 
 
 def _phases(history: History) -> Iterator[Mark]:
-    """Where each phase behind the first one begins."""
+    """Where each phase after the first one begins."""
     phases = [record.get("phase") for record in history.records]
     for before, here, epoch in zip(phases, phases[1:], history.epochs[1:], strict=False):
         if isinstance(here, str) and here != before:

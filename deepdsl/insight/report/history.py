@@ -1,4 +1,4 @@
-"""What a run has left behind, read so that a damaged line or a missing figure does no harm."""
+"""What a run has left after, read so that a damaged line or a missing figure does no harm."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def read_history(path: Path) -> History:
             damaged.append(at)
             continue
         repeated += record["epoch"] in records
-        # A run that was killed goes on from its checkpoint: what counts is the later training.
+        # A run that was killed continues from its checkpoint: what counts is the later training.
         records[record["epoch"]] = record
     return History(tuple(records[e] for e in sorted(records)), tuple(damaged), repeated)
 

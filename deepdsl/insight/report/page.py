@@ -46,7 +46,7 @@ def write_report(
 
 
 def report(subject: Described, confusion: Confusion | None = None) -> str:
-    """The page of a run as it stands in its directory."""
+    """The page of a run as is in its directory."""
     history = read_history(subject.path)
     result = subject.manifest.get("result")
     restored = _whole(result, "restored_epoch")

@@ -1,4 +1,4 @@
-"""Binds what was written behind a name to the typed fields of a registered class."""
+"""Binds what was written after a name to the typed fields of a registered class."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def bind(
         written.take(arg)
     for default in defaults:
         if default.option not in written.values:
-            # Its names are those of the place where the `default` stands.
+            # Its names are those of the place where the `default` is.
             written.env = default.env.reporting(env.report)
             written.take(default.keyword)
     written.env = env
@@ -78,9 +78,9 @@ class _Written:
         self.spans: dict[str, Span] = {}
         self.extra: dict[str, Any] = {}
         self.failed = False
-        self.strange = False  # something stands here that no field takes
+        self.strange = False  # something is here that no field takes
         self.next = 0
-        self.told = False  # the value behind a bare option was named with it
+        self.told = False  # the value after a bare option was named with it
 
     def take(self, arg: ast.Argument) -> None:
         if isinstance(arg, ast.Keyword):
@@ -104,7 +104,7 @@ class _Written:
         self._store(place, arg.span, self._value(arg, place))
 
     def _surplus(self, arg: ast.Value | ast.Pair) -> None:
-        """A value that no field takes; what stands behind a bare option is told with that."""
+        """A value that no field takes; what is after a bare option is told with that."""
         self.strange = True
         if self.told:
             self.told = False
@@ -137,7 +137,7 @@ class _Written:
         else:
             self.strange = True
             hint = instead.for_option(self.cls, arg)
-            # Values that stand in a row are not written with their name.
+            # Values that are in a row are not written with their name.
             known = tuple(s.name for s in self.signature.values() if not s.many)
             self._fail(UnknownOption(arg.name.span, self.cls.name, name, known, hint))
 
@@ -207,7 +207,7 @@ class _Written:
         return f"{count} value{'s' if count > 1 else ''}: {names}"
 
     def _with_those_before(self, missing: Signature) -> str:
-        """An example of an argument, behind what was given in front of it."""
+        """An example of an argument, after what was given before it."""
         if not missing.positional or missing not in self.places:
             return instead.example(missing)
         before = self.places[: self.places.index(missing)]
@@ -252,7 +252,7 @@ def bind_entry(
     """An entry of a registry by its written name, or FAILED with a message that knows what was
     meant.
 
-    `words` may stand in its place.
+    `words` may be in its place.
     """
     known = lookup(registry)
     kind = registry.replace("_", " ")

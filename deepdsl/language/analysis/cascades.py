@@ -17,8 +17,8 @@ def beside_gaps(
 ) -> Iterator[Diagnostic]:
     """The diagnostics that hold whatever the unreadable lines say.
 
-    A line that could not be read was mended or left out.  So nothing more is said about it, a name
-    that stands in it is not called unknown, and what it may have supplied is not called missing.
+    A line that could not be read was fixed or left out.  So nothing more is said about it, a name
+    that is in it is not called unknown, and what it may have supplied is not called missing.
     """
     gaps = [p.span for p in problems if p.span is not None]
     if not gaps:

@@ -56,5 +56,5 @@ def _equal(a: Any, b: Any) -> bool:
         return a.call.name.text == b.text
     if isinstance(b, Closure):
         return isinstance(a, Word) and _equal(b, a)
-    # `true` is no number here.
+    # `true` is not a number here.
     return isinstance(a, bool) == isinstance(b, bool) and bool(a == b)

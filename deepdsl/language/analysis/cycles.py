@@ -11,12 +11,12 @@ from deepdsl.diagnostics.language.names import UsesItself
 from deepdsl.language.syntax import ast
 from deepdsl.language.syntax.walk import nodes
 
-# Block -> the blocks that stand in it, each with its first place.
+# Block -> the blocks that are in it, each with its first place.
 Graph = Mapping[str, Mapping[str, Span]]
 
 
 def circular(file: ast.File, report: Report) -> frozenset[str]:
-    """The blocks of a file that stand in one another, each circle told once."""
+    """The blocks of a file that are in each other, each circle told once."""
     blocks = {i.name.text: i for i in file.items if isinstance(i, ast.Block)}
     graph = {name: dict(_blocks_in(block, blocks)) for name, block in blocks.items()}
     found: set[str] = set()

@@ -93,7 +93,7 @@ class Definitions:
         self.files: dict[str, Definitions | None] = {}  # None where it could not be read
         self.libraries: dict[str, Library] = {}
         self.weights: dict[str, ast.String] = {}  # of a used file
-        self.networks: dict[str, Model | None] = {}  # the models that others stand on
+        self.networks: dict[str, Model | None] = {}  # the models that others are on
         self.unrolling: set[str] = set()  # those that are being unrolled
         self.broken: set[str] = set()  # blocks that cannot be used, which has been said
         self._known = {} if known is None else known
@@ -182,7 +182,7 @@ class Definitions:
         self.broken |= circular(self.file, self.report)
 
     def _template(self, item: ast.Block | ast.Model, env: Environment) -> None:
-        # One name for both: a used file's models stand where blocks stand.
+        # One name for both: a used file's models are where blocks are.
         if not self._take("template", item.name):
             return
         if isinstance(item, ast.Block):
@@ -235,7 +235,7 @@ class Definitions:
             self.env.constants[f"{name}.{let}"] = made
 
     def _weights(self, item: ast.Use) -> None:
-        """What stands behind the name of a used file: where its weights are."""
+        """What is after the name of a used file: where its weights are."""
         for arg in item.args:
             if not isinstance(arg, ast.Keyword):
                 takes = 'the file\'s name, and `weights="…"`'

@@ -1,4 +1,4 @@
-"""Goes through flows: what stands first, what it flows through, and choices between flows."""
+"""Goes through flows: what is first, what it flows through, and choices between flows."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Flows(Reuses):
         return self._start(head, frame)
 
     def _start(self, unit: ast.Unit, frame: Frame) -> Flowing:
-        """What stands first in a line: a value, or a layer that goes on from the line above."""
+        """What is first in a line: a value, or a layer that continues from the line above."""
         value = self._value_named(unit, frame)
         if value is not None:
             return value

@@ -25,7 +25,7 @@ class Flowing:
 class Frame:
     """One body being gone through: a model's, or one use of a part or a block.
 
-    `what` is which of these.  In a frame that is `idle` nothing is made: what stands there is not
+    `what` is which of these.  In a frame that is `idle` nothing is made: what is there is not
     reached, and only its names and options are looked at.
     """
 
@@ -43,9 +43,9 @@ class Frame:
         self.current = current
         self.parts: dict[str, ast.Part] = {}
         self.outer: frozenset[str] = frozenset()  # values around it, which it does not see
-        self.within: frozenset[str] = frozenset()  # the parts that it stands in
+        self.within: frozenset[str] = frozenset()  # the parts that it is in
         self.values: dict[str, Flowing] = {}
-        self.inputs: Sequence[ast.Input] = ()  # those that stand in it
+        self.inputs: Sequence[ast.Input] = ()  # those that are in it
         self.outputs: dict[str, tuple[Value, Span]] | None = None  # None where it has none
         self.counts: Counter[str] = Counter()
         self.numbered: dict[str, Span] = {}  # the names that uses of blocks have got
@@ -55,7 +55,7 @@ class Frame:
         return f"{self.prefix}.{name}" if self.prefix else name
 
     def inside(self, part: ast.Part, into: Flowing) -> Frame:
-        """The body of a part that stands here."""
+        """The body of a part that is here."""
         name = part.name.text
         inner = Frame("part", self.path(name), self.env, self.defaults, into, self.idle)
         inner.parts = {k: v for k, v in self.parts.items() if k != name}

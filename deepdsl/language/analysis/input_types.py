@@ -24,7 +24,7 @@ TYPES: dict[str, DType] = {"float32": "f32", "int64": "i64"}
 
 
 def element_type(statement: ast.Input, env: Environment) -> DType | None:
-    """`dtype=int64`, or None where that cannot be said; what else stands behind the shape is
+    """`dtype=int64`, or None where that cannot be said; what else is after the shape is
     reported.
     """
     made: DType | None = "f32"

@@ -1,4 +1,4 @@
-"""`default dense init=he_normal`: options for the layers below the line, in the body that it stands
+"""`default dense init=he_normal`: options for the layers below the line, in the body that it is
 in.
 """
 
@@ -18,7 +18,7 @@ from deepdsl.nn.layers import Layer
 def add_default(
     statement: ast.Default, defaults: dict[str, tuple[DefaultOption, ...]], env: Environment
 ) -> None:
-    """Note a `default` line: it counts for the layers below it, in the body it stands in."""
+    """Note a `default` line: it counts for the layers below it, in the body it is in."""
     name = statement.layer.text
     cls = lookup("layer").get(name)
     if cls is None:
@@ -35,7 +35,7 @@ def add_default(
 
 
 def _check_default(cls: type[Layer], statement: ast.Default, env: Environment) -> None:
-    """Bind the options once with stand-ins for what is required, so that a mistake is said at the
+    """Bind the options once with are-ins for what is required, so that a mistake is said at the
     default itself.
     """
     given = [a for a in statement.args if isinstance(a, ast.Keyword)]

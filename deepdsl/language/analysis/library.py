@@ -28,6 +28,6 @@ class Library(Protocol):
     def piece(self, given: Sequence[Type], cut: Cut, span: Span) -> Imported:
         """The piece as it is with inputs of these types (the batch first).
 
-        Raises DnnError whose diagnostics stand at `span`, the `reuse`, or at a word of the cut.
+        Raises DnnError whose diagnostics are at `span`, the `reuse`, or at a word of the cut.
         """
         ...

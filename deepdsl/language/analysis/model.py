@@ -50,7 +50,7 @@ class LayerCall:
     """A layer applied to values.  Values are numbered: the inputs first, then each call's output.
 
     `path` is where its weights live; a part used twice has two calls with one path.  `uses` lead
-    from its text to the model's, where it stands in a block.  One that is `trained` was reused,
+    from its text to the model's, where it is in a block.  One that is `trained` was reused,
     with weights that are known from elsewhere.
     """
 
@@ -113,11 +113,11 @@ class Training:
     """How a model is trained on a data section.
 
     A training in phases has them in `phases`, in the order in which they run, each a training of
-    its own with the settings that hold in it; a phase in which something thaws after some epochs
-    is in two of them, with one name.  A phase goes over `epochs` epochs; one of `phases` is what
-    happens in those from `begins` to before `ends` of them.  The schedule's time begins with the
-    stage of number `clock`, and the optimizer's state of a tensor with that of `births` (where it
-    is not the first).
+    its own with the settings that hold in it; a phase in which something is unfrozen after some
+    epochs is in two of them, with one name.  A phase goes over `epochs` epochs; one of `phases` is
+    what happens in those from `begins` to before `ends` of them.  The schedule's time begins with
+    the stage of number `clock`, and the optimizer's state of a tensor with that of `births` (where
+    it is not the first).
     """
 
     model: str
@@ -194,5 +194,5 @@ class CheckedProgram:
 
     @cached_property
     def places(self) -> Places:
-        """The syntax of what stands at a span."""
+        """The syntax of what is at a span."""
         return Places(self.file)

@@ -170,7 +170,7 @@ class Elaborator(Flows):
                 case ast.Default():
                     add_default(statement, frame.defaults, frame.env)
                 case ast.Part():
-                    # A part that is used by its name is only defined where it stands.
+                    # A part that is used by its name is only defined where it is.
                     if statement.name.text not in used:
                         made = self.part(statement, frame, frame.current, statement.span)
                         self._line(frame, made)
@@ -191,7 +191,7 @@ class Elaborator(Flows):
             self.say(NoLayers(named, what))
 
     def _define_parts(self, body: ast.Body, frame: Frame) -> Collection[str]:
-        """Note all parts of a body at its start, so that a line can use one that stands below it;
+        """Note all parts of a body at its start, so that a line can use one that is below it;
         the names that the body's flows speak of.
         """
         for statement in body.statements:
@@ -217,7 +217,7 @@ class Elaborator(Flows):
         frame.env = frame.env.inner({statement.name.text: made})
 
     def _line(self, frame: Frame, made: Flowing, afresh: bool = False) -> None:
-        """The line's value goes on to the next line; what stood before and was never read is
+        """The line's value continues to the next line; what was before and was never read is
         lost.
         """
         before = frame.current

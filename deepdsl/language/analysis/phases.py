@@ -1,4 +1,4 @@
-"""What stands still in each phase of a training, and how a training falls into phases."""
+"""What is frozen in each phase of a training, and how a training falls into phases."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class PhasePart:
 
 @record
 class _Held:
-    """A layer or a tensor that stands still: until which epoch of the phase (0 for its end).
+    """A layer or a tensor that is frozen: until which epoch of the phase (0 for its end).
 
-    `whole` is what a row in front of the phases said, whose epochs are those of all phases.
+    `whole` is what a row before the phases said, whose epochs are those of all phases.
     """
 
     until: int = 0
@@ -65,7 +65,7 @@ class _Held:
 
 
 class _Ice:
-    """What stands still as the phases go by."""
+    """What is frozen as the phases go by."""
 
     def __init__(self, model: Model, env: Environment) -> None:
         self.model, self.env = model, env
@@ -114,7 +114,7 @@ class _Ice:
         self._forget()
 
     def _forget(self) -> None:
-        """Leave out the patterns of which nothing stands still any more."""
+        """Leave out the patterns of which nothing is frozen any more."""
 
         def holds(pattern: str) -> bool:
             calls, tensors = self.matched(pattern)
@@ -146,14 +146,14 @@ class _Ice:
     # What holds from an epoch on ------------------------------------------------------------------
 
     def turns(self, epochs: int) -> list[int]:
-        """The epochs of a phase after which something thaws."""
+        """The epochs of a phase after which something is unfrozen."""
         held = (*self.calls.values(), *self.tensors.values())
         named = sorted({h.until for h in held if 0 < h.until < epochs})
-        # Nothing thaws where a tensor's time is up and its layer still stands.
+        # Nothing is unfrozen where a tensor's time is up and its layer still is.
         return [n for b, n in zip((0, *named), named, strict=False) if self.at(b) != self.at(n)]
 
     def at(self, epoch: int) -> Freezing:
-        """What stands still from an epoch of the phase on."""
+        """What is frozen from an epoch of the phase on."""
         afresh = {c.path for c in self.model.calls if any(p.name in self.fresh for p in c.params)}
         calls = {
             path: held
@@ -197,8 +197,8 @@ class _Ice:
         )
 
     def end_phase(self, epochs: int, last: bool) -> tuple[tuple[int, int], ...]:
-        """What thaws within a phase, or with its end, is free in the next one.  Gives each `until=`
-        that never comes, with the epochs that there are.
+        """What is unfrozen within a phase, or with its end, is free in the next one.  Gives each
+        `until=` that never comes, with the epochs that there are.
         """
         self.epochs += epochs
         late: set[tuple[int, int]] = set()
@@ -216,7 +216,7 @@ class _Ice:
 
 
 def _ways(path: str) -> Iterator[str]:
-    """A path, and those of the parts that it stands in."""
+    """A path, and those of the parts that it is in."""
     while path:
         yield path
         path = path.rpartition(".")[0]
@@ -236,7 +236,7 @@ def in_phases(
     rows: Sequence[PlacedRow],
     env: Environment,
 ) -> Training:
-    """The training with its phases; `rows` are those about freezing that stand in front of them."""
+    """The training with its phases; `rows` are those about freezing that are before them."""
     ice = _Ice(model, env)
     for placed in rows:
         ice.take(placed)
@@ -272,8 +272,8 @@ def in_phases(
 def _with_births(stages: Sequence[Training], model: Model) -> list[Training]:
     """The stages, each with the numbers of those in which its tensors' optimizer state began.
 
-    A tensor that was trained in the stage before, by an optimizer with the same state, goes on; all
-    others begin afresh.
+    A tensor that was trained in the stage before, by an optimizer with the same state, continues;
+    all others begin from scratch.
     """
     made: list[Training] = []
     before: dict[str, int] = {}

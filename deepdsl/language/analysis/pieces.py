@@ -32,7 +32,7 @@ class CannotCut(Exception):
 class Taken:
     """The calls of a piece in their order; `input` flows in, and `output` comes out of the piece.
 
-    `instead` says for the output of a piece that is left out what stands for it.
+    `instead` says for the output of a piece that is left out what means it.
     """
 
     input: int
@@ -41,7 +41,7 @@ class Taken:
     instead: Mapping[int, int] = field(default_factory=dict)
 
     def read(self, value: int) -> int:
-        """A value, or the one that stands for it."""
+        """A value, or the one that means it."""
         while value in self.instead:
             value = self.instead[value]
         return value

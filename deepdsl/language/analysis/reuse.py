@@ -52,7 +52,7 @@ class Reuses(Units):
     """Applies what is reused."""
 
     def network(self, template: Template, span: Span, report: Report) -> Model | None:
-        """A model, unrolled to stand on; None after something was reported."""
+        """A model, unrolled to be on; None after something was reported."""
         raise NotImplementedError
 
     def reuse(self, unit: ast.Reuse, frame: Frame, into: Flowing | None) -> Flowing:
@@ -277,7 +277,7 @@ class Reuses(Units):
 
 
 def _fresh(calls: Sequence[LayerCall], layers: frozenset[str], names: _Names) -> frozenset[str]:
-    """The tensors that begin afresh: those of some layers, and of the norms behind them."""
+    """The tensors that begin from scratch: those of some layers, and of the norms after them."""
     fresh: set[str] = set()
     afresh = False
     for call in calls:
@@ -336,7 +336,7 @@ class _Names:
         return call.layer if tie is None else replace(call.layer, tie=self.of(tie))  # type: ignore[call-arg]
 
     def keep_pieces(self, first: int, numbers: dict[int, int]) -> None:
-        """Note the parts and uses of blocks that stand here now, where they are whole."""
+        """Note the parts and uses of blocks that are here now, where they are whole."""
         place = {c.output: first + n for n, c in enumerate(self.taken.calls)}
         trace = self.made.trace
         for path, piece in self.model.pieces.items():

@@ -37,9 +37,9 @@ class ImportedWeights:
 
 @record
 class Reused:
-    """A piece of a trained network that stands in a model.
+    """A piece of a trained network that is in a model.
 
-    `path` is what stands behind `reuse`, and `span` its place.  `tensors` says for each parameter
+    `path` is what is after `reuse`, and `span` its place.  `tensors` says for each parameter
     here which one of the source it is; those in `fresh` begin as if they were written here.  The
     weights come from a file or run directory `weights` (a path as seen from the working directory),
     from the run of another model of the same file, `trained`, or from `imported`.

@@ -1,4 +1,4 @@
-"""What the rows of all sections have in common: each stands once, some name an entry of a registry,
+"""What the rows of all sections have in common: each is once, some name an entry of a registry,
 and one that is unknown may belong elsewhere.
 """
 
@@ -19,7 +19,7 @@ SPLITS = ("train", "valid", "test")
 
 
 def once(rows: Sequence[ast.Row], env: Environment, many: frozenset[str]) -> Iterator[ast.Row]:
-    """The rows; one that stands a second time where it may not is reported and left out."""
+    """The rows; one that is a second time where it may not is reported and left out."""
     first: dict[str, ast.Row] = {}
     for row in rows:
         name = row.name.text

@@ -18,7 +18,7 @@ DEEPEST = 50
 
 @record
 class BlockSize:
-    """So many layers, and so many uses of blocks and parts."""
+    """This many layers, and this many uses of blocks and parts."""
 
     layers: int = 0
     bodies: int = 0

@@ -72,7 +72,7 @@ _MARKS = {",": "comma", ";": "semicolon", "\t": "tab", "\\t": "tab", "|": "pipe"
 
 
 def _percentage(kind: Number, value: Any) -> bool:
-    """Whether a whole number up to 100 stands where a share of 1 is wanted: `dropout 20`."""
+    """Whether a whole number up to 100 is where a share of 1 is wanted: `dropout 20`."""
     high = kind.below if kind.below is not None else kind.maximum
     return high == 1 and isinstance(value, int) and 5 <= value < 100
 
@@ -131,7 +131,7 @@ def for_surplus(
 def option_word(
     arg: ast.Argument, following: ast.Argument | None, options: Collection[str]
 ) -> str | None:
-    """The option that a bare word names, where a value stands behind it: `max_norm 3`."""
+    """The option that a bare word names, where a value is after it: `max_norm 3`."""
     if not isinstance(arg, ast.Path) or following is None:
         return None
     if isinstance(following, ast.Keyword | ast.Pair):
@@ -140,7 +140,7 @@ def option_word(
 
 
 def following_of(args: Sequence[ast.Argument], arg: ast.Argument) -> ast.Argument | None:
-    """What stands behind an argument."""
+    """What is after an argument."""
     place = next((i for i, each in enumerate(args) if each is arg), len(args))
     return args[place + 1] if place + 1 < len(args) else None
 

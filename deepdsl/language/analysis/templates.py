@@ -23,7 +23,7 @@ from deepdsl.language.syntax import ast
 
 @record
 class Called:
-    """What stands at a layer's place: a name, its arguments, and where their names are looked up.
+    """What is at a layer's place: a name, its arguments, and where their names are looked up.
 
     `span` is all of it.
     """

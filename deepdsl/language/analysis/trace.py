@@ -18,7 +18,7 @@ MAX_CALLS = 100_000
 MAX_PARAMETERS = 500_000_000
 # Uses of parts and blocks: a file whose blocks have no layers would never come to an end of them.
 MAX_BODIES = 20_000
-# Of blocks, parts and repeats in one another.
+# Of blocks, parts and repeats in each other.
 MAX_DEPTH = DEEPEST
 
 
@@ -88,7 +88,7 @@ class Trace:
         self.pieces.setdefault(path, done)
 
     def limit(self, span: Span, calls: int, parameters: int) -> None:
-        """Note the first time that so many layers or parameters are too many."""
+        """Note the first time that this many layers or parameters are too many."""
         if self.overflow:
             return
         for count, limit, what in (
@@ -112,7 +112,7 @@ class Trace:
 
     @contextmanager
     def deeper(self, span: Span) -> Iterator[None]:
-        """Note that what is done meanwhile stands one level deeper."""
+        """Note that what is done meanwhile is one level deeper."""
         self._depth += 1
         if self._depth > MAX_DEPTH and not self.overflow:
             told = f"blocks, parts and repeats stand {self._depth} deep in one another here"

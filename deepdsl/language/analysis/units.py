@@ -1,4 +1,4 @@
-"""Applies what stands at a layer's place: a layer, a part, a block, a repeat."""
+"""Applies what is at a layer's place: a layer, a part, a block, a repeat."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Units:
         self.ties = Ties(self.trace, report)
         self.sizes = Sizes()
         self.stack: list[Template] = []
-        self.placed: set[Span] = set()  # the names of the parts that stand somewhere
+        self.placed: set[Span] = set()  # the names of the parts that are somewhere
         self.reused: list[Reused] = []
         self.to_stand_on = False
         self.looked_at: set[Span] = set()  # what is not reached and was looked at

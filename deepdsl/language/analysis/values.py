@@ -40,7 +40,7 @@ class Closure:
 class Environment:
     """The names in sight whose values are known, with those that were used, by their places.
 
-    `home` is the file that they stand in.
+    `home` is the file that they are in.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Environment:
 
 
 class Home(Protocol):
-    """The file that a text stands in, as far as values are concerned."""
+    """The file that a text is in, as far as values are concerned."""
 
     def is_lost(self, name: str) -> bool:
         """Whether it begins with the name of a used file that could not be read."""

@@ -25,7 +25,7 @@ class Lint(Diagnostic):
     speaks_of_reused: ClassVar[bool] = False
     #: Whether this says what becomes of signals and gradients, of which other lints are causes.
     is_consequence: ClassVar[bool] = False
-    # Where a line could not be read, what seems to be missing may stand in it.
+    # Where a line could not be read, what seems to be missing may be in it.
     depends_on = "file"
 
     @classmethod
@@ -47,7 +47,7 @@ def lint(program: CheckedProgram) -> list[Diagnostic]:
     for cls in tuple(Diagnostic.registry.values()):
         if issubclass(cls, Lint):
             # A line in a `repeat`, or in a part used twice, is met several times, with figures of
-            # its own each time: the first stand for all.
+            # its own each time: the first mean all.
             for each in cls.check(program):
                 if each.span not in reused or cls.speaks_of_reused:
                     found.setdefault((each.code, each.span), each)

@@ -15,7 +15,7 @@ class NothingToKeep(Lint):
     """`cache=ram` or `cache=disk`, and there is nothing that could be kept.
 
     The outputs of frozen layers are computed once where they are the same in every epoch: from the
-    input to the cut all weights stand still, no layer draws random numbers, and the rows are not
+    input to the cut all weights are frozen, no layer draws random numbers, and the rows are not
     augmented. `cache=auto`, which needs no word, keeps them wherever that is so.
 
     ```wrong

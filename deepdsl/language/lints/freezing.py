@@ -1,4 +1,4 @@
-"""Lints about what is frozen, and what thaws."""
+"""Lints about what is frozen, and what is unfrozen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deepdsl.language.syntax.uses import Uses
 
 @record
 class FrozenAbove(Lint):
-    """A frozen layer stands behind one that is trained.
+    """A frozen layer follows a trained one.
 
     What it was trained on was the output of the layer before it as that was then. When that layer
     changes, the frozen one is given something else, and cannot follow. Gradients still have to go
@@ -87,7 +87,7 @@ class FrozenAbove(Lint):
 
 
 def _above(model: Model, stage: Training) -> tuple[LayerCall, LayerCall] | None:
-    """A layer that is trained, and a frozen one with weights of its own behind it."""
+    """A layer that is trained, and a frozen one with weights of its own after it."""
     frozen = stage.freezing
     if not frozen.calls:
         return None
@@ -147,7 +147,7 @@ class NeverThaws(Lint):
 class RateOfFrozen(Lint):
     """`lr_mult` for layers that are frozen in every phase that it holds in.
 
-    What stands still has no rate.
+    What is frozen has no rate.
 
     ```wrong
     data digits { train builtin digits; scale (1 / 16) }
@@ -186,7 +186,7 @@ class RateOfFrozen(Lint):
 
 @record
 class OtherPreprocessing(Lint):
-    """A reused piece was trained on inputs that went through other transforms than here.
+    """A reused piece was trained on inputs with different preprocessing.
 
     Weights that learned from numbers between 0 and 1 are given numbers up to 255, say: what they
     know is lost, and nothing fails. Write the transforms of the data section that the network was
@@ -267,7 +267,8 @@ def _data_of(file: ast.File, model: str) -> DataSpec | None:
     return None
 
 
-# Below so many rows the mean and variance of a batch are worse than those that a network came with.
+# Below this many rows the mean and variance of a batch are worse than those that a network came
+# with.
 FEW_ROWS = 16
 
 
@@ -275,7 +276,7 @@ FEW_ROWS = 16
 class NormsOfFewRows(Lint):
     """A reused batch norm is trained on small batches.
 
-    It came with running values from many rows, and by these the layers behind it know their inputs.
+    It came with running values from many rows, and by these the layers after it know their inputs.
     Once it is free it normalizes by the few rows of a batch, and its running values follow them:
     the network gets worse before it gets better, and often stays so. Keep the norms frozen while
     the other layers are fine-tuned, or take larger batches.

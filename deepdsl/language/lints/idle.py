@@ -19,10 +19,10 @@ from deepdsl.nn.schedules import Piecewise, Plateau
 
 @record
 class CannotAct(Lint):
-    """A stop or a schedule waits for longer than the training lasts: it will do nothing.
+    """A stop or a schedule waits longer than the training lasts, so it has no effect.
 
     A plateau lowers the rate after `patience` epochs without improvement, a stop ends the training
-    after so many; a warm-up rises over its length, and the schedule behind it begins then.
+    after its patience; a warm-up rises over its length, and the schedule after it begins then.
 
     ```wrong
     data digits { train builtin digits; valid split=10%; scale (1 / 16) }
@@ -81,7 +81,7 @@ def _waiting(training: Training) -> Iterator[tuple[str, str]]:
 
 @record
 class NesterovAlone(Lint):
-    """Nesterov's look-ahead is along the momentum: without momentum there is nothing to look along.
+    """`nesterov` has no effect without momentum.
 
     With momentum 0 the update is lr * g with and without it (Sutskever et al. 2013). PyTorch
     refuses the two together.
@@ -124,7 +124,7 @@ class NesterovAlone(Lint):
 
 @record
 class LinearPair(Lint):
-    """Two dense layers with nothing between them are one: W2 (W1 x + b1) + b2 = W x + b.
+    """Two dense layers without an activation between them are one: W2 (W1 x + b1) + b2 = W x + b.
 
     A chain of any number of linear layers computes what one can (Saxe, McClelland & Ganguli 2014
     study how it learns). A narrow first layer limits the rank of the product and may be meant; one
@@ -232,9 +232,9 @@ def _plainly_read(model: Model, value: int, readers: Readers) -> bool:
 
 @record
 class DroppedAnswer(Lint):
-    """Dropout on the outputs themselves: in training the network's answers are thrown away.
+    """Dropout on the outputs discards the network's own answers in training.
 
-    Behind the last layer there is nothing that could learn to do without a unit: before a softmax a
+    After the last layer there is nothing that could learn to do without a unit: before a softmax a
     dropped value is a score of 0, which is an answer like any other, and the loss is charged for
     it. Dropout belongs before the last dense layer.
 

@@ -39,15 +39,15 @@ LOGISTIC = 16.0
 
 @record
 class InitializerMisfit(Lint):
-    """The initial weights have another variance than the activation behind them needs.
+    """The variance of the initial weights does not fit the activation after them.
 
     A relu passes half of the signal's power, so its weights need variance 2 / fan_in (He et al.
-    2015); tanh passes small signals whole and needs 1 / fan_avg (Glorot & Bengio 2010). Behind
+    2015); tanh passes small signals whole and needs 1 / fan_avg (Glorot & Bengio 2010). After
     rectifiers, what is off by a factor f in one layer is off by f to the power n after n layers, in
     the signal and in the gradient; tanh saturates instead. The "factor 4" that some notes give is
     for the logistic function; before tanh it saturates half of the units.
 
-    Without `init=` the initializer follows the activation. Behind batch norm the scale of the
+    Without `init=` the initializer follows the activation. After batch norm the scale of the
     weights does not matter, and this is not said.
 
     ```wrong
@@ -137,7 +137,7 @@ def _misfit(
     `uses` are all the calls that these weights have.
     """
     found = [a for call in uses for a in activations_after(call.output, readers)]
-    # Weights that several activations, or a normalization, are behind have no one right variance.
+    # Weights that several activations, or a normalization, are after have no one right variance.
     names = {c.layer.activation for c, _ in found}
     if len(names) != 1 or any(norm for _, norm in found):
         return None
@@ -201,9 +201,9 @@ def _scaling(init: Initializer) -> VarianceScaling | None:
 
 @record
 class EqualUnits(Lint):
-    """All weights of a hidden layer begin equal: its units are copies of one another.
+    """All weights of a hidden layer start equal: its units are copies of each other.
 
-    They compute the same number, so the layer says no more than one unit would. If the layer behind
+    They compute the same number, so the layer says no more than one unit would. If the layer after
     begins constant too, their gradients are equal as well, and they stay copies for ever. Zeros
     before relu are worse: the output is 0 and so is relu's slope there, and nothing is learned
     at all. Random weights break the symmetry. A last layer of zeros, or a last layer of a branch
@@ -277,7 +277,7 @@ def _constant(call: LayerCall, has: Kernel) -> bool:
 
 
 def _hidden(call: LayerCall, readers: Readers) -> bool:
-    """Whether it flows into an activation or a layer, and weights come behind."""
+    """Whether it flows into an activation or a layer, and weights come after."""
     first = [c for c, _ in after(call.output, readers)]
     stops = [c for c in first if not c.layer.transparent]
     straight = stops and all(c.layer.activation is not None or kernel(c) for c in stops)
@@ -292,7 +292,7 @@ def _stuck(call: LayerCall, has: Kernel, readers: Readers) -> str:
             return "; relu's slope at 0 is 0, so it never learns"
     behind = _next_kernels(call.output, readers)
     if behind and all(k is not None and k.variance == 0 for k in behind):
-        return ", and stay so: the weights behind are equal too"
+        return ", and stay equal: the weights after them are equal too"
     return ""
 
 
@@ -322,7 +322,7 @@ def _random_again(
     unit = program.places.unit(span)
     if unit is None:
         return ()
-    # Where a `default` stands above, leaving the option out would bring the default's.
+    # Where a `default` is above, leaving the option out would bring the default's.
     if not program.places.has_default(call.layer.name, "init"):
         dropped = drop_option(unit.layer, "init")
         return (dropped,) if dropped is not None else ()

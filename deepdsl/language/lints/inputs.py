@@ -50,7 +50,7 @@ def sets_variance(spec: DataSpec, name: str) -> bool:
 
 @record
 class UnscaledInput(Lint):
-    """Raw pixels are fed to the network, and are many times larger than its initial weights expect.
+    """Raw pixels are much larger than the initial weights expect.
 
     Initializers are made for inputs of about 1. With bytes, 0 to 255, the variance before the first
     activation is up to 255² = 65,025 times what they aim at: units saturate, and the learning rate
@@ -154,7 +154,7 @@ def _scaled(program: CheckedProgram, spec: DataSpec, high: float) -> tuple[Edit,
 
 @record
 class MeansOfAnotherRange(Lint):
-    """`normalize` has the means and deviations of values in another range than the input's.
+    """`normalize` has means and deviations for a different value range than the input's.
 
     The figures that are printed with trained networks are for pixels from 0 to 1 (0.485, 0.229) or
     from 0 to 255 (123.7, 58.4). Taken for the other range they make every image nearly the same

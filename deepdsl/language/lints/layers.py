@@ -1,4 +1,4 @@
-"""Lints about layers that stand together and do not go together."""
+"""Lints about layers that are together and do not go together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from deepdsl.nn.losses import CrossEntropy
 
 @record
 class UselessBias(Lint):
-    """A bias just before batch norm is taken away again with the batch's mean: it learns nothing.
+    """A bias just before batch norm is cancelled by the mean subtraction, so it has no effect.
 
     Batch norm's own beta supplies the shift (Ioffe & Szegedy 2015, section 3.2).
 
@@ -149,7 +149,7 @@ class DropoutBeforeNorm(Lint):
     as large, and its variance more so where there is a mean; at inference it does nothing. Batch
     norm's running variance is that of training, and divides by it at inference (Li, Chen, Hu & Yang
     2019, "Understanding the Disharmony between Dropout and Batch Normalization by Variance Shift").
-    Put dropout behind the last batch norm.
+    Put dropout after the last batch norm.
 
     ```wrong
     model net {
@@ -185,7 +185,7 @@ class DropoutBeforeNorm(Lint):
 
     @property
     def help(self) -> str:
-        return "put dropout behind the last batch_norm, or leave it out"
+        return "move dropout after the last batch_norm, or remove it"
 
     @classmethod
     def check(cls, program: CheckedProgram) -> Iterator[Lint]:
@@ -202,7 +202,7 @@ class DropoutBeforeNorm(Lint):
 
 
 def _growth(model: Model, dropout: LayerCall, rate: float) -> float:
-    """How many times the variance over rows is as large behind dropout in training: (E[x^2] /
+    """How many times the variance over rows is as large after dropout in training: (E[x^2] /
     (1 - p) - m) / (E[x^2] - m), where m is the mean product of two rows.
     """
     number = dropout.inputs[0] - len(model.inputs)

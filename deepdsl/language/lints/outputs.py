@@ -1,4 +1,4 @@
-"""Lints about how a network ends: activations on activations, and losses behind them."""
+"""Lints about how a network ends: activations on activations, and losses after them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _without(program: CheckedProgram, call: LayerCall) -> tuple[Edit, ...]:
 
 @record
 class StackedActivations(Lint):
-    """Two activations stand in a row where one was meant.
+    """Two activations in a row where one was intended.
 
     Nothing is learned between them. A second relu does nothing. Numbers that an activation has
     squeezed between 0 and 1, or that cannot be negative, give softmax or sigmoid too little to work
@@ -151,7 +151,7 @@ def _bounds(call: LayerCall) -> tuple[float, float]:
 
 @record
 class CutOutput(Lint):
-    """The last layer of a regression is a relu: an output that begins negative never learns.
+    """The last layer of a regression is a relu: an output that starts negative never learns.
 
     About half of the outputs are below 0 at the start. There relu gives 0 and its slope is 0, so
     these rows teach nothing; an output that is negative for all rows is lost. A last layer
@@ -200,7 +200,7 @@ class CutOutput(Lint):
 class SquaredProbabilities(Lint):
     """A squared error of probabilities learns least where the model is most wrong.
 
-    Behind softmax or sigmoid the gradient is multiplied by p (1 - p). Where the model is sure and
+    After softmax or sigmoid the gradient is multiplied by p (1 - p). Where the model is sure and
     wrong, p = 0.99, that is 0.0099: a hundredth of what cross entropy, which has no such factor,
     gives. An autoencoder (`target input`) whose values are from 0 to 1 may end in sigmoid and is
     not warned about.
@@ -224,7 +224,7 @@ class SquaredProbabilities(Lint):
 
     @property
     def message(self) -> str:
-        return f"{self.loss} behind {self.ending}"
+        return f"{self.loss} after {self.ending}"
 
     @property
     def label(self) -> str:

@@ -12,9 +12,9 @@ from deepdsl.language.overrides import ONCE
 
 @record
 class NoPhaseLeft(Lint):
-    """A row of the train section holds in no phase: each has a row of its own.
+    """A row of the train section has no effect: each phase has its own.
 
-    What a phase leaves out is the section's. Where no phase leaves it out, the row in front of the
+    What a phase leaves out is the section's. Where no phase leaves it out, the row before the
     phases says nothing, and changing it changes nothing.
 
     ```wrong

@@ -103,7 +103,7 @@ def _selu_layers(model: Model) -> list[LayerCall]:
 
 @record
 class SeluDropout(Lint):
-    """Dropout behind selu takes the signal from mean 0 and variance 1.
+    """Dropout after selu moves the signal away from mean 0 and variance 1.
 
     Dropout sets values to 0 and makes the others larger: the variance becomes 1 / (1 - p).
     alpha_dropout sets them to SELU's lower limit, -1.758, and moves all of them so that mean 0 and
@@ -141,7 +141,7 @@ class SeluDropout(Lint):
         for model in program.models.values():
             dropouts = [c for c in model.calls if isinstance(c.layer, Dropout) and c.layer.rate]
             for span, calls in at_one_place(dropouts).items():
-                # A shared one that stands behind other activations too is right for those.
+                # A shared one that is after other activations too is right for those.
                 layer = calls[0].layer
                 if not all(_behind_selu(model, c) for c in calls) or not isinstance(layer, Dropout):
                     continue
@@ -204,7 +204,7 @@ class SeluPenalty(Lint):
 
 @record
 class SeluInputs(Lint):
-    """A selu network is fed with inputs that nothing standardizes.
+    """The inputs of a selu network are not standardized.
 
     SELU keeps mean 0 and variance 1 from layer to layer; the inputs must have them (Klambauer et
     al. 2017, section 2). Values from 0 to 1 have a variance of at most 0.25, and no mean of 0.
@@ -289,7 +289,7 @@ def _first_selu(model: Model, number: int) -> Span | None:
 
 @record
 class SeluChain(Lint):
-    """A selu network that is no plain chain of dense layers.
+    """A selu network that is not a plain chain of dense layers.
 
     That SELU keeps mean 0 and variance 1 is proved for plain chains. A sum of two signals of
     variance 1 has variance 2; what runs around layers is joined with what went through them; batch
@@ -359,5 +359,5 @@ class SeluChain(Lint):
 
 
 def _of_inputs(model: Model, call: LayerCall) -> bool:
-    """Whether nothing but rearrangement stands between the inputs and this layer."""
+    """Whether nothing but rearrangement is between the inputs and this layer."""
     return all(c.layer.transparent for c in before(model, call))

@@ -81,7 +81,7 @@ class _SignalLint(Lint):
 
 @record
 class VanishingGradient(_SignalLint):
-    """The lower layers will hardly learn: their gradient is a thousandth or less of the top's.
+    """The gradients of the lower layers vanish: a thousandth of the top's or less.
 
     Predicted from the text by mean-field theory (Glorot & Bengio 2010; Poole et al. 2016;
     Schoenholz et al. 2017): each layer multiplies the gradient's mean square by units times the
@@ -107,7 +107,7 @@ class VanishingGradient(_SignalLint):
 
 @record
 class ExplodingGradient(_SignalLint):
-    """The lower layers will be torn about: their gradient is a thousand times the top's, or more.
+    """The gradients of the lower layers explode: a thousand times the top's or more.
 
     Predicted as for W420.  With a variance above what the activation needs each layer multiplies
     the gradient, and the activations as well, by the same factor.  Clipping cures the symptom; the
@@ -130,7 +130,7 @@ class ExplodingGradient(_SignalLint):
 
 
 # Over a layer of n units the mean square of a signal strays by a factor of about e^±sqrt(5 / n),
-# and over so many layers by the root of their sum, however the weights are drawn.
+# and over this many layers by the root of their sum, however the weights are drawn.
 STRAY = 5.0
 
 
@@ -192,7 +192,7 @@ def _explained(
         for c, t in zip(model.calls, prediction.transfers, strict=True)
         if type(c.layer) is type(call.layer) and t is not None and t.gains[0].tt > 0
     ]
-    # Their geometric mean, so that so many of them multiply to the whole.
+    # Their geometric mean, so that this many of them multiply to the whole.
     slope = math.exp(sum(map(math.log, slopes)) / (2 * len(slopes))) if slopes else 0.0
     cause = f"the derivative of {call.layer.name} is {slope:.2g} on average"
     cause += f", {len(slopes)} times" if len(slopes) > 1 else ""
@@ -221,7 +221,7 @@ def _worst(model: Model, prediction: Prediction, ratio: float) -> tuple[LayerCal
 
 @record
 class SaturatedAtStart(Lint):
-    """Most units of this layer start where their activation is flat: they pass no gradient.
+    """Most units of this layer start saturated: they pass no gradient.
 
     The share is that of a normal distribution with the spread that the initializers give what flows
     in.  A logistic unit is taken as saturated below 0.01 or above 0.99, a tanh below -0.98 or above
@@ -279,7 +279,7 @@ def _moments(model: Model, prediction: Prediction, number: int) -> Moments | Non
 
 @record
 class SignalLeavesRange(Lint):
-    """The activations grow beyond what a float32 holds before they reach the top.
+    """The activations overflow float32 before they reach the top.
 
     Predicted as for W420, going forward: the mean square of what flows out of a layer is fan_in
     times the weights' variance times that of what flows in.

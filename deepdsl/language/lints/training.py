@@ -25,7 +25,7 @@ ADAPTIVE = frozenset({"adam", "adamw", "adamax", "nadam", "amsgrad", "rmsprop", 
 
 @record
 class NoSeed(Lint):
-    """A train section without a seed: it runs with seed 0, the same numbers each time.
+    """A train section without a seed runs with seed 0, so every run is the same.
 
     From the seed follow the initial weights, the division of the data, the order of the rows, and
     dropout. A result with one seed is one draw: figures of two settings that differ by less than
@@ -252,10 +252,10 @@ class PenaltyWithAdaptive(Lint):
 
 @record
 class StopWithoutBest(Lint):
-    """An early stop keeps the weights of the last epoch, which are not the best.
+    """Early stopping without `restore=best` keeps the weights of the last epoch, not the best ones.
 
-    Training ends when nothing got better for `patience` epochs: the last weights are that many
-    epochs behind the best ones. With restore=best the run ends with the weights of the best epoch.
+    Training ends when nothing got better for `patience` epochs: the last weights are this many
+    epochs after the best ones. With restore=best the run ends with the weights of the best epoch.
     `restore=none` says that the last ones are wanted.
 
     ```wrong
@@ -303,7 +303,7 @@ def _short(number: float) -> str:
 
 @record
 class UnusualRate(Lint):
-    """A learning rate far from those that the optimizer is used with.
+    """An unusual learning rate for this optimizer.
 
     Optimizers differ in how large their steps are: a gradient's size counts with sgd, and not with
     adam, whose step is about the rate itself for each weight. So each has rates that it is used

@@ -1,4 +1,4 @@
-"""Ways through a network, for lints: what stands before a layer, behind it, and anywhere above."""
+"""Ways through a network, for lints: what is before a layer, after it, and anywhere above."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def readers_of(model: Model) -> Readers:
 
 def after(value: int, readers: Readers) -> Iterator[tuple[LayerCall, bool]]:
     """The calls that a value flows into, up to the first on each way that is not transparent, and
-    whether a normalization stands between.
+    whether a normalization is between.
     """
     todo = [(value, False)]
     while todo:
@@ -69,7 +69,7 @@ def uses_by_path(model: Model) -> Mapping[str, Sequence[LayerCall]]:
 
 def activations_after(value: int, readers: Readers) -> list[tuple[LayerCall, bool]]:
     """The activations that a value flows into, through transparent layers, and whether a
-    normalization stands between.
+    normalization is between.
     """
     return [(c, norm) for c, norm in after(value, readers) if c.layer.activation is not None]
 

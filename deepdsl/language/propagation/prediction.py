@@ -29,7 +29,7 @@ class Predicted:
 
 @record
 class Prediction:
-    """All calls of a model, in order; behind the call `unknown` nothing is known."""
+    """All calls of a model, in order; after the call `unknown` nothing is known."""
 
     layers: tuple[Predicted, ...]
     transfers: tuple[Transfer | None, ...]
@@ -79,7 +79,7 @@ def kernels(model: Model) -> list[int]:
 def predict(model: Model, inputs: Mapping[str, Moments] | None = None) -> Prediction:
     """Moments going forward, and gradients going back.
 
-    Inputs are rows of independent standard normal numbers unless their moments are given.  Behind a
+    Inputs are rows of independent standard normal numbers unless their moments are given.  After a
     layer that no theory covers, nothing is known.
     """
     given = [(inputs or {}).get(i.name, STANDARD) for i in model.inputs]

@@ -1,4 +1,4 @@
-"""What would mend a model whose signal fades or grows: predictions of changed models."""
+"""What would fix a model whose signal fades or grows: predictions of changed models."""
 
 from __future__ import annotations
 

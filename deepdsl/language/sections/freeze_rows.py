@@ -34,13 +34,13 @@ class ReuseOptions(PlainWord, name="reuse"):
     The path names a part, a use of a block or a layer of a model of a used file
     (`FILE.MODEL.PART`), of a model of this file (`MODEL.PART`, with the weights that its training
     ends with), or a used .onnx file (`FILE`), which is taken whole where nothing is cut.  The
-    layers stand here under the names that they would have if they were written here, so that
+    layers are here under the names that they would have if they were written here, so that
     `freeze body` means those of `part body { reuse fashion.mlp.body }`.
 
     until=LAYER ends with that layer or part, until="TENSOR" with that tensor of an ONNX graph.
-    from=LAYER begins with that layer, from="TENSOR" behind that tensor.  without=[head] leaves
+    from=LAYER begins with that layer, from="TENSOR" after that tensor.  without=[head] leaves
     parts out.  layers=3 keeps the weights of the first three layers that have some (with the
-    normalization behind them); those above begin afresh and are never frozen.
+    normalization after them); those above begin from scratch and are never frozen.
 
     match=strict wants every tensor, by name and shape.  match=shape and match=order are for files
     whose names are others: tensors are told apart by their shape, or taken in their order.
@@ -75,18 +75,18 @@ class ReuseOptions(PlainWord, name="reuse"):
 class Freeze(TrainRow):
     """`freeze body until=5`: layers that are not trained.
 
-    Their weights stand still, batch norm uses its running values and does not move them, dropout is
+    Their weights are frozen, batch norm uses its running values and does not move them, dropout is
     off.  They have no optimizer state, count in no clipping norm and no penalty, and no gradient is
     computed below the first layer that is trained.  After the run the frozen tensors are compared
     with what they were, bit for bit, and the run says so.
 
-    A path stands for everything below it: `body`, `body.dense_1`; a quoted text may have `*` for
+    A path means everything below it: `body`, `body.dense_1`; a quoted text may have `*` for
     any letters: `"body.conv_*"`, `"*.bias"`.  A pattern that ends at tensors freezes these alone.
-    With until=5 the layers thaw after five epochs of the phase; where the row stands in front of
+    With until=5 the layers unfreeze after five epochs of the phase; where the row is before
     the phases, the epochs of all are counted.
 
     A frozen beginning gives the same outputs in every epoch, so these are computed once and kept,
-    where nothing random stands before them: in memory, or on disk where they are large.  cache=ram
+    where nothing random is before them: in memory, or on disk where they are large.  cache=ram
     and cache=disk say where, cache=off that nothing is kept.  The results are the same.
 
     In Keras `trainable = False` does the first of these, and the second for batch norm alone; in
@@ -108,9 +108,9 @@ class Freeze(TrainRow):
 class Unfreeze(TrainRow):
     """`unfreeze body`: layers that an earlier phase froze are trained from here on.
 
-    Paths and patterns are those of `freeze`.  The optimizer's state of what thaws begins afresh.
-    Unfreezing from the top, a part with each phase, and at a lower rate (`lr_mult`) keeps what was
-    learned.
+    Paths and patterns are those of `freeze`.  The optimizer's state of what is unfrozen begins
+    from scratch. Unfreezing from the top, a part with each phase, and at a lower rate (`lr_mult`)
+    keeps what was learned.
     """
 
     source = "Howard & Ruder 2018, arXiv:1801.06146"
@@ -123,7 +123,7 @@ class LrMult(TrainRow):
     """`lr_mult body=0.1`: layers that learn slower or faster than the others.
 
     The learning rate of every tensor below the path is multiplied with the number, with every
-    optimizer: a step is that many times as long.  A later row for the same tensors replaces it,
+    optimizer: a step is this many times as long.  A later row for the same tensors replaces it,
     also in a later phase.  Decoupled weight decay goes with the rate.
     """
 

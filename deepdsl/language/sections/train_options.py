@@ -143,7 +143,7 @@ class Onnx(ExportRow):
 
     Batch norms are folded into the dense layers beside them.  The file is run and compared with the
     evaluation graph; a difference above `verify` (times the largest output, where that is above 1)
-    is an error and no file is left behind.
+    is an error and no file is left after.
 
     `quantize=int8` keeps the weights of dense layers, convolutions, tables and recurrent layers as
     whole numbers of one byte with a scale for each output channel, max |w| / 127: the file is about

@@ -16,12 +16,12 @@ class Syntax:
     span: Span = field(compare=False, repr=False)
 
 
-# Values: what stands behind a layer or an option --------------------------------------------------
+# Values: what is after a layer or an option --------------------------------------------------
 
 
 @record
 class Name(Syntax):
-    """A single word where only a name may stand (what a `let` binds, the name of a model …)."""
+    """A single word where only a name may be (what a `let` binds, the name of a model …)."""
 
     text: str
 
@@ -163,7 +163,7 @@ Unit = Layer | Repeat | Reuse
 
 @record
 class Chain(Syntax):
-    """`dense 300 | batch_norm | elu`: what stands first, then what it flows through.  A single unit
+    """`dense 300 | batch_norm | elu`: what is first, then what it flows through.  A single unit
     is a chain too.
     """
 

@@ -23,7 +23,7 @@ _COMPUTED = re.compile(r"[\w\s.+*/()-]*[+*/-][\w\s.+*/()-]*")
 
 @record
 class Written:
-    """A call as steps of a flow: what flows in, the layer, its arguments, what comes behind."""
+    """A call as steps of a flow: what flows in, the layer, its arguments, what comes after."""
 
     before: str
     name: str
@@ -46,7 +46,7 @@ def layer_called(path: str) -> str | None:
 
 
 def rewritten(path: str, inner: str) -> Written | None:
-    """What a call means here; None where its name is no layer's."""
+    """What a call means here; None where its name is not a layer's."""
     parts = _split(inner)
     if plain(path.rpartition(".")[2]) == "activation" and len(parts) == 1:
         name = layer_called(parts[0].strip("\"' "))
@@ -130,7 +130,7 @@ def _fits(value: object, place: Signature) -> bool:
 
 
 def _split(inner: str) -> list[str]:
-    """The parts between commas that stand in no bracket."""
+    """The parts between commas that are in no bracket."""
     return [part for part in _parts(inner) if part]
 
 

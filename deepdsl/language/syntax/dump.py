@@ -1,4 +1,4 @@
-"""The syntax tree as text: one node a line, set in by its depth, with where it stands."""
+"""The syntax tree as text: one node a line, set in by its depth, with where it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from deepdsl.language.syntax.ast import String, Syntax
 
-# The fields that hold several simple things, and what stands between these.
+# The fields that hold several simple things, and what is between these.
 _BETWEEN = {"parts": ".", "sides": "x"}
 
 

@@ -19,7 +19,7 @@ def keyword(node: ast.Layer | ast.Row, name: str) -> ast.Keyword | None:
 
 
 def set_option(node: ast.Layer | ast.Row, name: str, value: str) -> Edit:
-    """`name=value` in the place of what the node says, or behind it."""
+    """`name=value` in the place of what the node says, or after it."""
     given = keyword(node, name)
     if given is not None:
         return Edit(given.span, f"{name}={value}")
@@ -63,7 +63,7 @@ def drop_statement(span: Span) -> Edit:
         return Edit(Span(source, start, min(stop + 1, len(text))), "")
     if behind.startswith(";"):
         end = text.index(";", end) + 1
-        if alone:  # the statement behind takes its place
+        if alone:  # the statement after takes its place
             start = span.start
             while end < len(text) and text[end] in " \t":
                 end += 1
@@ -73,7 +73,7 @@ def drop_statement(span: Span) -> Edit:
 
 
 def add_row(section: ast.Data | ast.Train, name: str, value: str = "") -> Edit | None:
-    """The section with a row more, which stands as those before it do."""
+    """The section with a row more, which is as those before it do."""
     if not section.rows:
         return None
     last = section.rows[-1]
@@ -86,7 +86,7 @@ def add_row(section: ast.Data | ast.Train, name: str, value: str = "") -> Edit |
     line = text.rfind("\n", 0, start) + 1
     rows = [r for r in section.rows if isinstance(r, ast.Row) and r.args]
     first = next((r for r in rows if r.span.line == last.span.line), None)
-    if text[line:start].strip():  # several rows stand in the last line
+    if text[line:start].strip():  # several rows are in the last line
         row = next(r for r in section.rows if r.span.line == last.span.line)
         start = row.span.start if not text[line : row.span.start].strip() else start
     indent = text[line:start] if not text[line:start].strip() else "  "

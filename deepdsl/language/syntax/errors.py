@@ -77,7 +77,7 @@ def comma(failure: Failure) -> Finding | None:
 
 
 def _layer_behind(layout: Layout, comma: int) -> bool:
-    """Whether a step of its own stands behind a comma: `dense 8, relu`."""
+    """Whether a step of its own is after a comma: `dense 8, relu`."""
     following = layout.after(comma)
     if following is None or in_section(layout, comma):
         return False
@@ -191,7 +191,7 @@ def no_brace(failure: Failure) -> Finding | None:
     what = layout.text[start:end]
     following = layout.after(before)
     if failure.stops and following is not None and layout.tokens[following].text == "{":
-        # The brace stands on the next line: pull that up.
+        # The brace is on the next line: pull that up.
         edits: tuple[Repair, ...] = (Repair(end, *_joined(layout, end, following)),)
     else:
         edits = (*failure.rest(), *_set_in_below(layout, statement))
@@ -205,7 +205,7 @@ def no_brace(failure: Failure) -> Finding | None:
 
 
 def _set_in_below(layout: Layout, header: Statement) -> Iterator[Repair]:
-    """Blank out what was meant to stand in the braces: the lines below that are set in deeper."""
+    """Blank out what was meant to be in the braces: the lines below that are set in deeper."""
     margin = layout.span(header.tokens[0]).column
     below = [each for each in header.frame.statements if each.tokens[0] > header.tokens[0]]
     for statement in below:
@@ -297,7 +297,7 @@ def misplaced_section(failure: Failure) -> Finding | None:
     span = layout.span(statement.tokens[0])
     words = ("phase",) if "_PIPE" not in failure.accepts else ("part", "repeat")
     if word in ITEMS:
-        advice = f"`{word}` stands at the margin, outside of all braces"
+        advice = f"`{word}` is outside of all braces"
     elif near := _near(word, words):
         advice = f"did you mean `{near}`?"
     else:
@@ -326,7 +326,7 @@ def _advice(failure: Failure) -> str:
     found, accepts = failure.found, failure.accepts
     if "MODEL" in accepts and found.kind == "name":
         near = _near(found.text, ITEMS)
-        return f"did you mean `{near}`?" if near else "layers stand in a `model NAME { … }`"
+        return f"did you mean `{near}`?" if near else "layers belong in a `model NAME { … }`"
     if found.text == "{" and failure.previous.text == "repeat":
         return "say how often: `repeat 5 { … }`"
     if found.text == ")" or found.text == "]":

@@ -12,7 +12,7 @@ _VALUE = frozenset({"NUMBER", "PERCENT", "SIZE", "STRING", "NAME", "CALL", "LSQB
 _COMPUTED = frozenset({"NUMBER", "PERCENT", "NAME", "LPAR", "MINUS"})
 _END = frozenset({"_SEP", "$END", "RBRACE"})
 
-# What stands at the beginning of a line.
+# What is at the beginning of a line.
 _BEGINNINGS = ("an item such as `model`", "a layer", "a row")
 
 # What makes more of the value before it; naming that as well would only distract.
@@ -62,7 +62,7 @@ _WORDS = {
 
 
 def expected(accepts: frozenset[str]) -> str:
-    """What could stand at a place, as a phrase; empty when the parser does not know."""
+    """What could be at a place, as a phrase; empty when the parser does not know."""
     left = set(accepts)
     phrases: list[str] = []
     for terminals, phrase in _GROUPS:

@@ -17,7 +17,7 @@ _NOTHING = Token("end", "", 0, 0)
 
 @dataclass
 class Failure:
-    """A place where the parser could not go on."""
+    """A place where the parser could not continue."""
 
     layout: Layout
     index: (
@@ -55,7 +55,7 @@ class Failure:
 
     @property
     def place(self) -> int:
-        """Where in its statement the found token stands."""
+        """Where in its statement the found token is."""
         assert self.statement is not None
         assert self.index is not None
         return bisect_left(self.statement.tokens, self.index)
@@ -68,7 +68,7 @@ class Failure:
         return mended_line(self.layout.source, changes[0][0], *changes)
 
     def rest(self) -> tuple[Repair, ...]:
-        """Blank out the faulty statement, or only what is too much behind a whole one."""
+        """Blank out the faulty statement, or only what is too much after a whole one."""
         if self.statement is None:
             found = self.found if self.index is not None else self.previous
             return (blank(self.layout, found.start, found.end),)

@@ -18,15 +18,15 @@ class Cell:
     index: int
     text: str
     loose: bool
-    column: int  # where it stood
-    gap: int  # the blanks that stood before it
+    column: int  # where it was
+    gap: int  # the blanks that was before it
     group: AlignedGroup | None = None
     tab: int | None = None  # the distance from the first token of its row, in a section of rows
 
 
 @dataclass(eq=False)
 class AlignedGroup:
-    """Tokens in several lines that stand in one column because their author put them there."""
+    """Tokens in several lines that are in one column because their author put them there."""
 
     column: int = 0
     merged: AlignedGroup | None = None  # the group that has taken this one in
@@ -42,12 +42,12 @@ class AlignedGroup:
 class Line:
     cells: list[Cell]
     comment: Token | None
-    margin: int  # where its first token or comment stood
+    margin: int  # where its first token or comment was
     comment_column: int
     blank_before: bool
     frame: BraceFrame  # around its first token
     comment_group: AlignedGroup | None = None
-    comment_gap: int = 0  # the blanks that stood before its comment
+    comment_gap: int = 0  # the blanks that was before its comment
 
 
 @dataclass

@@ -19,7 +19,7 @@ from deepdsl.language.syntax.words import CHECKS, not_text, too_deep
 if TYPE_CHECKING:
     from lark import Lark
 
-# Nobody mends more at once, and a text that is wrong everywhere must still be refused quickly.
+# Nobody fixes more at once, and a text that is wrong everywhere must still be refused quickly.
 _MOST = 20
 _MOST_CHARACTERS = 1_000_000
 
@@ -97,7 +97,7 @@ def _parser() -> tuple[Lark, TreeBuilder]:
 
 
 def _follows(finding: Finding, closed: list[Repair]) -> bool:
-    """Whether a finding stands where something was mended, and may follow only from that."""
+    """Whether a finding is where something was fixed, and may follow only from that."""
     span = finding.diagnostic.span
     return span is not None and any(edit.start <= span.start <= edit.end for edit in closed)
 

@@ -12,7 +12,7 @@ from deepdsl.language.syntax import ast
 
 @record
 class Unit:
-    """A layer as it is written: it stands in a chain, at its head (0) or behind it."""
+    """A layer as it is written: it is in a chain, at its head (0) or after it."""
 
     layer: ast.Layer
     chain: ast.Chain
@@ -20,7 +20,7 @@ class Unit:
 
 
 class Places:
-    """What stands where in a file."""
+    """What is where in a file."""
 
     def __init__(self, file: ast.File | None) -> None:
         self._source = file.span.source if file else None

@@ -1,7 +1,7 @@
 """The formatter: one way of spacing, with its author's line breaks, comments and alignments kept.
 
-Lines keep their tokens and change their columns.  A block is set in by two blanks, or stands
-under the first token behind its `{`; a line that begins with `|` stands under the first `|` of
+Lines keep their tokens and change their columns.  A block is set in by two blanks, or is
+under the first token after its `{`; a line that begins with `|` is under the first `|` of
 its flow, `else` under its `if`.  A gap is one blank unless it brings a token under a token of a
 line nearby; rows have their second words in one column.
 """
@@ -52,7 +52,7 @@ def _format(source: Source) -> str:
 
 @dataclass
 class _Flow:
-    """What later lines of a statement stand under."""
+    """What later lines of a statement are under."""
 
     base: int
     pipe: int | None = None
@@ -86,7 +86,7 @@ class _Placing:
             before = line
 
     def _may_part(self, before: Line, line: Line) -> bool:
-        """Whether a blank line may stand between two lines."""
+        """Whether a blank line may be between two lines."""
         if before.cells and before.cells[-1].text == "{":
             return False
         return not (line.cells and line.cells[0].text in ("}", "|", "else"))
@@ -144,7 +144,7 @@ class _Placing:
         return flow.pipe if flow.pipe is not None else flow.base + _STEP
 
     def _note(self, index: int, column: int, margin: int) -> BraceFrame | None:
-        """Remember what other lines stand under; a frame comes back to learn its first column."""
+        """Remember what other lines are under; a frame comes back to learn its first column."""
         token = self.tokens[index]
         if token.text == ";":
             return None

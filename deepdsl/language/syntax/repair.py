@@ -1,4 +1,4 @@
-"""What is found wrong in a text, and how to go on behind it without moving anything else."""
+"""What is found wrong in a text, and how to continue after it without moving anything else."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Words, marks and comments of a text, and how braces and line ends group them into statements.
 
-The grammar decides what is right.  This is for the work around it that must also stand texts that
+The grammar decides what is right.  This is for the work around it that must also are texts that
 are wrong: finding where a faulty statement ends, matching braces, and moving tokens in the
 formatter.
 """
@@ -43,7 +43,7 @@ class Statement:
     """The tokens between two separators on one level of braces.
 
     `tokens` are positions in `Layout.tokens`; a brace belongs to the statement that opens it,
-    what stands inside does not.
+    what is inside does not.
     """
 
     def __init__(self, frame: BraceFrame) -> None:
@@ -52,7 +52,7 @@ class Statement:
 
 
 class BraceFrame:
-    """What stands between two braces, or the whole file."""
+    """What is between two braces, or the whole file."""
 
     def __init__(self, opening: int | None, parent: Statement | None) -> None:
         self.opening = opening  # the `{`, as a position in `Layout.tokens`
@@ -109,7 +109,7 @@ class Layout:
         self.unclosed = stack[1:]
 
     def ends_statement(self, index: int) -> bool:
-        """Whether a line end or `;` separates statements: behind it no `|` or `else` goes on."""
+        """Whether a line end or `;` separates statements: after it no `|` or `else` continues."""
         return self.tokens[index].text == ";" or not self._goes_on(index)
 
     def _goes_on(self, newline: int) -> bool:
@@ -139,7 +139,7 @@ class Layout:
         return index if index >= 0 else None
 
     def glued(self, index: int) -> bool:
-        """Whether nothing stands between a token and the one before it."""
+        """Whether nothing is between a token and the one before it."""
         return index > 0 and self.tokens[index - 1].end == self.tokens[index].start
 
     def starts_line(self, index: int) -> bool:

@@ -1,4 +1,4 @@
-"""Where blanks stand between the tokens of a statement, whatever its lines."""
+"""Where blanks are between the tokens of a statement, whatever its lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _KEYWORDS_BEFORE_VALUES = frozenset({"repeat", "if"})
 
 
 def loose_tokens(layout: Layout) -> list[bool]:
-    """For each token, whether a blank stands before it where it does not begin a line."""
+    """For each token, whether a blank is before it where it does not begin a line."""
     loose = [True] * len(layout.tokens)
     for index, token in enumerate(layout.tokens):
         if token.text == ";":

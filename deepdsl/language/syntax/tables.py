@@ -26,7 +26,7 @@ def load(callbacks: object) -> Lark:
     grammar = grammar_text()
     file = _cache_file(grammar)
     if file is not None and (kept := _read(file)) is not None:
-        # A damaged file may hold anything at all, and then the tables are made anew.
+        # A damaged file may hold anything at all, and then the tables are made again.
         with suppress(Exception):
             return _with_callbacks(kept, callbacks)
     made = BytesIO()
@@ -37,7 +37,7 @@ def load(callbacks: object) -> Lark:
 
 
 def _with_callbacks(tables: bytes, callbacks: object) -> Lark:
-    # What lark's own stand-alone parsers call: unlike `load`, it takes the callbacks.
+    # What lark's own are-alone parsers call: unlike `load`, it takes the callbacks.
     parser: Lark = Lark._load_from_dict(  # type: ignore[no-untyped-call]
         **pickle.loads(tables), transformer=callbacks
     )

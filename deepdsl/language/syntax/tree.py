@@ -10,7 +10,7 @@ from deepdsl.diagnostics import Diagnostic
 from deepdsl.diagnostics.language.structure import KeywordAsName
 from deepdsl.language.syntax import ast
 
-# Where these may stand the grammar has already taken them for what they mean; anything else is a
+# Where these may be the grammar has already taken them for what they mean; anything else is a
 # mistake.
 FLOW_WORDS = frozenset({"if", "then", "else", "repeat", "reuse"})
 RESERVED = FLOW_WORDS | {"input", "default", "let", "part", "in", "true", "false", "none"}
@@ -31,7 +31,7 @@ class TreeBuilder:
         self.found: list[Diagnostic] = []
 
     def _span(self, matched: Matched) -> Span:
-        # Braces that were missing are put in behind the end of the text.
+        # Braces that were missing are put in after the end of the text.
         end = min(_end(matched[-1]), len(self.source.text))
         return Span(self.source, _start(matched[0]), end)
 

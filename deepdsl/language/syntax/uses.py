@@ -13,7 +13,7 @@ from deepdsl.language.syntax import ast
 
 @record
 class Uses:
-    """The file behind each `use` line, at any depth; one that could not be read is not there.
+    """The file after each `use` line, at any depth; one that could not be read is not there.
 
     `libraries` are files of other programs (analysis.library.Library).
     """

@@ -22,5 +22,5 @@ def nodes(node: Any) -> Iterator[ast.Syntax]:
 
 
 def names_in(node: Any) -> frozenset[str]:
-    """The first words of all names that are spoken of there, wherever they stand."""
+    """The first words of all names that are spoken of there, wherever they are."""
     return frozenset(each.parts[0] for each in nodes(node) if isinstance(each, ast.Path))

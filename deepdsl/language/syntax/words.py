@@ -37,7 +37,7 @@ _SHOWN = 100  # tokens of a statement that is repeated in a help text
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd\ud800-\udfff]|\r(?!\n)")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?(%|[eE][+-]?[0-9]+)?|[1-9][0-9]*(x[1-9][0-9]*){1,2}")
 
-# A word with a bracket right behind it that is no call.
+# A word with a bracket right after it that is no call.
 _NOT_CALLED = frozenset({"repeat", "if", "then", "else"})
 
 
@@ -135,7 +135,7 @@ def loops(layout: Layout) -> Iterator[Finding]:
 def open_strings(layout: Layout) -> Iterator[Finding]:
     for index, token in enumerate(layout.tokens):
         if token.kind == "open_string":
-            # A file name with a blank is rarer than an option behind a file name.
+            # A file name with a blank is rarer than an option after a file name.
             mended = short(token.text.split(" ")[0], 60) + '"'
             diagnostic = UnclosedString(layout.span(index), mended)
             yield Finding(diagnostic, (_around(layout, index),))
@@ -167,16 +167,16 @@ def _sides(match: re.Match[str]) -> str:
 
 _FAULTS: tuple[tuple[str, str, Callable[[re.Match[str]], str]], ...] = (
     (r"\.([0-9].*)", "a digit is missing before the point", lambda m: f"0.{m[1]}"),
-    (r"([0-9]+)\.", "a digit is missing behind the point", lambda m: f"{m[1]}.0"),
-    (r"([0-9]+)\.([eE%].*)", "a digit is missing behind the point", lambda m: f"{m[1]}.0{m[2]}"),
+    (r"([0-9]+)\.", "a digit is missing after the point", lambda m: f"{m[1]}.0"),
+    (r"([0-9]+)\.([eE%].*)", "a digit is missing after the point", lambda m: f"{m[1]}.0{m[2]}"),
     (r"([0-9.]+)[eE]", "the exponent is missing", lambda m: f"{m[1]}e-3"),
-    (r"[0-9]+(_[0-9]+)+", "no `_` stands between digits", lambda m: m[0].replace("_", "")),
+    (r"[0-9]+(_[0-9]+)+", "`_` is not allowed between digits", lambda m: m[0].replace("_", "")),
     (r"0[xX]([0-9a-fA-F]+)", "there are no hexadecimal numbers", lambda m: str(int(m[1], 16))),
     (r"([0-9]+)[xX]", "a side of the size is missing", _sides),
     (r"[0-9]+(X[0-9]+)+", "a size is written with a small `x`", lambda m: m[0].lower()),
     (r"[0-9]+(x[0-9]+){3,}", "a size has two or three sides", lambda m: ""),
     (r"[0-9]+(x[0-9]+)+", "a side of a size begins with 1 to 9", lambda m: ""),
-    (r"([0-9]+)([A-Za-z_]\w*)", "a blank is missing behind the digits", lambda m: f"{m[1]} {m[2]}"),
+    (r"([0-9]+)([A-Za-z_]\w*)", "a space is missing after the digits", lambda m: f"{m[1]} {m[2]}"),
 )  # fmt: skip
 
 
@@ -188,7 +188,7 @@ def foreign_comments(layout: Layout) -> Iterator[Finding]:
             edits = [blank(layout, token.start, token.end)]
             statement = layout.statement_of[index]
             if statement is not None and _unclosed(layout, statement):
-                # The other half of a bracket stands behind the slashes: `(7 // 2)`.
+                # The other half of a bracket is after the slashes: `(7 // 2)`.
                 edits.append(blank_statement(layout, statement))
                 text = ""
             yield Finding(ForeignComment(start, text), tuple(edits))
@@ -242,7 +242,7 @@ def open_brackets(layout: Layout) -> Iterator[Finding]:
 
 
 def _unclosed(layout: Layout, statement: Statement) -> tuple[int, int | None] | None:
-    """The first bracket without its partner, and what stands where the partner should."""
+    """The first bracket without its partner, and what is where the partner should."""
     stack: list[int] = []
     end = 0
     for index in statement.tokens:
@@ -303,7 +303,7 @@ def _called(layout: Layout, head: int) -> tuple[int, str, str] | None:
 
 
 def in_section(layout: Layout, index: int) -> bool:
-    """Whether a token stands in a row of a section, where no layer can."""
+    """Whether a token is in a row of a section, where no layer can."""
     statement = layout.statement_of[index]
     while statement is not None and statement.frame.parent is not None:
         statement = statement.frame.parent
@@ -311,7 +311,7 @@ def in_section(layout: Layout, index: int) -> bool:
 
 
 def glued_minuses(layout: Layout) -> Iterator[Finding]:
-    """`n-1` and `n - 1` where arguments stand: the grammar would see two of them."""
+    """`n-1` and `n - 1` where arguments are: the grammar would see two of them."""
     for statement in layout.statements():
         computing = layout.computing(statement)
         for place, index in enumerate(statement.tokens):
@@ -337,7 +337,7 @@ def glued_minuses(layout: Layout) -> Iterator[Finding]:
 
 
 def flowing(layout: Layout, statement: Statement, operator: int) -> bool:
-    """Whether an operator stands between two values of a flow, as in `h * x`, not between
+    """Whether an operator is between two values of a flow, as in `h * x`, not between
     arguments.
     """
     tokens = [layout.tokens[index] for index in statement.tokens]

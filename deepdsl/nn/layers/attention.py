@@ -40,7 +40,7 @@ class Attention(Layer):
     """
 
     heads: int = argument(Integer(minimum=1, maximum=4096), "how many heads", 1)
-    causal: bool = option(Boolean(), "no position sees those behind it", False)
+    causal: bool = option(Boolean(), "no position sees later ones", False)
     size: int | None = option(
         Integer(minimum=1, maximum=2**20), "numbers in the queries of all heads", None
     )
@@ -114,7 +114,7 @@ class CausalMask(Op):
 class PositionEmbedding(Layer):
     """`position_embedding`: x plus a learned vector for each position.
 
-    Attention by itself does not know where a position stands; this tells it.  A sequence [T D]
+    Attention by itself does not know where a position is; this tells it.  A sequence [T D]
     stays [T D]; the table has T rows of D, which begin normal with standard deviation 0.02, as in
     GPT-2 and BERT.  Keras's PositionEmbedding begins glorot_uniform.  sinusoidal_positions has
     nothing to learn.
@@ -138,7 +138,7 @@ class SinusoidalPositions(Layer):
     cos(t / 10000^(2 i / D)).
 
     Vaswani et al. 2017: waves of D / 2 lengths, from 2 pi to 10000 times that, which tell attention
-    where a position stands.  A sequence [T D] stays [T D] and there is nothing to learn.  The waves
+    where a position is.  A sequence [T D] stays [T D] and there is nothing to learn.  The waves
     are of size 1: where x is an embedding with small numbers, scale it, or start it with a standard
     deviation of about 1, as the paper does (it multiplies by sqrt(D)).
     """

@@ -52,7 +52,7 @@ class Convolving(Layer, abstract=True):
     max_norm: float | None = option(Number(above=0), "largest norm of a filter's weights", None)
 
     def _called(self) -> str:
-        """The layer with its filters, as messages write it in front of a size."""
+        """The layer with its filters, as messages write it before a size."""
         return f"{self.name} {self.filters}"
 
     def _space(self, x: Type) -> tuple[int, ...]:
@@ -150,7 +150,7 @@ class Conv(Convolving):
     `groups=depthwise` gives each channel a part of its own: with 64 channels, `conv 64 3x3
     groups=depthwise | conv 128 1x1` is a separable convolution.
 
-    Without `init=` the initializer follows the activation behind, as for `dense`.  fan_in is
+    Without `init=` the initializer follows the activation after, as for `dense`.  fan_in is
     channels / groups times the places of the kernel, fan_out filters / groups times them (Keras
     and PyTorch leave the groups out of fan_out).  l1, l2 and max_norm are those of `dense`;
     max_norm is for the weights of each filter.

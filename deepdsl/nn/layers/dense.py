@@ -46,9 +46,9 @@ class Dense(Layer):
     below it.
 
     `dense 300 tie=encoder.dense_2` has no matrix of its own: it takes that of another dense layer
-    of the model that stands before it, transposed, and has a bias of its own.  The layer must take
+    of the model that is before it, transposed, and has a bias of its own.  The layer must take
     what the other one gives, and give as many numbers as that one takes.  The path is looked up
-    from the part or block in which the layer stands outwards to the model: of the layers before it
+    from the part or block in which the layer is outwards to the model: of the layers before it
     the nearest is meant.  There is one tensor, the other layer's: gradients from both uses add up
     in it, and its start, its penalties and max_norm are given there.  It is for autoencoders, whose
     decoder then has half the numbers to learn.  In PyTorch it is F.linear(x, W, bias) with the W of

@@ -8,7 +8,7 @@ from deepdsl.graph import Builder, Emitter, Node, Op, ShapeError, Type, Value, b
 from deepdsl.nn.initializers import Initializer, Normal, Start
 from deepdsl.nn.layers.layer import Layer, Scope
 
-# Up to so many rows the sum by a matrix product is the quicker one (64 rows, 2048 indices, 64
+# Up to this many rows the sum by a matrix product is the quicker one (64 rows, 2048 indices, 64
 # columns: 1.1 ms against 1.6; 256 rows: 3.5 against 1.4).
 FEW_ROWS = 128
 
@@ -20,7 +20,7 @@ class Embedding(Layer):
     The input holds whole numbers from 0 to COUNT - 1: `input text[64] dtype=int64`.  A shape [T]
     becomes [T SIZE], a sequence; a single index, `input who[1] dtype=int64`, becomes [1 SIZE].  The
     table is learned: each step moves the rows whose indices are in the batch, by the sum of the
-    gradients of all places where the index stands.  PyTorch's Embedding and Keras's are the same.
+    gradients of all places where the index is.  PyTorch's Embedding and Keras's are the same.
     Rows begin normal with standard deviation 0.02, as in GPT-2 (Radford et al. 2019); Keras has
     uniform(0.05), whose deviation is 0.029, and PyTorch normal(1).
     """
@@ -66,7 +66,7 @@ class TakeRows(Op):
 
 @record
 class SumRows(Op):
-    """For each index from 0 to `rows` - 1 the sum of the vectors that stand beside it.
+    """For each index from 0 to `rows` - 1 the sum of the vectors that are beside it.
 
     A product with the indices' one-hot rows for few indices, ScatterElements for more: both add in
     a fixed order, so that sums are the same bits with any number of threads.  ScatterND is quicker

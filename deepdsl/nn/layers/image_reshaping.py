@@ -45,7 +45,7 @@ SIDES = Sides()
 def both_sides(
     name: str, given: tuple[int, ...], sizes: tuple[int, ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What is meant in front of and behind each axis."""
+    """What is meant before and after each axis."""
     axes = len(sizes)
     if len(given) == 1:
         return given * axes, given * axes
@@ -61,7 +61,7 @@ def both_sides(
     form = forms.get(axes, "`{} 2` or `{} 1x2x2`").replace("{}", name)
     raise ShapeError(
         f"`{name} {SIDES.show(given)}` has {len(given)} numbers",
-        f"behind the channels {behind}: {by_times(sizes)}",
+        f"after the channels {behind}: {by_times(sizes)}",
         f"write {form}",
     )
 
@@ -89,7 +89,7 @@ class ZeroPad(Layer):
     def signal(
         self, inputs: tuple[Moments, ...], types: tuple[Type, ...], params: tuple[Param, ...]
     ) -> Transfer:
-        """So many of the numbers are 0; the gradient of the others is as it was."""
+        """This many of the numbers are 0; the gradient of the others is as it was."""
         (x,) = inputs
         sizes = space(self.name, types[0], "1")
         share = 1.0
@@ -100,7 +100,7 @@ class ZeroPad(Layer):
 
 @record
 class Crop(Layer):
-    """`crop 2`: the image without so many numbers on each side.
+    """`crop 2`: the image without this many numbers on each side.
 
     `crop 1x2` takes 1 away above and below and 2 left and right; `crop [0 1 0 1]` is top, bottom,
     left, right (for a line [front back]), as in Keras.
@@ -138,7 +138,7 @@ class Crop(Layer):
 
 @record
 class Surround(Op):
-    """Zeros in front of and behind each axis, the batch included.
+    """Zeros before and after each axis, the batch included.
 
     `apart` keeps the pad a step of its own, see `padded_apart`.
     """
@@ -170,7 +170,7 @@ class Surround(Op):
 def padded_apart(b: Builder, x: Value) -> Value:
     """An image for a pool to read: zeros that were put around it stay zeros.
 
-    onnxruntime takes a Pad in front of a pool for the pool's own pad: zeros become -infinity for
+    onnxruntime takes a Pad before a pool for the pool's own pad: zeros become -infinity for
     MaxPool (1.31), and a pad as wide as the window is refused when the graph is loaded.
     """
     made = b.made_by(x)
@@ -185,7 +185,7 @@ def padded_apart(b: Builder, x: Value) -> Value:
 
 @record
 class Within(Op):
-    """What is left without so many elements in front of and behind each axis."""
+    """What is left without this many elements before and after each axis."""
 
     begins: tuple[int, ...]
     ends: tuple[int, ...]
@@ -218,7 +218,7 @@ def _grown(size: Dim, by: int) -> Dim:
 
 @record
 class Permute(Layer):
-    """`permute [2 1]`: the axes of a row in another order; axis 1 is the first behind the batch.
+    """`permute [2 1]`: the axes of a row in another order; axis 1 is the first after the batch.
 
     `permute [2 3 1]` makes [height width channels] of [channels height width], `permute [3 1 2]`
     the other way round.  Keras counts alike; PyTorch's permute counts the batch too, from 0.
@@ -260,7 +260,7 @@ def _each_once(axes: tuple[int, ...]) -> str:
 
 @record
 class SplitLayer(Layer, name="split"):
-    """`split 2 part=1`: one of so many equal pieces along the features (the channels of images).
+    """`split 2 part=1`: one of this many equal pieces along the features (the channels of images).
 
     Parts are counted from 1.  `split [16 48] part=2` gives the sizes.  Two lines take two pieces:
 

@@ -12,7 +12,7 @@ from deepdsl.nn.layers.propagation import Moments, Transfer
 
 @record
 class Scope:
-    """Where a layer stands: its builder, its path, and whether the graph trains.
+    """Where a layer is: its builder, its path, and whether the graph trains.
 
     `sampling` is whether noise is drawn though the graph does not train (Monte-Carlo dropout).
     `seed` is the file's seed, from which random streams are derived together with the path.

@@ -95,8 +95,8 @@ class RowNorm(Layer, abstract=True):
     def moments(
         self, x: Moments, size: int, epsilon: float, gamma: Initializer, beta: Initializer | None
     ) -> Transfer | None:
-        """A row's elements, so many together, have the moments of all; `beta` is None where nothing
-        is centered.
+        """A row's elements, this many together, have the moments of all; `beta` is None where
+        nothing is centered.
 
         Over few Gaussian numbers the mean of 1 / variance is more than one over its mean, and over
         three or fewer it is not finite.
@@ -127,7 +127,7 @@ class LayerNorm(RowNorm):
 
     Ba, Kiros & Hinton 2016.  Mean and (biased) variance are those of the row's own features, so
     that a row's result does not depend on the others, in training and at inference alike: the norm
-    for small batches, sequences and transformers.  Behind a vector's norm there is one gamma and
+    for small batches, sequences and transformers.  After a vector's norm there is one gamma and
     beta a feature.  Of an input with more axes the last one alone is normalized, as Keras does, and
     PyTorch with the last size as its normalized_shape.  Of an image [channels height width] that is
     the width, which is hardly what is meant: `group_norm 1` takes channels and space together, and

@@ -39,7 +39,7 @@ class Multiply(Layer):
 
     @staticmethod
     def _brought(scope: Scope, x: Value, rank: int) -> Value:
-        """A vector of channels, with sizes of 1 behind it."""
+        """A vector of channels, with sizes of 1 after it."""
         if x.type.rank == rank:
             return x
         return scope.builder.add(Reshape((*x.type.shape, *[1] * (rank - x.type.rank))), x)

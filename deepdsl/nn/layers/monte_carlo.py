@@ -1,4 +1,4 @@
-"""Several noisy passes of a model at once: each row stands several times in one batch."""
+"""Several noisy passes of a model at once: each row is several times in one batch."""
 
 from __future__ import annotations
 

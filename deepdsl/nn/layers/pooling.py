@@ -40,11 +40,11 @@ class MaxPool(Layer):
     `stride=` the windows lie side by side.  `pad=same` makes ceil(size / stride) windows along each
     axis and `pad=1` adds so much on both sides; what is padded is -infinity and never wins.  With
     `valid`, the default of Keras and PyTorch too, what is left over at the end is not seen.
-    `pad=same` is symmetric where that gives the size, else the one more stands at the end; Keras
+    `pad=same` is symmetric where that gives the size, else the one more is at the end; Keras
     puts it there always.
 
     The gradient goes to the number that won; among equals, to the first of the window, as in
-    PyTorch.  Behind a relu the pool is taken first while training: the numbers and gradients are
+    PyTorch.  After a relu the pool is taken first while training: the numbers and gradients are
     the same, and relu has fewer numbers to look at.
     """
 

@@ -36,7 +36,7 @@ def counts(over: Windows, sizes: Sequence[int]) -> Mapping[int, float]:
 
 
 def through_mean(x: Moments, seen: Mapping[int, float], windows_per_number: float) -> Transfer:
-    """Means of so many numbers."""
+    """Means of this many numbers."""
     shared = x.mean**2 if x.shared is None else x.shared
     inverse = sum(share / count for count, share in seen.items())
     square = shared + (x.square - shared) * inverse
@@ -48,8 +48,8 @@ def through_mean(x: Moments, seen: Mapping[int, float], windows_per_number: floa
 def through_largest(
     x: Moments, seen: Mapping[int, float], windows_per_number: float
 ) -> Transfer | None:
-    """The largest of so many numbers, which are Gaussian around 0 or the positive part of such; of
-    other numbers nothing is known.
+    """The largest of this many numbers, which are Gaussian around 0 or the positive part of such;
+    of other numbers nothing is known.
     """
     source = _source(x)
     if source is None:
@@ -99,7 +99,7 @@ def _correlation(product_of_two: float) -> float:
 
 @lru_cache(maxsize=256)
 def largest(source: PooledSource, count: int) -> Moments:
-    """The moments of the largest of so many: over what they share, and over the largest rest."""
+    """The moments of the largest of this many: over what they share, and over the largest rest."""
     common, own = math.sqrt(source.common), math.sqrt(source.own)
     rest = _largest_of(count)
     mean = square = both = 0.0
@@ -117,7 +117,7 @@ def largest(source: PooledSource, count: int) -> Moments:
 
 @lru_cache(maxsize=64)
 def _largest_of(count: int) -> tuple[tuple[float, float], ...]:
-    """Points and weights of the largest of so many independent standard Gaussians."""
+    """Points and weights of the largest of this many independent standard Gaussians."""
     below = [0.5 * math.erfc(-u / math.sqrt(2)) for u, _ in _normal(NODES)]
     weights = [w * b ** (count - 1) for (_, w), b in zip(_normal(NODES), below, strict=True)]
     total = sum(weights)

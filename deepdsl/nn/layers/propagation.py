@@ -103,8 +103,8 @@ def width(type_: Type) -> float:
 
 
 def through(function: Function, key: object, x: Moments, units: float = math.inf) -> Transfer:
-    """An elementwise function of Gaussian values, so many a row; `key` names the function, for the
-    memory.
+    """An elementwise function of Gaussian values, this many a row; `key` names the function, for
+    the memory.
     """
     shared = None if x.shared is None else _rounded(x.shared)
     rounded = Moments(_rounded(x.mean), _rounded(x.square), shared)

@@ -104,7 +104,7 @@ class _Words:
         return self.times(self.fold(h, 65536), 0x27D4EB2F)
 
     def step(self, index: str, key: str) -> str:
-        """One number for each index: a division is the dear part, and there is one."""
+        """One number for each index: a division is the expensive part, and there is one."""
         h = self.onnx.node("Add", self.times(index, 0x9E3779B1), key)
         return self.times(self.permute(self.fold(self.permute(h), 65536)), 0x85EBCA6B)
 

@@ -39,7 +39,7 @@ def first_state(onnx: Emitter, sequence: str, units: int, node: Node) -> str:
 class Previous(Op):
     """The state that each position begins with: that of the position before it, zero at the first.
 
-    With `reverse` the one before is the one behind.
+    With `reverse` the one before is the one after.
     """
 
     reverse: bool = False

@@ -15,7 +15,7 @@ from deepdsl.nn.layers.propagation import Gain, Moments, Transfer
 
 @record
 class Upsample(Layer):
-    """`upsample 2 method=nearest`: each axis behind the channels becomes so many times as long.
+    """`upsample 2 method=nearest`: each axis after the channels becomes this many times as long.
 
     `nearest` repeats each number; `linear` draws a straight line between neighbours (bilinear for
     images).  The rows of pixels are taken as areas, so that the first and the last new pixel lie
@@ -47,7 +47,7 @@ class Upsample(Layer):
 
 @record
 class Enlarge(Op):
-    """Each axis behind the channels so many times as long; `linear` or `nearest`."""
+    """Each axis after the channels this many times as long; `linear` or `nearest`."""
 
     factors: tuple[int, ...]
     method: str

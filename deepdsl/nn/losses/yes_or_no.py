@@ -74,7 +74,7 @@ class Hinge(Loss):
     endings = ("tanh", "identity", "dense")
 
     def goes_with(self, ending: str) -> bool:
-        # Whatever only arranges or joins is as linear as what stands before it.
+        # Whatever only arranges or joins is as linear as what is before it.
         return ending in self.endings or not issubclass(lookup("layer")[ending], Activation)
 
     def target(self, output: Type, one_hot: bool) -> Target:

@@ -40,7 +40,7 @@ class Metric(Registered, kind="metric"):
         raise NotImplementedError(f"{type(self).__name__} has no expand")
 
     def value(self, totals: NDArray[np.float64], rows: int) -> Figure:
-        """The figure of the totals of so many rows."""
+        """The figure of the totals of this many rows."""
         return float(totals) / rows
 
     def value_of_scores(self, scores: NDArray[Any], targets: NDArray[Any]) -> float:

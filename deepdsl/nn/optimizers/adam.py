@@ -88,7 +88,7 @@ class Adamw(Adam):
 class Amsgrad(Adam):
     """`amsgrad lr=1e-3`: Adam's step with the largest v so far in the place of v.
 
-    The step's divisor never shrinks, which mends Adam's proof of convergence; rare large gradients
+    The step's divisor never shrinks, which fixes Adam's proof of convergence; rare large gradients
     are not forgotten.  In practice it is seldom better than adam.  It is `Adam(amsgrad=True)` in
     Keras and in PyTorch; as in both, the largest is taken before the correction for bias.
     """

@@ -1,4 +1,4 @@
-"""What a schedule is: a rate as a function of time, with a linear warm-up in front of it."""
+"""What a schedule is: a rate as a function of time, with a linear warm-up before it."""
 
 from __future__ import annotations
 

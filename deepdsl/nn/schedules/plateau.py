@@ -18,8 +18,8 @@ class Plateau(Schedule):
     """`plateau factor=0.5 patience=5`: rate *= factor after `patience` epochs without improvement.
 
     An epoch improves when the watched number is better than its best by more than min_delta.  After
-    a reduction the count begins anew, and `cooldown` epochs are not counted; the rate does not fall
-    below min_lr.  It needs a row `valid` in the data section, unless it watches `train.loss`.
+    a reduction the count starts again, and `cooldown` epochs are not counted; the rate does not
+    fall below min_lr.  It needs a row `valid` in the data section, unless it watches `train.loss`.
 
     Who trains decides, between epochs: the step multiplies the rate with the state tensor
     `schedule.factor`.  As Keras's ReduceLROnPlateau, which counts the last epoch of a cooldown;

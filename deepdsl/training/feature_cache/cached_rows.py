@@ -68,7 +68,7 @@ class KeptRows:
 class KeptView(View):
     """The rows of a view with outputs of frozen layers in the place of what these read.
 
-    A batch of `ragged` rows, the last one of an epoch, is made anew where that is not 0.
+    A batch of `ragged` rows, the last one of an epoch, is made again where that is not 0.
     Evaluation takes `together` rows at a time.
     """
 

@@ -1,7 +1,7 @@
 """Whether training on kept outputs gives the very numbers that training without them gives.
 
 Measured with onnxruntime 1.31 on the CPU, one and two threads: a row comes out with the same bits
-whatever the other rows of its batch are and wherever it stands in it, but for these.
+whatever the other rows of its batch are and wherever it is in it, but for these.
 
 - A batch of one row is multiplied by another kernel (dense, lstm, gru), and so is one row that is
   left to a thread of its own. This concerns the last batch of an epoch, and `batch 1`.
@@ -11,7 +11,7 @@ whatever the other rows of its batch are and wherever it stands in it, but for t
 - A dense layer of one unit multiplies rows by fours, and those left over otherwise.
 
 Convolutions, pools, batch norm, relu, gelu, tanh, sigmoid, swish, softmax and attention are the
-same in every batch.  So rows are made in full batches, the last batch of an epoch is made anew
+same in every batch.  So rows are made in full batches, the last batch of an epoch is made again
 where it differs, and what is evaluated is made in the batches of the evaluation.  What remains is
 looked for here, before anything is trained.
 """
@@ -47,7 +47,7 @@ _STEADY = """
     Sigmoid Sign Slice Softmax Softsign Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where
 """
 STEADY = frozenset(_STEADY.split())
-# So many batches are made anew and compared where there is nothing else, and where there is: a
+# This many batches are made again and compared where there is nothing else, and where there is: a
 # difference at the end of a batch was seen in one of ten at the least.
 COMPARED, COMPARED_WELL = 4, 64
 

@@ -12,7 +12,7 @@ the parameters and preprocessing constants of the model by path, as they are whe
 The task of `Cached.job` is (the rest of the model, the stage, a data section that no longer
 transforms what is kept). Parameters keep their paths, so that the state of a step for it is a part
 of the state of the whole net's step; what it lacks (the frozen tensors, the constants of
-preprocessing) stands still. Its rows come in the same order, so that `epoch_order` gives the same
+preprocessing) is frozen. Its rows come in the same order, so that `epoch_order` gives the same
 batches. Its test rows are not kept: they are evaluated once, with the whole net.
 
 What a step computes from kept rows is bit for bit what the whole net's step computes on the CPU, or
@@ -43,7 +43,7 @@ from deepdsl.training.feature_cache.check import as_found, compare_rows, same_ev
 from deepdsl.training.feature_cache.maker import Maker, maker, prefix_graph
 from deepdsl.training.feature_cache.store import Store, byte_text
 
-# Bytes that a disk gives in a second, when it is weighed against computing anew.
+# Bytes that a disk gives in a second, when it is weighed against computing again.
 DISK = 400e6
 # Rows on the disk may take this share of what is free there.
 DISK_SHARE = 0.5

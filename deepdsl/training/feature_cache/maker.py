@@ -30,7 +30,7 @@ def prefix_graph(cut: FrozenPrefix, data: DataSpec, freezing: Freezing, training
 
 @record
 class Maker:
-    """A prefix on a device, over one view, so many rows at a time."""
+    """A prefix on a device, over one view, this many rows at a time."""
 
     view: View
     size: int

@@ -31,7 +31,7 @@ FORMAT = 1
 ENTRY = "entry.json"
 INDEX = "index.txt"
 _CHUNK = 1 << 20
-_ABANDONED = 86_400.0  # seconds after which what was never finished is taken for left behind
+_ABANDONED = 86_400.0  # seconds after which what was never finished is taken for left after
 
 Parts = Iterable[Mapping[str, Array]]
 Layout = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]  # the row shape and type of each array
@@ -63,7 +63,7 @@ class Store:
     def keep(self, key: str, layout: Layout, rows: int, parts: Parts, title: str) -> None:
         """Write an entry of arrays that come in parts, some rows each, in order.
 
-        Whatever stands at its place is replaced.  It appears whole or not.  Raises OSError where
+        Whatever is at its place is replaced.  It appears whole or not.  Raises OSError where
         the disk does not take it.
         """
         self.place.mkdir(parents=True, exist_ok=True)
@@ -105,11 +105,11 @@ class Store:
         with suppress(OSError):
             os.rename(folder, away)
         shutil.rmtree(away, ignore_errors=True)
-        # Where another process was quicker, its entry stands there now, and is as good.
+        # Where another process was quicker, its entry is there now, and is as good.
         _renamed(beside, folder)
 
     def _clear(self) -> None:
-        """Remove what a run that was killed has left behind."""
+        """Remove what a run that was killed has left after."""
         for left in self.place.glob(".*.tmp"):
             with suppress(OSError):
                 if time.time() - left.stat().st_mtime > _ABANDONED:
@@ -146,7 +146,7 @@ def _renamed(folder: Path, name: Path) -> bool:
 
 
 def _written(folder: Path, names: tuple[str, ...], parts: Parts) -> dict[str, str]:
-    """Write the parts of each array behind each other; the sha256 of each file."""
+    """Write the parts of each array after each other; the sha256 of each file."""
     sums = {name: hashlib.sha256() for name in names}
     files = {name: (folder / f"{i}.bin").open("wb") for i, name in enumerate(names)}
     try:

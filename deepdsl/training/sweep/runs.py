@@ -99,7 +99,7 @@ def _folder(point: Point) -> str:
 def _ground(
     program: CheckedProgram, training: Training, runs: Mapping[str, Path]
 ) -> Iterator[Path]:
-    """The files that say which weights a training stands on."""
+    """The files that say which weights a training is on."""
     for reused in program.models[training.model].reused:
         place = runs.get(reused.trained) if reused.trained else Path(reused.weights or os.devnull)
         if place is not None:

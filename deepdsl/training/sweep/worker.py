@@ -16,7 +16,7 @@ from deepdsl.training.workflow import Report, prepare
 
 @record
 class SweepTask:
-    """A run to be made: the text, where it stands, and where it goes."""
+    """A run to be made: the text, where it is, and where it goes."""
 
     name: str
     text: str

@@ -96,7 +96,7 @@ def _from_inputs(
 
 
 def _parameters(graph: OnnxGraph, name: str, makers: dict[str, OnnxNode], counted: set[str]) -> int:
-    """The numbers of the weights behind a tensor that have not been counted."""
+    """The numbers of the weights after a tensor that have not been counted."""
     total, waiting = 0, [name]
     while waiting:
         at = waiting.pop()

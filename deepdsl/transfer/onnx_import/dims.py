@@ -1,7 +1,7 @@
 """Sizes that depend on the batch, calculated with as plain numbers.
 
 While a graph is looked at, its batch has the size `ROWS`, a large prime: a size that is a multiple
-of it is so many rows, and any other number has nothing to do with the batch.
+of it is this many rows, and any other number has nothing to do with the batch.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _times(dim: str) -> int:
 
 
 def in_front(given: Sequence[int], inside: int, made: Sequence[int]) -> int | None:
-    """How many numbers of the axis with the rows stand in front of them, once a value was reshaped
+    """How many numbers of the axis with the rows are before them, once a value was reshaped
     where `inside` were before; None where the rows would be torn apart.
     """
     (axis,) = (i for i, n in enumerate(given) if is_rows(n))
@@ -61,9 +61,9 @@ def reshaped(
 ) -> tuple[int, ...] | None:
     """The shape that a Reshape makes; None where there is none.
 
-    `batch` is the one that the file was made with, if it has a fixed one: sizes of it that stand
+    `batch` is the one that the file was made with, if it has a fixed one: sizes of it that are
     where the batch is are the batch.  With `zero` a 0 is a size, and else a copy of the given one.
-    In the axis of the rows `inside` numbers stand in front of them.
+    In the axis of the rows `inside` numbers are before them.
     """
     sizes = list(target)
     if not zero:
@@ -84,7 +84,7 @@ def reshaped(
 def _with_batch(
     given: Sequence[int], sizes: list[int], fixed: int | None, inside: int
 ) -> list[int]:
-    """The target with the batch put where a number stood for it."""
+    """The target with the batch put where a number was for it."""
     batch = fixed or 1
     each = prod(given) // ROWS
     axis = next(i for i, n in enumerate(given) if is_rows(n))
@@ -93,7 +93,7 @@ def _with_batch(
         at = sizes.index(-1)
         known = prod(n for n in sizes if n != -1)
         front = prod(sizes[:at])
-        # `-1` is the batch, or holds it, but where the batch of the file stands at its place.
+        # `-1` is the batch, or holds it, but where the batch of the file is at its place.
         if at == 0 or fixed is None or before != 1 or sizes[0] != batch:
             return sizes
         if known and each * batch % known == 0 and front:
@@ -104,7 +104,7 @@ def _with_batch(
     passed = 1
     for i, size in enumerate(sizes):
         if batch == 1 != size and passed == before != 1 and len(sizes) - i < len(given) - axis:
-            # Joined with the axis in front of it, since nothing behind was split.
+            # Joined with the axis before it, since nothing after was split.
             return [*sizes[: i - 1], sizes[i - 1] * ROWS, *sizes[i:]]
         if passed * size > before or (passed == before and size == batch):
             if size % batch == 0:

@@ -18,7 +18,7 @@ from deepdsl.nn.layers.recurrent import Gru, Lstm
 from deepdsl.transfer.onnx_import.conversion import Array, Conversion, ConvertedLayer
 from deepdsl.transfer.onnx_import.layers import Unnamed
 
-# Layers whose weights may stand in several places.
+# Layers whose weights may be in several places.
 _WITH_WEIGHTS = (Dense, Conv, ConvTranspose, Embedding, Lstm, Gru)
 
 

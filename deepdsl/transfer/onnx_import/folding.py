@@ -41,7 +41,7 @@ from deepdsl.transfer.onnx_import.reading import NOT_AS_DESCRIBED, refused
 # Calculates what an operator makes, or says False where that is for others to do.
 Special = Callable[["Folding", OnnxNode], bool]
 
-# The domain of operators that stand for several, or for none, of ONNX.
+# The domain of operators that mean several, or for none, of ONNX.
 OURS = "deepdsl"
 # These repeat an operand along axes of size 1, so that a constant need not be repeated for them.
 _BROADCASTING = """
@@ -56,7 +56,7 @@ RANDOM = frozenset(_RANDOM.split())
 
 
 class Folding:
-    """The piece, simplified: `nodes` read the input `source`, one another's results, and constants.
+    """The piece, simplified: `nodes` read the input `source`, each other's results, and constants.
 
     `flows` are the types of results, `arrays` the constants that were read or calculated.
     """
@@ -76,9 +76,9 @@ class Folding:
         self._special = special
         self.flows: dict[str, Flow] = {source: flow}
         self.arrays: dict[str, Array] = {}
-        self.repeated: set[str] = set()  # constants with one row, which stands for each
+        self.repeated: set[str] = set()  # constants with one row, which means each
         self.by_rows: set[str] = set()  # constants with numbers that were calculated from ROWS
-        # Of a file with a fixed batch, what stands in front of the rows in their own axis.
+        # Of a file with a fixed batch, what is before the rows in their own axis.
         self.inside: dict[str, int] = {}
         self.nodes: list[OnnxNode] = []
         self._read: set[str] = set()
@@ -89,7 +89,7 @@ class Folding:
     # What is known --------------------------------------------------------------------------------
 
     def name(self, name: str) -> str:
-        """The tensor that a name stands for."""
+        """The tensor that a name means."""
         while name in self._same:
             name = self._same[name]
         return name
@@ -246,7 +246,7 @@ class Folding:
         self.nodes.append(node)
 
     def _follow(self, node: OnnxNode, name: str) -> None:
-        """Note what stands in front of the rows within their axis: a file for one row may put
+        """Note what is before the rows within their axis: a file for one row may put
         numbers there that belong to the row.
         """
         sizes = self.flows[name][1]

@@ -19,7 +19,7 @@ FileShape = tuple[int | None, ...]
 @dataclass(eq=False)
 class OnnxNode:
     """An operator applied.  `version` is the opset of its domain; an empty input is left out.
-    `group` are the operators that one stands for.
+    `group` are the operators that one means.
     """
 
     op: str

@@ -43,12 +43,12 @@ class NotTaken(Uncertain):
 
 
 def single(code: int) -> int:
-    """The code of the element type that stands for it here."""
+    """The code of the element type that means it here."""
     return FLOAT if code in _FRACTIONS else code
 
 
 def singled(array: Array) -> Array:
-    """An array in the element type that stands for its own here."""
+    """An array in the element type that means its own here."""
     if array.dtype.kind in "fV" and array.dtype != np.float32:
         return array.astype(np.float32)
     if "bfloat16" in str(array.dtype) or str(array.dtype).startswith("float8"):

@@ -272,7 +272,7 @@ class Product(Op):
 
 @record
 class Step(Op):
-    """Each `step`-th place along an axis, from the first; behind the gradient stand zeros."""
+    """Each `step`-th place along an axis, from the first; after the gradient are zeros."""
 
     axis: int
     step: int

@@ -22,14 +22,14 @@ from deepdsl.transfer.onnx_import.layers import Unnamed
 
 # The opset of the graphs that are written, emit.OPSET: a test holds the two together.
 OPSET = 18
-# Constants of up to so many numbers stand in the graph; larger ones are part of its state.
+# Constants of up to this many numbers are in the graph; larger ones are part of its state.
 FEW = 64
 
 
 @record
 class Foreign(Unnamed, abstract=True):
-    """An operator of an ONNX file for which there is no layer: it runs as it is, and nothing can be
-    trained through it.
+    """An operator of an ONNX file for which there is not a layer: it runs as it is, and nothing
+    can be trained through it.
 
     `node` is its name in the file and `tensor` what it makes.  `graph` is an ONNX graph of it, and
     perhaps others that belong to it, with the inputs `in:0`, `in:1` … and an output; `weights` are

@@ -37,7 +37,7 @@ def import_piece(file: OpenedOnnx, given: Sequence[Type], cut: Cut, span: Span) 
     code = _code(file, name, info.dtype, source, span)
     output = piece.outputs[0]
     if output == name:
-        hint = "that is what flows in: name a tensor behind it"
+        hint = "that is the input: name a later tensor"
         raise refused(NoSuchTensor(span, file.shown, output, "piece that ends at", (), hint))
     sizes = (ROWS, *(int(d) for d in source.shape[1:]))
     flow: Flow = (code, sizes)
@@ -91,7 +91,7 @@ def _code(file: OpenedOnnx, name: str, dtype: int, source: Type, span: Span) -> 
         return code
     known = code in TensorProto.DataType.values()
     kind = TensorProto.DataType.Name(code).lower() if known else str(code)
-    hint = 'begin behind what makes numbers of them: `from="TENSOR"`'
+    hint = 'start after the operator that makes numbers of them: `from="TENSOR"`'
     told = f"values of the kind {kind}"
     raise refused(OtherShape(span, file.shown, name, told, "numbers", hint))
 

@@ -144,7 +144,7 @@ def _checked(model: onnx.ModelProto) -> str:
 
 
 def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor of a model, wherever it stands."""
+    """Every tensor of a model, wherever it is."""
     yield from _of_graph(model.graph)
     for function in model.functions:
         yield from _of_nodes(function.node)

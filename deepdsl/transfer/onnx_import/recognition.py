@@ -18,7 +18,7 @@ from deepdsl.transfer.onnx_import.inference import FLOAT
 
 Numbers = NDArray[np.float64]
 
-# At most so many operators are one activation or norm.
+# At most this many operators are one activation or norm.
 LARGEST = 24
 # What takes the mean away: it, its shape, and a difference.
 _CENTERING = 4
@@ -70,7 +70,7 @@ _KNOWN = frozenset(_ONE) | CALCULATED | _REDUCED | _SHAPED
 
 @dataclass
 class Cone:
-    """Operators between one value and another, and the one that stands for them."""
+    """Operators between one value and another, and the one that means them."""
 
     node: OnnxNode
     inside: list[OnnxNode]

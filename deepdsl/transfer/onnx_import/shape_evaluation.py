@@ -1,4 +1,4 @@
-"""Operators that sizes and constants are made with, which may leave no operator behind."""
+"""Operators that sizes and constants are made with, which may leave no operator after."""
 
 from __future__ import annotations
 

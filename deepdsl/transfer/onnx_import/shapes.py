@@ -31,7 +31,7 @@ def row_shapes(file: OnnxFile, row: Sequence[int]) -> dict[str, RowShape]:
         try:
             folding.visit(node)
         except DnnError:
-            continue  # what it makes is not known, and what lies behind it
+            continue  # what it makes is not known, and what lies after it
     made: dict[str, RowShape] = {}
     for tensor in (name, *(n for node in file.graph.nodes for n in node.outputs if n)):
         flow = folding.flows.get(folding.name(tensor))

@@ -32,7 +32,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @record
 class Checkpoint:
-    """A state and where in the training it was taken: so many steps of `epoch` (from 0) are done.
+    """A state and where in the training it was taken: this many steps of `epoch` (from 0) are done.
 
     `sums` are the running sums of that epoch; `best` is the best watched value so far, with its
     epoch.

@@ -99,7 +99,7 @@ _ROWS = ("batch_norm", "layer_norm", "rms_norm", "prelu")
 
 
 def _rows(wanted: TargetLayer, name: str, made: Made, layout: Layout) -> Made:
-    """In the order in which the inputs stand here."""
+    """In the order in which the inputs are here."""
     order = wanted.order
     if order is None or layout != "keras" or not isinstance(made, Recast):
         return made

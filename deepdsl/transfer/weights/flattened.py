@@ -91,7 +91,7 @@ def _order(
         return orders[0] if same else _lost(orders)
     if row == given and (not call.params or isinstance(layer, _FEATURES)):
         return orders[0]
-    # Behind weights of all numbers the order is the layer's own.
+    # After weights of all numbers the order is the layer's own.
     return None if call.params else _lost(orders)
 
 

@@ -36,7 +36,7 @@ from deepdsl.transfer.weights.weight_file import (
     in_memory,
 )
 
-AFRESH = "begins afresh"
+AFRESH = "starts from scratch"
 
 
 @record
@@ -55,7 +55,8 @@ class Loaded:
 
     `values` are by parameter, in the parameter's own shape and type.  `source` is where they come
     from, `layout` how the file lays out kernels and what told so, `notes` what else is to be said.
-    `unused` are tensors of the file that nothing took, `left_out` parameters that begin afresh.
+    `unused` are tensors of the file that nothing took, `left_out` parameters that begin from
+    scratch.
     """
 
     path: str
@@ -148,7 +149,7 @@ def _open(
 
 
 def _written(reused: Reused) -> str:
-    """The path as it stands in the text."""
+    """The path as is in the text."""
     text = reused.weights_span.text if reused.weights_span is not None else ""
     return text.removeprefix("weights=").strip().strip('"')
 

@@ -182,7 +182,7 @@ def shared(paths: Sequence[str]) -> str:
 
 
 def _by_name(task: MatchTask) -> dict[str, dict[str, str]]:
-    """For each layer here the tensors of the file that have its name, by what is behind it.
+    """For each layer here the tensors of the file that have its name, by what is after it.
 
     A file calls all of them in one way; what was renamed may be called in any.
     """
@@ -210,7 +210,7 @@ def _called_so(names: Iterable[str], known: Mapping[str, TargetLayer]) -> dict[s
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:
-    """`conv_10` behind `conv_9`."""
+    """`conv_10` after `conv_9`."""
     return [(0, int(p)) if p.isdigit() else (1, p) for p in re.split(r"(\d+)", name) if p]
 
 
@@ -278,7 +278,7 @@ def _all_missing(task: MatchTask) -> Iterator[Found]:
 def _next(
     queue: list[tuple[str, dict[str, str]]], wanted: TargetLayer, layout: Layout
 ) -> dict[str, str]:
-    """The next layer of a file, or so many tensors without names of their own as one takes."""
+    """The next layer of a file, or this many tensors without names of their own as one takes."""
     if not queue:
         return {}
     if "" not in queue[0][1]:

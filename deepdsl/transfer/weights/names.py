@@ -95,7 +95,7 @@ def named(
     if prefix and not kept:
         told = f"no name in {where.shown} begins so"
         near = _prefix_near(prefix, stored.tensors)
-        # Behind it no name is left that a rule could fit.
+        # After it no name is left that a rule could fit.
         return NamedTensor({}), [WrongRename(where.span, f"prefix={prefix}", told, near)]
     rules, faults = _rules(rename, where)
     made, more = _renamed(kept, rules, where)
@@ -163,7 +163,7 @@ def _rules(rename: Iterable[str], where: TensorPlace) -> tuple[dict[str, str], l
             problems.append(WrongRename(where.span, text, reason, advice))
         elif rules.get(theirs, ours) != ours:
             reason = f"`{theirs}` is renamed twice"
-            problems.append(WrongRename(where.span, text, reason, "leave one of them out"))
+            problems.append(WrongRename(where.span, text, reason, "remove one of them"))
         else:
             rules[theirs] = ours.strip(".")
     return rules, problems

@@ -153,7 +153,7 @@ def _tensor(path: Path, name: str, entry: Any, start: int, size: int) -> WeightT
 
 
 def _apart(header: dict[str, Any]) -> None:
-    """Check that no two tensors lie over one another."""
+    """Check that no two tensors lie over each other."""
     places = sorted((*entry["data_offsets"], name) for name, entry in header.items())
     for (_, end, one), (begin, after, other) in pairwise(places):
         if begin < end and after > begin:

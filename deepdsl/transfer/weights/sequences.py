@@ -31,7 +31,7 @@ def _way(slot: TargetTensor) -> tuple[str, str]:
 
 # Recurrent layers ---------------------------------------------------------------------------------
 
-# Keras's names end in these; before them stand the cell's, and the way's in a Bidirectional.
+# Keras's names end in these; before them are the cell's, and the way's in a Bidirectional.
 _CELL = re.compile(
     r"(?:(?P<way>forward|backward)_\w+\.)?(?:\w*cell\.)?"
     r"(?P<name>kernel|recurrent_kernel|bias|vars\.\d)"
@@ -96,7 +96,7 @@ _ADDED = "biases of both gates added, r z n to z r n"
 
 
 def _joined_bias(given: Array, recurrent: Array, units: int) -> Array:
-    """The recurrent bias of the two gates only adds to the other; the candidate's stands alone."""
+    """The recurrent bias of the two gates only adds to the other; the candidate's is alone."""
     made = given.copy()
     made[: 2 * units] += recurrent[: 2 * units]
     return made
@@ -118,7 +118,7 @@ def _of_keras(
     leaves: Leaves,
     layout: Layout,
 ) -> Made:
-    """Keras's gates stand in our order: i f c o and z r h."""
+    """Keras's gates are in our order: i f c o and z r h."""
     known = {"weight": "kernel", "recurrent_weight": "recurrent_kernel"}
     name = names.get(known.get(local, "bias"))
     if name is None:
@@ -203,7 +203,7 @@ def _heads(slot: TargetTensor, product: str, name: str, leaf: Leaf, layout: Layo
 
 
 def _third(slot: TargetTensor, name: str, leaf: Leaf, number: int, layout: Layout) -> Made:
-    """Query, key and value stand above one another in PyTorch."""
+    """Query, key and value are above each other in PyTorch."""
     shape = slot.shape[::-1]
     if layout != "torch" or leaf.shape != (3 * shape[0], *shape[1:]):
         return Misfit((name,))

@@ -1,4 +1,4 @@
-"""Finds out what a path is, and opens the tensors behind it."""
+"""Finds out what a path is, and opens the tensors after it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _KINDS = (
 def open_path(path: Path, where: TensorPlace, written: str = "") -> Stored:
     """The tensors at a path; DnnError with what is wrong, at the place `where`.
 
-    `written` is the path as it stands in the text.
+    `written` is the path as is in the text.
     """
     if not os.path.lexists(path) or not path.exists():
         raise DnnError([NoSuchWeights(where.span, where.shown, _meant(path, where, written))])

@@ -46,14 +46,14 @@ def _lines(loaded: Loaded, whole: bool) -> list[str]:
 
 
 def _runs(rows: Sequence[MatchRow]) -> list[list[MatchRow]]:
-    """Rows of layers one behind another to which one thing was done, or nothing."""
+    """Rows of layers one after another to which one thing was done, or nothing."""
     runs: list[list[MatchRow]] = []
     done: set[str] = set()
     for _, layer in groupby(rows, key=lambda row: row.here.rpartition(".")[0]):
         own = list(layer)
         more = {row.done for row in own} - {AS_IT_IS}
         joined = done | more
-        # What begins afresh is told by itself.
+        # What begins from scratch is told by itself.
         apart = AFRESH in joined and runs and {row.done for row in (*runs[-1], *own)} != {AFRESH}
         if runs and len(joined) <= 1 and not apart:
             runs[-1] += own

@@ -16,7 +16,7 @@ from deepdsl.transfer.weights.weight_file import Shape
 
 @record
 class TargetTensor:
-    """A parameter: its path here and there, its name within its layer, and where it stands."""
+    """A parameter: its path here and there, its name within its layer, and where it is."""
 
     here: str
     there: str
@@ -47,7 +47,7 @@ class TargetLayer:
 
 
 def wanted(model: Model, reused: Reused) -> tuple[TargetLayer, ...]:
-    """The layers of a piece in order, without what begins afresh."""
+    """The layers of a piece in order, without what begins from scratch."""
     return tuple(_wanted(model, reused))
 
 

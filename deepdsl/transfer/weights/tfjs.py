@@ -27,7 +27,7 @@ def read(path: Path, manifest: Any, shown: str) -> Stored:
 
 
 def _group(folder: Path, group: Any) -> Iterator[WeightTensor]:
-    """The weights whose numbers stand one after another in some files."""
+    """The weights whose numbers are one after another in some files."""
     try:
         shards = [inside(folder, str(name)) for name in group["paths"]]
         entries = [_entry(entry) for entry in group["weights"]]

@@ -50,7 +50,7 @@ class Stored:
 
     `layout` is a fact about the file, by what `by` names; `layouts` are those that it may have.
     `own` are names of ours, as a checkpoint has them.  In a file that is not `ordered` the tensors
-    stand in no order of layers.
+    are in no order of layers.
     """
 
     shown: str
@@ -80,7 +80,7 @@ def widened(raw: NDArray[np.uint16]) -> NDArray[np.float32]:
 
 @record
 class TensorPlace:
-    """The place that a message about a source stands at, and how it names the source."""
+    """The place that a message about a source is at, and how it names the source."""
 
     span: Span
     shown: str

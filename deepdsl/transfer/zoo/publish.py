@@ -250,5 +250,5 @@ def _cuts(
 def _told(place: CutPointInfo, recommended: bool) -> str:
     shape = place.shape or ()
     what = "features" if len(shape) == 1 else "channels"
-    behind = f"{shape[0]} {what} behind" if shape else "behind"
-    return f"{behind} {place.operator}" + (", before the classifier" if recommended else "")
+    place_text = f"{shape[0]} {what} after" if shape else "after"
+    return f"{place_text} {place.operator}" + (", before the classifier" if recommended else "")

@@ -1,4 +1,4 @@
-"""Writes an index as people read it: what is short stands in one line."""
+"""Writes an index as people read it: what is short is in one line."""
 
 from __future__ import annotations
 

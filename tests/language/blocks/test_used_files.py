@@ -220,12 +220,12 @@ def test_files_in_a_circle(files: Any) -> None:
     files(main=f'use "a.dnn" as a\n{NET}', a='use "b.dnn" as b', b='let n = 1\nuse "a.dnn" as a')
     found = [d for d in said() if d.code == "E134"]
     assert [(d.message, repr(d.span)) for d in found] == [
-        ("files use one another: a.dnn → b.dnn → a.dnn", "b.dnn:2:5")
+        ("files use each other: a.dnn → b.dnn → a.dnn", "b.dnn:2:5")
     ]
     assert [(n.text, repr(n.span)) for n in found[0].notes] == [("b.dnn is used here", "a.dnn:1:5")]
     files(main=f'use "c.dnn" as c\n{NET}', c='use "./main.dnn" as me')
     assert [(d.code, d.message) for d in said() if d.code.startswith("E")] == [
-        ("E134", "files use one another: main.dnn → c.dnn → main.dnn")
+        ("E134", "files use each other: main.dnn → c.dnn → main.dnn")
     ]
 
 
@@ -250,7 +250,7 @@ def test_a_model_that_cannot_stand_in_a_flow(files: Any) -> None:
     (error,) = said()
     assert (error.code, error.message) == (
         "E135",
-        "the model `lib.ends` cannot stand in a flow: it has 2 outputs",
+        "the model `lib.ends` cannot be used as a layer: it has 2 outputs",
     )
 
 

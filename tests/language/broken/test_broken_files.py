@@ -52,7 +52,7 @@ CASES: dict[str, str] = {
         E117 1:7
         E108 2:19
         E117 3:13
-        E131 4:19 let `inner` stand before
+        E131 4:19 move `inner` before
         E131 4:45 a value of its own
         E101 4:87
         E108 5:7
@@ -264,7 +264,7 @@ CASES: dict[str, str] = {
         W401 2:7
         W401 5:7
         W402 6:3 bias=false
-        W412 7:20 behind the last batch_norm
+        W412 7:20 after the last batch_norm
         W413 8:44 leave out
         W405 9:13 dense 1 | sigmoid
     """,
@@ -317,7 +317,7 @@ CASES: dict[str, str] = {
         E302 8:21 softmax
         E302 9:21 | softmax
     """,
-    "loss_before_shape": "E302 3:18 move `sigmoid` to the end, behind `reshape`",
+    "loss_before_shape": "E302 3:18 move `sigmoid` to the end, after `reshape`",
     "lost_values": """
         W401 3:3
         W401 4:3

@@ -577,7 +577,7 @@ def test_the_examples_are_clean(file: Path) -> None:
         ),
         (
             net("  dense 8 init=ones | tanh | dense 3 init=ones | softmax"),
-            "and stay so: the weights behind are equal too",
+            "and stay equal: the weights after them are equal too",
         ),
         (
             trained("dense 8 | relu | dense 10 | softmax", data=RAW),

@@ -184,7 +184,7 @@ def test_until_thaws_and_both_are_proved() -> None:
     start = opened(DIGITS.replace("ROWS", ""))[1].state
     assert not np.array_equal(done.state["body.dense_1.weight"], start["body.dense_1.weight"])
     assert told[0] == "body: frozen (2 tensors)"
-    assert told[-1] == "2 tensors thawed; their optimizer state begins afresh"
+    assert told[-1] == "2 tensors unfrozen; their optimizer state starts from scratch"
 
 
 def test_a_frozen_tensor_that_moved_is_told() -> None:

@@ -75,7 +75,7 @@ def test_what_is_said(dnnc: Dnnc, old: Path) -> None:
         "warm: 2 epochs, sgd(lr=0.1)",
         "body: frozen (7 tensors)",
         "body: outputs cached for 160 + 40 rows",
-        "the state of adam begins afresh for all tensors",
+        "the state of adam starts from scratch for all tensors",
     ):
         assert line in answer.err
     assert "body: 7 tensors unchanged in warm" in answer.out

@@ -242,7 +242,7 @@ def test_renames_that_fit_nothing() -> None:
     told = {d.message.split("`")[1]: d.help for d in found}
     assert told["bodyy.dense_1=x"] == "did you mean `body.dense_1`?"
     assert told["nonsense"].startswith('write `rename=["fc1=dense_1"]`')
-    assert told["a=c"] == "leave one of them out"
+    assert told["a=c"] == "remove one of them"
     assert told["a=b"] == "names begin with: body, head"
     found = problems(NET, file(state()), rename=("body.dense_1=body.dense_2",))
     assert "are both called so" in found[0].message

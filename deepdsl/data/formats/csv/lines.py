@@ -15,7 +15,7 @@ from deepdsl.diagnostics.base import DnnError
 from deepdsl.diagnostics.data.csv import BrokenLine, NotUtf8
 
 LONGEST = 16 << 20  # bytes of one line, or of one record with quotes
-_BLOCK = 2 << 20  # bytes that are parted at a time
+_BLOCK = 2 << 20  # bytes that are split at a time
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -35,7 +35,7 @@ class CsvBlock:
 def read_blocks(stream: BinaryIO, file: DataFile) -> Iterator[CsvBlock]:
     """The records of a file that are not blank.
 
-    A record goes on over lines while a quote is open.
+    A record continues over lines while a quote is open.
     """
     offset, line = 0, 1
     if stream.read(3) == _BOM:

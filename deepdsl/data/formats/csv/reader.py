@@ -199,7 +199,7 @@ def _others(opened: CsvFile, used: set[int]) -> tuple[int, ...]:
         if not opened.columns[i]:
             others = tuple(opened.columns[j] for j in rest if opened.columns[j])
             raise DnnError([UnnamedColumn(file.span, file.name, i + 1, others)])
-        opened.index(opened.columns[i])  # a name that stands twice
+        opened.index(opened.columns[i])  # a name that is twice
     return rest
 
 

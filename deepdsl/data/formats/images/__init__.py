@@ -17,7 +17,7 @@ class Images(ImageSource):
     """A folder of image files, with one folder in it for each class.
 
     The names of those folders are the classes, in the order of the alphabet, or of the numbers
-    where all names are whole numbers. Images may stand in further folders below. Files that end in
+    where all names are whole numbers. Images may be in further folders below. Files that end in
     .png, .jpg, .jpeg, .webp, .bmp or .gif are read, of an animation the first picture. For
     `target input` no classes are needed, and every image in the folder is a row.
 

@@ -137,7 +137,7 @@ def _walk(found: ImageFolder, start: str) -> Iterator[str]:
 
 
 def _entries(found: ImageFolder, prefix: str) -> Iterator[os.DirEntry[str]]:
-    """What stands in a folder and is to be seen; DnnError for links that are not followed."""
+    """What is in a folder and is to be seen; DnnError for links that are not followed."""
     try:
         with os.scandir(found.path / prefix) as entries:
             for entry in entries:

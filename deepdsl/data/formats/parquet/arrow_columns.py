@@ -36,7 +36,7 @@ class ArrowColumn:
         return [str(text) for text in array.to_pylist()]
 
     def images(self, batch: Any, file: DataFile, before: int) -> tuple[Array, Array, list[str]]:
-        """The bytes of all files, one behind the other, how many each has, and their names."""
+        """The bytes of all files, one after the other, how many each has, and their names."""
         array = batch.column(batch.schema.get_field_index(self.name))
         self._no_nulls(array, file, before)
         paths = [None] * len(array)

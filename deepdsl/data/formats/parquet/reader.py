@@ -168,7 +168,7 @@ class _Use:
 
 
 class _PackedFiles:
-    """Image files, one behind the other."""
+    """Image files, one after the other."""
 
     def __init__(self, data: Array, ends: Array, names: list[str]) -> None:
         self._data, self._ends, self._names = data, ends, names

@@ -21,8 +21,8 @@ class TextSource(DataSource, name="text"):
     The file is UTF-8.  Its different characters, in the order of their code points, are numbered
     from 0 on: the numbers feed the input, `input text[64] dtype=int64`, and the characters are the
     names of the classes.  A row is a window of as many characters as the input has.  What is to be
-    learned is the character behind each position, where the model has an output for each position,
-    or the one behind the last.  Windows begin `stride` characters apart; left out, they do not
+    learned is the character after each position, where the model has an output for each position,
+    or the one after the last.  Windows begin `stride` characters apart; left out, they do not
     overlap.  A text for `valid` or `test` has the numbers of the one that trains.
 
     `valid last=10%` holds out the end.  Of windows that overlap those at the cut are left out, so

@@ -141,7 +141,7 @@ def _lines(codes: Array, rows: int, stride: int) -> Rows:
 
 
 def _each_position(spec: TargetSpec, length: int, target: str, request: OpenRequest) -> bool:
-    """Whether the character behind each position is to be learned, or TextMisfit."""
+    """Whether the character after each position is to be learned, or TextMisfit."""
     if spec.kind == "value":
         reason = "a text gives classes to be learned, and the loss compares numbers"
         advice = "end with `dense … per=position | softmax` and take the loss `cross_entropy`"

@@ -136,7 +136,7 @@ def clip(at: Conversion, node: OnnxNode) -> bool:
 
 @converts("Softmax", "LogSoftmax")
 def softmax(at: Conversion, node: OnnxNode) -> bool:
-    """Along an axis; before opset 13 along that axis and all behind it."""
+    """Along an axis; before opset 13 along that axis and all after it."""
     layer = smooth.LogSoftmax() if node.op == "LogSoftmax" else smooth.Softmax()
     x, sizes = at.number(node.inputs[0]), at.sizes(node.inputs[0])
     rank = len(sizes)

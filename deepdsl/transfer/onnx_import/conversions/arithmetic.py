@@ -74,7 +74,7 @@ def _two(at: Conversion, op: str, x: int, y: int) -> int:
 
 
 def _with(at: Conversion, op: str, x: int, name: str) -> int:
-    """A value and a constant of the file behind it."""
+    """A value and a constant of the file after it."""
     array = at.array(name)
     if array.size == 1 and array.ndim <= at.type(x).rank and array.dtype == np.float32:
         number = float(array.reshape(-1)[0])
@@ -208,7 +208,7 @@ def _single(array: Array) -> float | None:
 def _bounded(array: Array) -> Array:
     """Numbers of a mask: the lowest of float32 for what is less than all numbers.
 
-    Behind a softmax both are 0; a weight that is infinite would be taken for a broken one.
+    After a softmax both are 0; a weight that is infinite would be taken for a broken one.
     """
     return np.maximum(array, np.finfo(np.float32).min)
 
@@ -247,7 +247,7 @@ def reduce(at: Conversion, node: OnnxNode) -> bool:
 
 
 def _largest(at: Conversion, node: OnnxNode, x: int, axes: tuple[int, ...]) -> bool:
-    """Along one axis, as a pool over a line: [N, all before, the axis] with what stands behind it
+    """Along one axis, as a pool over a line: [N, all before, the axis] with what is after it
     moved in front.
     """
     sizes = sized(at.type(x).shape)

@@ -30,7 +30,7 @@ def _numbers(node: OnnxNode, name: str, axes: int, default: int) -> Sizes:
 def _pads(
     node: OnnxNode, ins: Sizes, kernel: Sizes, strides: Sizes, dilations: Sizes
 ) -> tuple[Sizes, Sizes]:
-    """What is padded in front of and behind each axis."""
+    """What is padded before and after each axis."""
     axes, auto = len(ins), node.get("auto_pad", "NOTSET")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         begins, ends = [], []
@@ -137,13 +137,13 @@ def conv_transpose(at: Conversion, node: OnnxNode) -> bool:
 
 
 def _transposed_pads(node: OnnxNode, whole: Sizes, outs: Sizes) -> tuple[Sizes, Sizes]:
-    """What is cut off in front and behind, worked out from the size that ONNX gives."""
+    """What is cut off in front and after, worked out from the size that ONNX gives."""
     auto, axes = node.get("auto_pad", "NOTSET"), len(outs)
     if node.get("output_shape") or auto in ("SAME_UPPER", "SAME_LOWER"):
         totals = [w - n for w, n in zip(whole, outs, strict=True)]
         small = tuple(t // 2 for t in totals)
         large = tuple(t - t // 2 for t in totals)
-        # As onnxruntime has it: the larger part is cut off behind with SAME_UPPER.
+        # As onnxruntime has it: the larger part is cut off after with SAME_UPPER.
         return (small, large) if auto == "SAME_UPPER" else (large, small)
     pads = _numbers(node, "pads", 2 * axes, 0)
     return pads[:axes], pads[axes:]

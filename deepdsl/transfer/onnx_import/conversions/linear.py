@@ -18,7 +18,7 @@ from deepdsl.transfer.onnx_import.layers import Product
 
 
 def dense(at: Conversion, x: int, weight: Weight, bias: Weight | None) -> int:
-    """x @ weight [+ bias] along the last axis, whatever axes stand before it."""
+    """x @ weight [+ bias] along the last axis, whatever axes are before it."""
     rows = [axis for axis, n in enumerate(_sizes(at, x)) if is_rows(n)]
     if rows[0]:
         # The rows first, as the layer has them; permutations in a row are one.

@@ -16,7 +16,7 @@ from deepdsl.transfer.onnx_import.graph import OnnxNode
 
 @converts("BatchNormalization")
 def batch_norm(at: Conversion, node: OnnxNode) -> bool:
-    """As it works at inference; in training it goes on with its running statistics."""
+    """As it works at inference; in training it continues with its running statistics."""
     if node.version < 9 and not node.get("spatial", 1):
         return False
     names = ("gamma", "beta", "running_mean", "running_variance")

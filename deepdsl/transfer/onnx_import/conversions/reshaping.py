@@ -76,7 +76,7 @@ def split(at: Conversion, node: OnnxNode) -> bool:
 
 
 def within(at: Conversion, x: int, axis: int, begin: int, end: int) -> int:
-    """The value without so much of an axis in front and behind."""
+    """The value without so much of an axis in front and after."""
     if not begin and not end:
         return x
     rank = at.type(x).rank
