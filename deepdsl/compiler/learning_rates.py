@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from deepdsl.graph import Builder, Param, Type, Value
 from deepdsl.graph.arithmetic import Floor, Where, cast, div, scaled, sub
+from deepdsl.graph.formula import Term, terms
 from deepdsl.language.analysis.model import Training
 from deepdsl.nn.initializers import ConstantInitializer, Initializer, Zeros
 from deepdsl.nn.optimizers import Rates, Slot
@@ -62,7 +63,7 @@ class Pace:
     def lr(self) -> Value:
         """The rate as it is told."""
         known = self._known.get((0, 1.0))
-        return known.lr if known is not None else cast(self.b, self._rate, "f32")
+        return known.lr.value if known is not None else cast(self.b, self._rate, "f32")
 
     def of(self, birth: int, factor: float) -> Rates:
         """The rates of tensors whose optimizer state began with a stage, `factor` times as fast."""
@@ -77,11 +78,14 @@ class Pace:
             s.name: b.param(scalar_path(s.name, birth), Type((), "f64"), begin_of(s), "counter")
             for s in optimizer.scalars()
         }
-        rates = optimizer.rates(b, rate, self._since(self._after, birth), kept)
+        lr, updates = terms(b, rate, self._since(self._after, birth))
+        rates = optimizer.rates(lr, updates, {name: Term(b, p) for name, p in kept.items()})
         for name, param in kept.items():
-            new = rates.kept[name]
+            new = rates.kept[name].value
             b.update(param, new if self.due is None else b.add(Where(), self.due, new, param))
-        return rates if self._momentum is None else replace(rates, momentum=self._momentum)
+        if self._momentum is None:
+            return rates
+        return replace(rates, momentum=Term(b, self._momentum))
 
     def _since(self, updates: Value, stage: int) -> Value:
         """How many of the updates came after the beginning of a stage."""

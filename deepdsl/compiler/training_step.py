@@ -14,6 +14,7 @@ from deepdsl.graph import Builder, Graph, Param, Role, Type, Value
 from deepdsl.graph.arithmetic import Floor, IsFinite, Less, Where, add, cast, div, mul, plus
 from deepdsl.graph.autodiff import gradients
 from deepdsl.graph.concatenation import Concatenate, Split
+from deepdsl.graph.formula import Term, terms
 from deepdsl.graph.passes import optimize
 from deepdsl.language.analysis.model import BATCH, Model, Training
 from deepdsl.nn.initializers import Zeros
@@ -213,14 +214,18 @@ def _update(
     joined = {name: _join(b, kept) for name, kept in slots.items()}
     before = _join(b, group)
     decay = decays(group[0])
-    weight, new = optimizer.update(b, rates, before, _join(b, grads), joined, decay)
+    x, grad = terms(b, before, _join(b, grads))
+    moved, new = optimizer.update(
+        rates, x, grad, {name: Term(b, slot) for name, slot in joined.items()}, decay
+    )
+    weight = moved.value
     if group[0].regularizer is not None:
         weight = group[0].regularizer.limited(b, weight)
     weight = _where(b, due, weight, before)
     for param, value in zip(group, _part(b, weight, group), strict=True):
         b.update(param, value)
-    for name, value in new.items():
-        value = _where(b, due, value, joined[name])
+    for name, term in new.items():
+        value = _where(b, due, term.value, joined[name])
         for slot, piece in zip(slots[name], _part(b, value, group), strict=True):
             b.update(slot, piece)
 

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from deepdsl.core.registry import lookup
-from deepdsl.graph import Builder, Op, Value
+from deepdsl.graph import Builder, DType, Op, Shape, Value
 from deepdsl.graph.arithmetic import (
     Abs,
     Div,
@@ -22,11 +22,15 @@ from deepdsl.graph.arithmetic import (
     Minimum,
     Mul,
     Neg,
+    Pow,
+    Sign,
     Sqrt,
     Sub,
     Where,
     add,
+    cast,
 )
+from deepdsl.graph.reshaping import ReduceSum, Reshape
 
 
 class Term:
@@ -35,41 +39,68 @@ class Term:
     def __init__(self, b: Builder, value: Value) -> None:
         self.b, self.value = b, value
 
-    def apply(self, op: Op, *operands: Any) -> Term:
+    def apply(self, op: Op, *operands: Term | float) -> Term:
         """An operation on terms and numbers; numbers become constants of this term's type."""
         return Term(self.b, self.b.add(op, *(self._value(o) for o in operands)))
+
+    def constant(self, number: float) -> Term:
+        """A scalar of this term's element type."""
+        return Term(self.b, self.b.like(number, self.value))
+
+    def cast(self, dtype: DType) -> Term:
+        """The same numbers in a different element type."""
+        return Term(self.b, cast(self.b, self.value, dtype))
+
+    def reshaped(self, shape: Shape) -> Term:
+        """The same elements in a different shape."""
+        return self if self.value.type.shape == shape else self.apply(Reshape(shape), self)
+
+    def sum(self, axes: tuple[int, ...]) -> Term:
+        """The sum over axes, which the result does not have."""
+        return self.apply(ReduceSum(axes), self)
 
     def layer(self, name: str) -> Term:
         """The activation of this name, with its defaults."""
         return self.apply(lookup("layer")[name](), self)
 
-    def _value(self, other: Any) -> Value:
+    def _value(self, other: Term | float) -> Value:
         return other.value if isinstance(other, Term) else self.b.like(float(other), self.value)
 
-    def __add__(self, other: Any) -> Term:
+    def __add__(self, other: Term | float) -> Term:
         return Term(self.b, add(self.b, self.value, self._value(other)))
 
     __radd__ = __add__
 
-    def __mul__(self, other: Any) -> Term:
+    def __mul__(self, other: Term | float) -> Term:
         return self.apply(Mul(), self, other)
 
     __rmul__ = __mul__
 
-    def __sub__(self, other: Any) -> Term:
+    def __sub__(self, other: Term | float) -> Term:
         return self.apply(Sub(), self, other)
 
-    def __rsub__(self, other: Any) -> Term:
+    def __rsub__(self, other: Term | float) -> Term:
         return self.apply(Sub(), other, self)
 
-    def __truediv__(self, other: Any) -> Term:
+    def __truediv__(self, other: Term | float) -> Term:
         return self.apply(Div(), self, other)
 
-    def __rtruediv__(self, other: Any) -> Term:
+    def __rtruediv__(self, other: Term | float) -> Term:
         return self.apply(Div(), other, self)
 
     def __neg__(self) -> Term:
         return self.apply(Neg(), self)
+
+    def __pow__(self, other: Term | float) -> Term:
+        return self.apply(Pow(), self, other)
+
+    def __rpow__(self, other: float) -> Term:
+        return self.apply(Pow(), other, self)
+
+
+def terms(b: Builder, *values: Value) -> tuple[Term, ...]:
+    """Values of a graph, to be calculated with."""
+    return tuple(Term(b, value) for value in values)
 
 
 def exp(x: Any) -> Any:
@@ -100,6 +131,16 @@ def erf(x: Any) -> Any:
 def sqrt(x: Any) -> Any:
     """The square root."""
     return x.apply(Sqrt(), x) if isinstance(x, Term) else math.sqrt(x)
+
+
+def square(x: Any) -> Any:
+    """x^2."""
+    return x * x
+
+
+def sign(x: Term) -> Term:
+    """-1, 0 or 1."""
+    return x.apply(Sign(), x)
 
 
 def absolute(x: Any) -> Any:

@@ -7,9 +7,8 @@ from typing import Any
 from deepdsl.core.record import record
 from deepdsl.core.registry import Number, option
 from deepdsl.graph import Builder, Emitter, Node, Op, Param, ShapeError, Type, Value
-from deepdsl.graph.arithmetic import Sqrt, add, div, mul, plus, scaled, sub
+from deepdsl.graph.formula import Term, sqrt, terms
 from deepdsl.graph.reductions import extent
-from deepdsl.graph.reshaping import ReduceSum, Reshape
 from deepdsl.nn.initializers import Initializer, Ones, Start, Zeros
 from deepdsl.nn.layers.layer import Layer, Scope
 from deepdsl.nn.layers.propagation import Gain, Moments, Transfer
@@ -56,9 +55,9 @@ class BatchNorm(Layer):
         out, batch_mean, batch_variance, *_ = b.apply(
             BatchNormTraining(self.epsilon), x, gamma, beta
         )
-        for running, batch in ((mean, batch_mean), (variance, batch_variance)):
-            kept = scaled(b, self.momentum, b.current(running))
-            b.update(running, add(b, kept, scaled(b, 1 - self.momentum, batch)))
+        for param, value in ((mean, batch_mean), (variance, batch_variance)):
+            running, batch = terms(b, b.current(param), value)
+            b.update(param, (self.momentum * running + (1 - self.momentum) * batch).value)
         return out
 
     def signal(
@@ -78,8 +77,11 @@ class BatchNorm(Layer):
         return Transfer(out, (Gain(factor, 0.0, factor * (1 - own), factor * own),))
 
 
-def _per_feature(features: int, rank: int) -> tuple[int, ...]:
-    return (features, *[1] * (rank - 2))
+def _per_feature(x: Type) -> tuple[int, ...]:
+    """The shape in which one number for each feature broadcasts against x."""
+    features = x.shape[1]
+    assert isinstance(features, int)
+    return (features, *[1] * (x.rank - 2))
 
 
 @record
@@ -100,10 +102,8 @@ class BatchNormTraining(Op):
     def lower(self, onnx: Emitter, node: Node, *inputs: str) -> list[str]:
         x, gamma, beta = inputs
         type_ = node.inputs[0].type
-        features = type_.shape[1]
-        assert isinstance(features, int)
         axes = onnx.constant(_batch_axes(type_), "i64")
-        shape = onnx.constant(_per_feature(features, type_.rank), "i64")
+        shape = onnx.constant(_per_feature(type_), "i64")
 
         def spread(v: str) -> str:
             return v if type_.rank == 2 else onnx.node("Reshape", v, shape)
@@ -131,27 +131,18 @@ class BatchNormTraining(Op):
 
         dx = gamma * inverse * (dy - mean(dy) - z * mean(dy * z)).
         """
-        grad = grads[0]
-        assert grad is not None, "the running statistics have no gradient"
-        x, gamma, _ = inputs
-        centered, inverse = outs[3], outs[4]
-        axes = _batch_axes(x.type)
-        features = x.type.shape[1]
-        assert isinstance(features, int)
-        shape = _per_feature(features, x.type.rank)
-
-        def spread(v: Value) -> Value:
-            return v if x.type.rank == 2 else b.add(Reshape(shape), v)
-
-        to_beta = b.add(ReduceSum(axes), grad)
-        to_gamma = mul(b, b.add(ReduceSum(axes), mul(b, grad, centered)), inverse)
-        count = extent(b, tuple(x.type.shape[a] for a in axes), x.type.dtype)
-        scale = mul(b, gamma, inverse)
-        shift = div(b, mul(b, scale, to_beta), count)
-        slope = div(b, mul(b, mul(b, scale, inverse), to_gamma), count)
-        direct = sub(b, mul(b, grad, spread(scale)), spread(shift))
-        to_x = sub(b, direct, mul(b, centered, spread(slope)))
-        return to_x, to_gamma, to_beta
+        assert grads[0] is not None, "the running statistics have no gradient"
+        type_ = inputs[0].type
+        axes, shape = _batch_axes(type_), _per_feature(type_)
+        dy, gamma, centered, inverse = terms(b, grads[0], inputs[1], outs[3], outs[4])
+        d_beta = dy.sum(axes)
+        d_gamma = (dy * centered).sum(axes) * inverse  # the sum of dy * z
+        n = Term(b, extent(b, tuple(type_.shape[a] for a in axes), type_.dtype))
+        scale = gamma * inverse
+        shift = scale * d_beta / n
+        slope = scale * inverse * d_gamma / n
+        dx = dy * scale.reshaped(shape) - shift.reshaped(shape) - centered * slope.reshaped(shape)
+        return dx.value, d_gamma.value, d_beta.value
 
 
 @record
@@ -170,21 +161,13 @@ class BatchNormInference(Op):
         """With the statistics fixed the layer is affine: dx = dy * gamma / sqrt(variance +
         epsilon).
         """
-
-        x, gamma, _, mean, variance = inputs
-        axes = _batch_axes(x.type)
-        features = x.type.shape[1]
-        assert isinstance(features, int)
-        shape = _per_feature(features, x.type.rank)
-
-        def spread(v: Value) -> Value:
-            return v if x.type.rank == 2 else b.add(Reshape(shape), v)
-
-        root = b.add(Sqrt(), plus(b, variance, self.epsilon))
-        to_x = mul(b, grad, spread(div(b, gamma, root)))
-        centered = sub(b, x, spread(mean))
-        to_gamma = div(b, b.add(ReduceSum(axes), mul(b, grad, centered)), root)
-        return to_x, to_gamma, b.add(ReduceSum(axes), grad), None, None
+        axes, shape = _batch_axes(inputs[0].type), _per_feature(inputs[0].type)
+        dy, x, gamma, _, mean, variance = terms(b, grad, *inputs)
+        root = sqrt(variance + self.epsilon)
+        dx = dy * (gamma / root).reshaped(shape)
+        centered = x - mean.reshaped(shape)
+        d_gamma = (dy * centered).sum(axes) / root
+        return dx.value, d_gamma.value, dy.sum(axes).value, None, None
 
 
 def _batch_axes(x: Type) -> tuple[int, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from deepdsl.core.record import record
 from deepdsl.core.registry import Number, option
 from deepdsl.graph import Builder, DType, Emitter, Node, Op, Type, Value
-from deepdsl.graph.arithmetic import Exp, add, div, mul, scaled, sub
+from deepdsl.graph.arithmetic import Exp, div, mul, sub
+from deepdsl.graph.formula import Term, exp, terms
 from deepdsl.graph.reductions import extent
 from deepdsl.graph.reshaping import ReduceSum
 from deepdsl.nn.losses.base import FusedLoss, Target, class_target, classes_of
@@ -38,8 +39,8 @@ class CrossEntropy(FusedLoss):
     def expand(self, b: Builder, x: Value, target: Value) -> Value:
         target = as_rows(b, x, target)
         if self.smoothing:
-            spread = b.like(self.smoothing / classes_of(x), x)
-            target = add(b, scaled(b, 1 - self.smoothing, target), spread)
+            share = Term(b, x).constant(self.smoothing / classes_of(x))
+            target = ((1 - self.smoothing) * Term(b, target) + share).value
         loss, _ = b.apply(SoftmaxCrossEntropy(), x, target)
         return loss
 
@@ -123,12 +124,12 @@ class SoftmaxCrossEntropy(Op):
         outs: tuple[Value, ...],
         inputs: tuple[Value, ...],
     ) -> tuple[Value | None, ...]:
-        x, target = inputs
-        grad, log = grads[0], outs[1]
-        assert grad is not None
-        rows = extent(b, x.type.shape[:-1], x.type.dtype)
-        error = sub(b, b.add(Exp(), log), target)
-        return mul(b, error, div(b, grad, rows)), None
+        assert grads[0] is not None
+        x = inputs[0].type
+        grad, log, target = terms(b, grads[0], outs[1], inputs[1])
+        rows = Term(b, extent(b, x.shape[:-1], x.dtype))
+        dx = (exp(log) - target) * (grad / rows)
+        return dx.value, None
 
 
 @record

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from deepdsl.core.record import record
 from deepdsl.core.registry import Number, option
-from deepdsl.graph import Builder, Value
-from deepdsl.graph.arithmetic import Sqrt, add, div, mul, plus, square, sub
+from deepdsl.graph.formula import Term, sqrt, square
 from deepdsl.nn.optimizers.base import Optimizer, Rates, Slot, Slots
 
 
@@ -31,9 +30,8 @@ class Adagrad(Optimizer):
         return (Slot("accumulator", self.initial_accumulator),)
 
     def update(
-        self, b: Builder, rates: Rates, weight: Value, grad: Value, slots: Slots, decay: bool
-    ) -> tuple[Value, dict[str, Value]]:
-        accumulator = add(b, slots["accumulator"], square(b, grad))
-        root = b.add(Sqrt(), plus(b, accumulator, self.epsilon))
-        move = div(b, mul(b, grad, rates.step), root)
-        return sub(b, weight, move), {"accumulator": accumulator}
+        self, rates: Rates, weight: Term, grad: Term, slots: Slots, decay: bool
+    ) -> tuple[Term, dict[str, Term]]:
+        a = slots["accumulator"] + square(grad)
+        root = sqrt(a + self.epsilon)
+        return weight - grad * rates.step / root, {"accumulator": a}

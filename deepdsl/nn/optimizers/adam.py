@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from math import sqrt
+import math
 
 from deepdsl.core.record import record
 from deepdsl.core.registry import Number, option
-from deepdsl.graph import Builder, Value
-from deepdsl.graph.arithmetic import Maximum, Sqrt, add, cast, div, mul, plus, scaled, square, sub
-from deepdsl.nn.optimizers.base import Optimizer, Rates, Slot, Slots, missing
+from deepdsl.graph.formula import Term, maximum, sqrt, square
+from deepdsl.nn.optimizers.base import Optimizer, Rates, Slot, Slots, bias_correction
 
 
 @record
@@ -35,26 +34,24 @@ class Adam(Optimizer):
     def slots(self) -> tuple[Slot, ...]:
         return (Slot("first_moment"), Slot("second_moment"))
 
-    def rates(self, b: Builder, lr: Value, t: Value, kept: Slots) -> Rates:
-        root = b.add(Sqrt(), missing(b, self.beta_2, t))
-        corrected = div(b, root, missing(b, self.beta_1, t))
-        step = scaled(b, (1 - self.beta_1) / sqrt(1 - self.beta_2), mul(b, lr, corrected))
-        return Rates(cast(b, lr, "f32"), cast(b, step, "f32"))
+    def rates(self, lr: Term, t: Term, kept: Slots) -> Rates:
+        root = sqrt(bias_correction(self.beta_2, t))
+        corrected = root / bias_correction(self.beta_1, t)
+        step = (1 - self.beta_1) / math.sqrt(1 - self.beta_2) * (lr * corrected)
+        return Rates(lr.cast("f32"), step.cast("f32"))
 
     def update(
-        self, b: Builder, rates: Rates, weight: Value, grad: Value, slots: Slots, decay: bool
-    ) -> tuple[Value, dict[str, Value]]:
-        first = add(b, scaled(b, self.beta_1, slots["first_moment"]), grad)
-        second = add(b, scaled(b, self.beta_2, slots["second_moment"]), square(b, grad))
-        made = {"first_moment": first, "second_moment": second}
-        measure, more = self._measure(b, second, slots)
-        root = plus(b, b.add(Sqrt(), measure), self.epsilon / sqrt(1 - self.beta_2))
-        move = mul(b, div(b, first, root), rates.step)
-        return sub(b, weight, move), {**made, **more}
+        self, rates: Rates, weight: Term, grad: Term, slots: Slots, decay: bool
+    ) -> tuple[Term, dict[str, Term]]:
+        m = self.beta_1 * slots["first_moment"] + grad
+        v = self.beta_2 * slots["second_moment"] + square(grad)
+        largest, more = self._largest(v, slots)
+        move = m / (sqrt(largest) + self.epsilon / math.sqrt(1 - self.beta_2)) * rates.step
+        return weight - move, {"first_moment": m, "second_moment": v, **more}
 
-    def _measure(self, b: Builder, second: Value, slots: Slots) -> tuple[Value, dict[str, Value]]:
+    def _largest(self, v: Term, slots: Slots) -> tuple[Term, dict[str, Term]]:
         """What the step is divided by the root of, and what is kept of it."""
-        return second, {}
+        return v, {}
 
 
 @record
@@ -70,18 +67,18 @@ class Adamw(Adam):
 
     weight_decay: float = option(Number(minimum=0), "decoupled weight decay", 4e-3)
 
-    def rates(self, b: Builder, lr: Value, t: Value, kept: Slots) -> Rates:
-        base = super().rates(b, lr, t, kept)
-        left = sub(b, b.like(1.0, lr), scaled(b, self.weight_decay, lr))
-        return Rates(base.lr, base.step, cast(b, left, "f32"))
+    def rates(self, lr: Term, t: Term, kept: Slots) -> Rates:
+        base = super().rates(lr, t, kept)
+        left = lr.constant(1.0) - self.weight_decay * lr
+        return Rates(base.lr, base.step, left.cast("f32"))
 
     def update(
-        self, b: Builder, rates: Rates, weight: Value, grad: Value, slots: Slots, decay: bool
-    ) -> tuple[Value, dict[str, Value]]:
+        self, rates: Rates, weight: Term, grad: Term, slots: Slots, decay: bool
+    ) -> tuple[Term, dict[str, Term]]:
         if decay and self.weight_decay:
             assert rates.decay is not None
-            weight = mul(b, weight, rates.decay)
-        return super().update(b, rates, weight, grad, slots, decay)
+            weight = weight * rates.decay
+        return super().update(rates, weight, grad, slots, decay)
 
 
 @record
@@ -98,6 +95,6 @@ class Amsgrad(Adam):
     def slots(self) -> tuple[Slot, ...]:
         return (*super().slots(), Slot("largest_second_moment"))
 
-    def _measure(self, b: Builder, second: Value, slots: Slots) -> tuple[Value, dict[str, Value]]:
-        largest = b.add(Maximum(), slots["largest_second_moment"], second)
+    def _largest(self, v: Term, slots: Slots) -> tuple[Term, dict[str, Term]]:
+        largest = maximum(slots["largest_second_moment"], v)
         return largest, {"largest_second_moment": largest}

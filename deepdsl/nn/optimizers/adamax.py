@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from deepdsl.core.record import record
 from deepdsl.core.registry import Number, option
-from deepdsl.graph import Builder, Value
-from deepdsl.graph.arithmetic import Abs, Maximum, add, cast, div, mul, plus, scaled, sub
-from deepdsl.nn.optimizers.base import Optimizer, Rates, Slot, Slots, missing
+from deepdsl.graph.formula import Term, absolute, maximum
+from deepdsl.nn.optimizers.base import Optimizer, Rates, Slot, Slots, bias_correction
 
 
 @record
@@ -32,15 +31,14 @@ class Adamax(Optimizer):
     def slots(self) -> tuple[Slot, ...]:
         return (Slot("moment"), Slot("largest"))
 
-    def rates(self, b: Builder, lr: Value, t: Value, kept: Slots) -> Rates:
-        step = div(b, scaled(b, 1 - self.beta_1, lr), missing(b, self.beta_1, t))
-        return Rates(cast(b, lr, "f32"), cast(b, step, "f32"))
+    def rates(self, lr: Term, t: Term, kept: Slots) -> Rates:
+        step = (1 - self.beta_1) * lr / bias_correction(self.beta_1, t)
+        return Rates(lr.cast("f32"), step.cast("f32"))
 
     def update(
-        self, b: Builder, rates: Rates, weight: Value, grad: Value, slots: Slots, decay: bool
-    ) -> tuple[Value, dict[str, Value]]:
-        moment = add(b, scaled(b, self.beta_1, slots["moment"]), grad)
-        size = b.add(Abs(), grad)
-        largest = b.add(Maximum(), scaled(b, self.beta_2, slots["largest"]), size)
-        move = mul(b, div(b, moment, plus(b, largest, self.epsilon)), rates.step)
-        return sub(b, weight, move), {"moment": moment, "largest": largest}
+        self, rates: Rates, weight: Term, grad: Term, slots: Slots, decay: bool
+    ) -> tuple[Term, dict[str, Term]]:
+        m = self.beta_1 * slots["moment"] + grad
+        size = absolute(grad)
+        u = maximum(self.beta_2 * slots["largest"], size)
+        return weight - m / (u + self.epsilon) * rates.step, {"moment": m, "largest": u}

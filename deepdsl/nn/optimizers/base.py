@@ -10,10 +10,9 @@ from typing import ClassVar
 
 from deepdsl.core.record import record
 from deepdsl.core.registry import Number, Registered, option
-from deepdsl.graph import Builder, Value
-from deepdsl.graph.arithmetic import Pow, cast, sub
+from deepdsl.graph.formula import Term
 
-Slots = Mapping[str, Value]
+Slots = Mapping[str, Term]
 
 
 @record
@@ -32,12 +31,12 @@ class Rates:
     `more` are further ones by name; `kept` are the next values of the optimizer's scalar state.
     """
 
-    lr: Value
-    step: Value  # the rate that the update is multiplied with; for Adam corrected for bias
-    decay: Value | None = None
-    momentum: Value | None = None  # where the schedule moves it
-    more: Mapping[str, Value] = field(default_factory=dict)
-    kept: Mapping[str, Value] = field(default_factory=dict)
+    lr: Term
+    step: Term  # the rate that the update is multiplied with; for Adam corrected for bias
+    decay: Term | None = None
+    momentum: Term | None = None  # where the schedule moves it
+    more: Mapping[str, Term] = field(default_factory=dict)
+    kept: Mapping[str, Term] = field(default_factory=dict)
 
 
 @record
@@ -67,24 +66,24 @@ class Optimizer(Registered, kind="optimizer"):
         slots = tuple(slot.name for slot in (*self.slots(), *self.scalars()))
         return self.name, slots, tuple(getattr(self, name) for name in self.decays)
 
-    def rates(self, b: Builder, lr: Value, t: Value, kept: Slots) -> Rates:
+    def rates(self, lr: Term, t: Term, kept: Slots) -> Rates:
         """Scalars for one step, from the rate (float64), the step's number counted from 1
         (float64), and the scalar state.
         """
-        rate = cast(b, lr, "f32")
+        rate = lr.cast("f32")
         return Rates(rate, rate)
 
     def update(
-        self, b: Builder, rates: Rates, weight: Value, grad: Value, slots: Slots, decay: bool
-    ) -> tuple[Value, dict[str, Value]]:
+        self, rates: Rates, weight: Term, grad: Term, slots: Slots, decay: bool
+    ) -> tuple[Term, dict[str, Term]]:
         """The weight's and the slots' next values; `decay` is whether weight decay applies to this
         tensor.
         """
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
 
-def missing(b: Builder, beta: float, t: Value) -> Value:
-    """1 - beta^t: what an average that began at zero has seen so far.  In float64: 1 - 0.999 has
-    lost four of its seven digits in float32.
+def bias_correction(beta: float, t: Term) -> Term:
+    """1 - beta^t: the weight of what an average that began at zero has seen so far.  In float64:
+    1 - 0.999 has lost four of its seven digits in float32.
     """
-    return sub(b, b.like(1.0, t), b.add(Pow(), b.like(beta, t), t))
+    return t.constant(1.0) - beta**t

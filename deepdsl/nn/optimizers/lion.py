@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from deepdsl.core.record import record
 from deepdsl.core.registry import Number, option
-from deepdsl.graph import Builder, Value
-from deepdsl.graph.arithmetic import Sign, add, cast, mul, scaled, sub
+from deepdsl.graph.formula import Term, sign
 from deepdsl.nn.optimizers.base import Optimizer, Rates, Slot, Slots
 
 
@@ -36,20 +35,20 @@ class Lion(Optimizer):
     def slots(self) -> tuple[Slot, ...]:
         return (Slot("moment"),)
 
-    def rates(self, b: Builder, lr: Value, t: Value, kept: Slots) -> Rates:
-        base = super().rates(b, lr, t, kept)
+    def rates(self, lr: Term, t: Term, kept: Slots) -> Rates:
+        base = super().rates(lr, t, kept)
         if not self.weight_decay:
             return base
-        left = sub(b, b.like(1.0, lr), scaled(b, self.weight_decay, lr))
-        return replace(base, decay=cast(b, left, "f32"))
+        left = lr.constant(1.0) - self.weight_decay * lr
+        return replace(base, decay=left.cast("f32"))
 
     def update(
-        self, b: Builder, rates: Rates, weight: Value, grad: Value, slots: Slots, decay: bool
-    ) -> tuple[Value, dict[str, Value]]:
+        self, rates: Rates, weight: Term, grad: Term, slots: Slots, decay: bool
+    ) -> tuple[Term, dict[str, Term]]:
         if decay and rates.decay is not None:
-            weight = mul(b, weight, rates.decay)
+            weight = weight * rates.decay
         # A factor leaves the sign alone, so g may stay as it is.
         share = self.beta_1 * (1 - self.beta_2) / (1 - self.beta_1)
-        direction = b.add(Sign(), add(b, scaled(b, share, slots["moment"]), grad))
-        moment = add(b, scaled(b, self.beta_2, slots["moment"]), grad)
-        return sub(b, weight, mul(b, direction, rates.step)), {"moment": moment}
+        direction = sign(share * slots["moment"] + grad)
+        m = self.beta_2 * slots["moment"] + grad
+        return weight - direction * rates.step, {"moment": m}

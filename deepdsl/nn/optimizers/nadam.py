@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from deepdsl.core.record import record
 from deepdsl.core.registry import Number, option
-from deepdsl.graph import Builder, Value
-from deepdsl.graph.arithmetic import Pow, Sqrt, add, cast, div, mul, scaled, square, sub
-from deepdsl.nn.optimizers.base import Optimizer, Rates, Slot, Slots, missing
+from deepdsl.graph.formula import Term, sqrt, square
+from deepdsl.nn.optimizers.base import Optimizer, Rates, Slot, Slots, bias_correction
 
 # How fast the momentum rises to beta_1: the paper's, and Keras's, constant.
 WARMING = 0.96
@@ -39,32 +38,30 @@ class Nadam(Optimizer):
     def scalars(self) -> tuple[Slot, ...]:
         return (Slot("momentum_product", 1.0),)
 
-    def rates(self, b: Builder, lr: Value, t: Value, kept: Slots) -> Rates:
-        one = b.like(1.0, t)
-        warming = b.add(Pow(), b.like(WARMING, t), t)
+    def rates(self, lr: Term, t: Term, kept: Slots) -> Rates:
+        one = t.constant(1.0)
+        warming = WARMING**t
         here, following = (
-            sub(b, b.like(self.beta_1, t), scaled(b, self.beta_1 / 2 * factor, warming))
+            t.constant(self.beta_1) - self.beta_1 / 2 * factor * warming
             for factor in (1.0, WARMING)
         )
-        product = mul(b, kept["momentum_product"], here)
-        after = sub(b, one, mul(b, product, following))
+        product = kept["momentum_product"] * here
+        after = one - product * following
         # The root of v / (1 - beta_2^t) is that of the state times this.
-        corrected = div(b, b.like(1 - self.beta_2, t), missing(b, self.beta_2, t))
-        correction = b.add(Sqrt(), corrected)
-        rate = div(b, lr, correction)
-        to_moment = div(b, scaled(b, 1 - self.beta_1, mul(b, rate, following)), after)
-        to_gradient = div(b, mul(b, rate, sub(b, one, here)), sub(b, one, product))
-        epsilon = div(b, b.like(self.epsilon, t), correction)
-        more = {"gradient": cast(b, to_gradient, "f32"), "epsilon": cast(b, epsilon, "f32")}
-        step = cast(b, to_moment, "f32")
-        return Rates(cast(b, lr, "f32"), step, more=more, kept={"momentum_product": product})
+        correction = sqrt(t.constant(1 - self.beta_2) / bias_correction(self.beta_2, t))
+        rate = lr / correction
+        to_moment = (1 - self.beta_1) * (rate * following) / after
+        to_gradient = rate * (one - here) / (one - product)
+        epsilon = t.constant(self.epsilon) / correction
+        more = {"gradient": to_gradient.cast("f32"), "epsilon": epsilon.cast("f32")}
+        step = to_moment.cast("f32")
+        return Rates(lr.cast("f32"), step, more=more, kept={"momentum_product": product})
 
     def update(
-        self, b: Builder, rates: Rates, weight: Value, grad: Value, slots: Slots, decay: bool
-    ) -> tuple[Value, dict[str, Value]]:
-        first = add(b, scaled(b, self.beta_1, slots["first_moment"]), grad)
-        second = add(b, scaled(b, self.beta_2, slots["second_moment"]), square(b, grad))
-        ahead = add(b, mul(b, first, rates.step), mul(b, grad, rates.more["gradient"]))
-        root = add(b, b.add(Sqrt(), second), rates.more["epsilon"])
-        made = {"first_moment": first, "second_moment": second}
-        return sub(b, weight, div(b, ahead, root)), made
+        self, rates: Rates, weight: Term, grad: Term, slots: Slots, decay: bool
+    ) -> tuple[Term, dict[str, Term]]:
+        m = self.beta_1 * slots["first_moment"] + grad
+        v = self.beta_2 * slots["second_moment"] + square(grad)
+        ahead = m * rates.step + grad * rates.more["gradient"]
+        move = ahead / (sqrt(v) + rates.more["epsilon"])
+        return weight - move, {"first_moment": m, "second_moment": v}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import sqrt
+import math
 
 from deepdsl.core.record import record
 from deepdsl.core.registry import Boolean, Number, option
-from deepdsl.graph import Builder, Value
-from deepdsl.graph.arithmetic import Sqrt, add, cast, div, mul, plus, scaled, square, sub
+from deepdsl.graph.formula import Term, sqrt, square
 from deepdsl.nn.optimizers.base import Optimizer, Rates, Slot, Slots
 
 
@@ -44,26 +43,25 @@ class Rmsprop(Optimizer):
         """What v is, of what the state holds."""
         return (1 - self.rho) * (self.rho if self.centered else 1)
 
-    def rates(self, b: Builder, lr: Value, t: Value, kept: Slots) -> Rates:
-        step = scaled(b, 1 / sqrt(self._scale), lr)
-        return Rates(cast(b, lr, "f32"), cast(b, step, "f32"))
+    def rates(self, lr: Term, t: Term, kept: Slots) -> Rates:
+        step = 1 / math.sqrt(self._scale) * lr
+        return Rates(lr.cast("f32"), step.cast("f32"))
 
     def update(
-        self, b: Builder, rates: Rates, weight: Value, grad: Value, slots: Slots, decay: bool
-    ) -> tuple[Value, dict[str, Value]]:
-        made: dict[str, Value] = {}
+        self, rates: Rates, weight: Term, grad: Term, slots: Slots, decay: bool
+    ) -> tuple[Term, dict[str, Term]]:
+        new: dict[str, Term] = {}
         if self.centered:
             # var = rho (var + (1 - rho) (g - mean)^2), with the mean before this step.
-            off = sub(b, grad, slots["mean"])
-            made["mean"] = add(b, slots["mean"], scaled(b, 1 - self.rho, off))
-            size = add(b, scaled(b, self.rho, slots["variance"]), square(b, off))
-            made["variance"] = size
+            off = grad - slots["mean"]
+            new["mean"] = slots["mean"] + (1 - self.rho) * off
+            v = new["variance"] = self.rho * slots["variance"] + square(off)
         else:
-            size = add(b, scaled(b, self.rho, slots["mean_square"]), square(b, grad))
-            made["mean_square"] = size
-        root = b.add(Sqrt(), plus(b, size, self.epsilon / self._scale))
-        move = div(b, mul(b, grad, rates.step), root)
+            v = new["mean_square"] = self.rho * slots["mean_square"] + square(grad)
+        # The root before the product: that is the order of the graph's nodes.
+        root = sqrt(v + self.epsilon / self._scale)
+        move = grad * rates.step / root
         if self.momentum:
-            kept = rates.momentum or b.like(self.momentum, weight)
-            move = made["momentum"] = add(b, mul(b, slots["momentum"], kept), move)
-        return sub(b, weight, move), made
+            momentum = rates.momentum or weight.constant(self.momentum)
+            move = new["momentum"] = slots["momentum"] * momentum + move
+        return weight - move, new

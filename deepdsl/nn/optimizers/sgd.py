@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from deepdsl.core.record import record
 from deepdsl.core.registry import Boolean, Number, option
-from deepdsl.graph import Builder, Value
-from deepdsl.graph.arithmetic import add, mul, scaled, sub
+from deepdsl.graph.formula import Term
 from deepdsl.nn.optimizers.base import Optimizer, Rates, Slot, Slots
 
 
@@ -35,14 +34,14 @@ class Sgd(Optimizer):
         return (Slot("momentum"),) if self.momentum else ()
 
     def update(
-        self, b: Builder, rates: Rates, weight: Value, grad: Value, slots: Slots, decay: bool
-    ) -> tuple[Value, dict[str, Value]]:
+        self, rates: Rates, weight: Term, grad: Term, slots: Slots, decay: bool
+    ) -> tuple[Term, dict[str, Term]]:
         if self.weight_decay and decay:
-            grad = add(b, grad, scaled(b, self.weight_decay, weight))
-        step = mul(b, grad, rates.step)
+            grad = grad + self.weight_decay * weight
+        step = grad * rates.step
         if not self.momentum:
-            return sub(b, weight, step), {}
-        kept = rates.momentum or b.like(self.momentum, weight)
-        velocity = sub(b, mul(b, slots["momentum"], kept), step)
-        move = sub(b, mul(b, velocity, kept), step) if self.nesterov else velocity
-        return add(b, weight, move), {"momentum": velocity}
+            return weight - step, {}
+        momentum = rates.momentum or weight.constant(self.momentum)
+        velocity = slots["momentum"] * momentum - step
+        move = velocity * momentum - step if self.nesterov else velocity
+        return weight + move, {"momentum": velocity}
