@@ -436,10 +436,10 @@ def test_publish_writes_an_entry_from_the_file(dnnc: Dnnc, data: bytes, tmp_path
         {{
           "tensor": "features",
           "shape": [8],
-          "about": "8 features behind Relu, before the classifier"
+          "about": "8 features after Relu, before the classifier"
         }},
-        {{"tensor": "hb", "shape": [8], "about": "8 features behind Add"}},
-        {{"tensor": "h", "shape": [8], "about": "8 features behind MatMul"}}
+        {{"tensor": "hb", "shape": [8], "about": "8 features after Add"}},
+        {{"tensor": "h", "shape": [8], "about": "8 features after MatMul"}}
       ]
     }}
   ]
@@ -536,7 +536,7 @@ def test_free_sizes_are_published_with_those_that_are_given(dnnc: Dnnc, tmp_path
     assert made.json["entry"]["cuts"][0] == {
         "tensor": "features",
         "shape": [4],
-        "about": "4 features behind Flatten, before the classifier",
+        "about": "4 features after Flatten, before the classifier",
     }
     assert dnnc("zoo", "verify", "--index", "zoo").status == 0
     onnx.save(two_inputs(), tmp_path / "two.onnx")

@@ -223,13 +223,13 @@ def said(body: str, more: str = "") -> str:
 MESSAGES = {
     "a part": (
         "part encoder { dense 3 | tanh | dense 2 }; dense 3 tie=encoder",
-        "no layer: name one in it, `tie=encoder.dense_2`",
+        "not a layer: name one inside, `tie=encoder.dense_2`",
     ),
     "another number": (
         "part encoder { dense 3 | tanh }; dense 8 tie=encoder.dense_2",
         "did you mean `encoder.dense_1`?",
     ),
-    "nothing above": ("dense 8 tie=encoder.dense_1", "no dense layer stands above"),
+    "nothing above": ("dense 8 tie=encoder.dense_1", "there is no dense layer above"),
     "a name from within": (
         "part a { dense 3 | tanh | dense 8 tie=dence_1 }",
         "did you mean `dense_1`?",

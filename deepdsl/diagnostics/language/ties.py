@@ -45,7 +45,7 @@ class TiedToNoLayer(Diagnostic):
         if inside:
             return f"`{self.path}` is not a layer: name one inside, `tie={inside[-1]}`"
         if not self.names:
-            return "there is not a dense layer above: remove `tie=`"
+            return "there is no dense layer above: remove `tie=`"
         return did_you_mean(self.path, self.names)
 
 

@@ -102,15 +102,15 @@ WAYS: dict[str, tuple[str, Callable[[Path], None] | None, str, str]] = {
         text(f"{PLAIN} | dense 64 tie=dense_1 | relu", "freeze body.dense_1"), None,
         "E508", "freeze `body.dense_2` too",
     ),
-    "nothing left to train": (text(rows="freeze body head"), None, "E509", "leave a layer free"),
+    "nothing left to train": (text(rows="freeze body head"), None, "E509", "unfreeze a layer"),
     "training through a foreign operator": (
         text("reuse net", head=ONNX), lambda f: graph(f, "Hardmax"), "E510", "freeze everything",
     ),
     "a row that is no phase's": (
-        text(rows="phase a { batch 8 }"), None, "E511", "in front of the phases",
+        text(rows="phase a { batch 8 }"), None, "E511", "before the phases",
     ),
     "a phase twice": (
-        text(rows="phase a { epochs 1 }; phase a { epochs 2 }"), None, "E108", "another name",
+        text(rows="phase a { epochs 1 }; phase a { epochs 2 }"), None, "E108", "rename one of them",
     ),
     "a piece that is not there": (used("runs/old", "reuse old.old.bdy"), None, "E500", "`body`"),
     "a cut through a residual connection": (

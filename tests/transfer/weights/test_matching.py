@@ -105,7 +105,7 @@ def test_what_begins_afresh_is_not_looked_for(tmp_path: Path) -> None:
     made = loaded(NET, path, fresh=fresh)
     assert same(made.values, kept)
     assert made.left_out == ("head.dense_2.weight", "head.dense_2.bias")
-    assert [r.done for r in made.rows if r.here in fresh] == ["begins afresh"] * 2
+    assert [r.done for r in made.rows if r.here in fresh] == ["starts from scratch"] * 2
     assert made.unused == ("other.weight",)
 
 

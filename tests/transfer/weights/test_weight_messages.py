@@ -90,8 +90,8 @@ def test_the_table() -> None:
         "  body.dense_3.weight  4 × 4  body.dense_3.weight  transposed\n"
         "  body.dense_3.bias    4      body.dense_3.bias    as it is\n"
         "  … and 16 more transposed or as it is\n"
-        "  head.dense_1.weight  4 × 2                       begins afresh\n"
-        "  head.dense_1.bias    2                           begins afresh\n"
+        "  head.dense_1.weight  4 × 2                       starts from scratch\n"
+        "  head.dense_1.bias    2                           starts from scratch\n"
         "  not taken: extra.weight"
     )
     assert len(table([made], whole=True).splitlines()) == 4 + 24 + 1
