@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from deepdsl.core.record import record
 from deepdsl.core.registry import (
@@ -24,11 +24,8 @@ from deepdsl.diagnostics.base import Diagnostic, did_you_mean
 from deepdsl.diagnostics.data.augment import AugmentMisfit
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from deepdsl.data.pixels import ImageBatch
     from deepdsl.data.row_rng import RowRng
-
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 _OF = "the input; all of them where it is left out"
 
@@ -78,8 +75,8 @@ class Augmentation(Registered, kind="augmentation"):
         problem = f"`{name}` is whole numbers, between which there is nothing"
         yield AugmentMisfit(span, self.name, problem, "leave the row out")
 
-    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
-        """The images of a batch, float32 of shape [N C H W], as they are in this epoch."""
+    def apply(self, images: ImageBatch, rng: RowRng) -> ImageBatch:
+        """The images of a batch as they are in this epoch."""
         raise NotImplementedError
 
 
@@ -104,11 +101,9 @@ class Flip(Augmentation):
     rate: float = option(Number(above=0, maximum=1), "the share of rows", default=0.5)
     of: str | None = option(Names(), _OF, default=None)
 
-    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
-        from deepdsl.data import pixels
-
+    def apply(self, images: ImageBatch, rng: RowRng) -> ImageBatch:
         axis = 3 if self.direction == "horizontal" else 2
-        return pixels.flipped(values, draws.uniform() < self.rate, axis)
+        return images.flipped(rng.uniform() < self.rate, axis)
 
 
 @record
@@ -136,11 +131,9 @@ class RandomCrop(Augmentation, name="crop"):
             return f"pad={self.pad} may leave nothing of `{{name}}`"
         return ""
 
-    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
-        from deepdsl.data import pixels
-
-        down, right = (draws.whole(-self.pad, self.pad) for _ in range(2))
-        return pixels.moved(values, down, right, self.pad, self.reflect)
+    def apply(self, images: ImageBatch, rng: RowRng) -> ImageBatch:
+        down, right = (rng.whole(-self.pad, self.pad) for _ in range(2))
+        return images.moved(down, right, self.pad, self.reflect)
 
 
 @record
@@ -173,18 +166,14 @@ class ResizeCrop(Augmentation):
                 advice = f"the smaller number first: `{name}=[{high:g} {low:g}]`"
                 yield AugmentMisfit(span, self.name, problem, advice)
 
-    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
-        import numpy as np
-
-        from deepdsl.data import pixels
-
-        rows, columns = values.shape[2:]
-        area = draws.uniform(*self.scale) * rows * columns
-        ratio = np.exp(draws.uniform(*(math.log(r) for r in self.ratio)))
-        height = np.minimum(np.sqrt(area / ratio), rows)
-        width = np.minimum(np.sqrt(area * ratio), columns)
-        top, left = draws.uniform() * (rows - height), draws.uniform() * (columns - width)
-        return pixels.enlarged(values, top, left, height, width)
+    def apply(self, images: ImageBatch, rng: RowRng) -> ImageBatch:
+        rows, columns = images.height, images.width
+        area = rng.uniform(*self.scale) * rows * columns
+        ratio = rng.log_uniform(*self.ratio)
+        height = ((area / ratio) ** 0.5).clip(max=rows)
+        width = ((area * ratio) ** 0.5).clip(max=columns)
+        top, left = rng.uniform() * (rows - height), rng.uniform() * (columns - width)
+        return images.enlarged(top, left, height, width)
 
 
 @record
@@ -201,11 +190,9 @@ class Rotate(Augmentation):
     degrees: float = option(Number(above=0, maximum=180), "the largest angle, to either side")
     of: str | None = option(Names(), _OF, default=None)
 
-    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
-        from deepdsl.data import pixels
-
+    def apply(self, images: ImageBatch, rng: RowRng) -> ImageBatch:
         most = math.radians(self.degrees)
-        return pixels.rotated(values, draws.uniform(-most, most))
+        return images.rotated(rng.uniform(-most, most))
 
 
 @record
@@ -223,12 +210,9 @@ class Cutout(Augmentation):
     fill: float = option(Number(), "what is painted", default=0.0)
     of: str | None = option(Names(), _OF, default=None)
 
-    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
-        from deepdsl.data import pixels
-
-        height, width = values.shape[2:]
-        y, x = draws.whole(0, height - 1), draws.whole(0, width - 1)
-        return pixels.covered(values, y, x, self.size, self.fill)
+    def apply(self, images: ImageBatch, rng: RowRng) -> ImageBatch:
+        y, x = rng.whole(0, images.height - 1), rng.whole(0, images.width - 1)
+        return images.covered(y, x, self.size, self.fill)
 
 
 @record
@@ -271,22 +255,20 @@ class ColorJitter(Augmentation):
             return "`{name}` is gray: it has no saturation"
         return ""
 
-    def apply(self, values: Array, draws: RowRng, white: float | None) -> Array:
-        from deepdsl.data import pixels
-
-        most = self.white or white or 1.0
+    def apply(self, images: ImageBatch, rng: RowRng) -> ImageBatch:
+        white = self.white or images.white or 1.0
         factors = [
-            draws.uniform(max(0.0, 1 - value), 1 + value)
+            rng.uniform(max(0.0, 1 - value), 1 + value)
             for value in (self.brightness, self.contrast, self.saturation)
         ]
         if self.brightness:
-            values = pixels.blended(values, 0.0, factors[0], most)
+            images = images.blended(0.0, factors[0], white)
         if self.contrast:
-            mean = pixels.gray(values).mean(axis=(1, 2, 3), keepdims=True)
-            values = pixels.blended(values, mean, factors[1], most)
+            mean = images.gray().mean(axis=(1, 2, 3), keepdims=True)
+            images = images.blended(mean, factors[1], white)
         if self.saturation:
-            values = pixels.blended(values, pixels.gray(values), factors[2], most)
-        return values
+            images = images.blended(images.gray(), factors[2], white)
+        return images
 
 
 @record

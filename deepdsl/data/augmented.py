@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from deepdsl.data.augment import Augmentation, Mixup
+from deepdsl.data.pixels import ImageBatch
 from deepdsl.data.row_rng import RowRng
 from deepdsl.data.spec import DataSpec
 from deepdsl.data.table import Array, Rows, Table, View
@@ -60,29 +61,29 @@ class AugmentedView(View):
         rows = self.rows[positions]
         for number, step in enumerate(self._steps[:count], 1):
             if isinstance(step, Mixup):
-                draws = RowRng(self._seed, epoch, f"augment {number}", rows)
-                self._mix(step, draws, buffers, epoch, number - 1)
+                rng = RowRng(self._seed, epoch, f"augment {number}", rows)
+                self._mix(step, rng, buffers, epoch, number - 1)
                 continue
             for name in buffers.keys() & self.table.inputs.keys():
                 if step.concerns(name):
-                    draws = RowRng(self._seed, epoch, f"augment {number} {name}", rows)
-                    self._change(step, draws, buffers[name])
+                    rng = RowRng(self._seed, epoch, f"augment {number} {name}", rows)
+                    self._change(step, rng, buffers[name])
 
-    def _change(self, step: Augmentation, draws: RowRng, values: Array) -> None:
+    def _change(self, step: Augmentation, rng: RowRng, values: Array) -> None:
         rows, *sides = values.shape
         channels, height, width = sides if len(sides) == 3 else (1, *sides)
         images = values.reshape(rows, channels, height, width)
-        images[...] = step.apply(images, draws, self._white)
+        images[...] = step.apply(ImageBatch(images, self._white), rng).values
 
     def _mix(
-        self, step: Mixup, draws: RowRng, buffers: Mapping[str, Array], epoch: int, before: int
+        self, step: Mixup, rng: RowRng, buffers: Mapping[str, Array], epoch: int, before: int
     ) -> None:
         """Mix each row with another, as that one is after the steps before."""
-        partners = draws.whole(0, len(self) - 1)
+        partners = rng.whole(0, len(self) - 1)
         others = {name: np.empty_like(values) for name, values in buffers.items()}
         super().read(partners, others)
         self._augment(partners, others, epoch, before)
-        share = draws.beta(step.alpha).astype(np.float32)
+        share = rng.beta(step.alpha).astype(np.float32)
         for name, values in buffers.items():
             if values.dtype.kind != "f":
                 raise DnnError(step.cannot_mix(name, None))

@@ -17,77 +17,90 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32).reshape(1, 3, 1, 1)
 _AT_ONCE = 1 << 14  # pixels that are sampled at a time, which stay in the cache
 
 
-def flipped(values: Array, chosen: NDArray[np.bool_], axis: int) -> Array:
-    """The chosen images turned over along an axis."""
-    out = values.copy()
-    out[chosen] = np.flip(values[chosen], axis)
-    return out
+class ImageBatch:
+    """A batch of images, float32 of shape [N C H W], and what an augmentation may make of it.
 
+    `white` is the largest value that they may have, where that is known.
+    """
 
-def moved(values: Array, down: Integers, right: Integers, pad: int, reflect: bool) -> Array:
-    """Each image moved by at most `pad` pixels; zeros come in from beyond, or its reflection."""
-    height, width = values.shape[2:]
-    sides = ((0, 0), (0, 0), (pad, pad), (pad, pad))
-    wide = np.pad(values, sides, mode="reflect") if reflect else np.pad(values, sides)
-    out = np.empty_like(values)
-    starts = zip((pad - down).tolist(), (pad - right).tolist(), strict=True)
-    for row, (top, left) in enumerate(starts):
-        out[row] = wide[row, :, top : top + height, left : left + width]
-    return out
+    def __init__(self, values: Array, white: float | None = None) -> None:
+        self.values, self.white = values, white
 
+    @property
+    def height(self) -> int:
+        return int(self.values.shape[2])
 
-def rotated(values: Array, radians: Floats) -> Array:
-    """Each image turned counterclockwise about its middle; zeros come in from beyond."""
-    height, width = values.shape[2:]
-    y = (np.arange(height) - (height - 1) / 2)[None, :, None]
-    x = (np.arange(width) - (width - 1) / 2)[None, None, :]
-    cos, sin = np.cos(radians)[:, None, None], np.sin(radians)[:, None, None]
-    # Where each new pixel comes from: turned back. Rows count downwards.
-    from_y = cos * y + sin * x + (height - 1) / 2
-    from_x = cos * x - sin * y + (width - 1) / 2
-    return _sampled(values, from_y, from_x)
+    @property
+    def width(self) -> int:
+        return int(self.values.shape[3])
 
+    def flipped(self, chosen: NDArray[np.bool_], axis: int) -> ImageBatch:
+        """The chosen images turned over along an axis."""
+        out = self.values.copy()
+        out[chosen] = np.flip(self.values[chosen], axis)
+        return self._with(out)
 
-def enlarged(values: Array, top: Floats, left: Floats, height: Floats, width: Floats) -> Array:
-    """A box of each image, its places and sides in pixels, brought to the size of the whole."""
-    rows, columns = values.shape[2:]
-    y = top[:, None] + (np.arange(rows) + 0.5) * (height / rows)[:, None] - 0.5
-    x = left[:, None] + (np.arange(columns) + 0.5) * (width / columns)[:, None] - 0.5
-    y, x = y.clip(0, rows - 1), x.clip(0, columns - 1)
-    shape = (len(values), rows, columns)
-    return _sampled(
-        values, np.broadcast_to(y[:, :, None], shape), np.broadcast_to(x[:, None, :], shape)
-    )
+    def moved(self, down: Integers, right: Integers, pad: int, reflect: bool) -> ImageBatch:
+        """Each image moved by at most `pad` pixels; zeros come in, or its reflection."""
+        height, width = self.values.shape[2:]
+        sides = ((0, 0), (0, 0), (pad, pad), (pad, pad))
+        wide = np.pad(self.values, sides, mode="reflect" if reflect else "constant")
+        out = np.empty_like(self.values)
+        starts = zip((pad - down).tolist(), (pad - right).tolist(), strict=True)
+        for row, (top, left) in enumerate(starts):
+            out[row] = wide[row, :, top : top + height, left : left + width]
+        return self._with(out)
 
+    def rotated(self, radians: Floats) -> ImageBatch:
+        """Each image turned counterclockwise about its middle; zeros come in from beyond."""
+        height, width = self.values.shape[2:]
+        y = (np.arange(height) - (height - 1) / 2)[None, :, None]
+        x = (np.arange(width) - (width - 1) / 2)[None, None, :]
+        cos, sin = np.cos(radians)[:, None, None], np.sin(radians)[:, None, None]
+        # Where each new pixel comes from: turned back. Rows count downwards.
+        from_y = cos * y + sin * x + (height - 1) / 2
+        from_x = cos * x - sin * y + (width - 1) / 2
+        return self._with(_sampled(self.values, from_y, from_x))
 
-def covered(values: Array, middle_y: Integers, middle_x: Integers, size: int, fill: float) -> Array:
-    """A square of each image painted over; it may reach beyond the border."""
-    height, width = values.shape[2:]
-    inside = []
-    for middle, side in ((middle_y, height), (middle_x, width)):
-        first = (middle - size // 2)[:, None]
-        places = np.arange(side)[None]
-        inside.append((places >= first) & (places < first + size))
-    square = inside[0][:, None, :, None] & inside[1][:, None, None, :]
-    return np.where(square, np.float32(fill), values)
+    def enlarged(self, top: Floats, left: Floats, height: Floats, width: Floats) -> ImageBatch:
+        """A box of each image, its sides in pixels, brought to the size of the whole."""
+        rows, columns = self.values.shape[2:]
+        y = top[:, None] + (np.arange(rows) + 0.5) * (height / rows)[:, None] - 0.5
+        x = left[:, None] + (np.arange(columns) + 0.5) * (width / columns)[:, None] - 0.5
+        y, x = y.clip(0, rows - 1), x.clip(0, columns - 1)
+        shape = (len(self.values), rows, columns)
+        from_y, from_x = (np.broadcast_to(at, shape) for at in (y[:, :, None], x[:, None, :]))
+        return self._with(_sampled(self.values, from_y, from_x))
 
+    def covered(self, middle_y: Integers, middle_x: Integers, size: int, fill: float) -> ImageBatch:
+        """A square of each image painted over; it may reach beyond the border."""
+        height, width = self.values.shape[2:]
+        inside = []
+        for middle, side in ((middle_y, height), (middle_x, width)):
+            first = (middle - size // 2)[:, None]
+            places = np.arange(side)[None]
+            inside.append((places >= first) & (places < first + size))
+        square = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+        return self._with(np.where(square, np.float32(fill), self.values))
 
-def gray(values: Array) -> Array:
-    """The images without colour, [N 1 H W]; opacity does not count."""
-    if values.shape[1] < 3:
-        return values[:, :1]
-    made: Array = (values[:, :3] * _LUMA).sum(axis=1, keepdims=True)
-    return made
+    def gray(self) -> Array:
+        """The images without colour, [N 1 H W]; opacity does not count."""
+        if self.values.shape[1] < 3:
+            return self.values[:, :1]
+        made: Array = (self.values[:, :3] * _LUMA).sum(axis=1, keepdims=True)
+        return made
 
+    def blended(self, other: Array | float, factor: Floats, white: float) -> ImageBatch:
+        """factor x + (1 - factor) * other, kept between black and white; opacity stays."""
+        share = factor.astype(np.float32).reshape(-1, 1, 1, 1)
+        colours = 3 if self.values.shape[1] == 4 else self.values.shape[1]
+        out = self.values.copy()
+        made = share * self.values[:, :colours] + (1 - share) * other
+        np.clip(made, 0, white, out=out[:, :colours])
+        return self._with(out)
 
-def blended(values: Array, other: Array | float, factor: Floats, white: float) -> Array:
-    """factor * values + (1 - factor) * other, kept between black and white; opacity stays."""
-    share = factor.astype(np.float32).reshape(-1, 1, 1, 1)
-    colours = 3 if values.shape[1] == 4 else values.shape[1]
-    out = values.copy()
-    made = share * values[:, :colours] + (1 - share) * other
-    np.clip(made, 0, white, out=out[:, :colours])
-    return out
+    def _with(self, values: Array) -> ImageBatch:
+        return ImageBatch(values, self.white)
 
 
 def _sampled(values: Array, y: Floats, x: Floats) -> Array:

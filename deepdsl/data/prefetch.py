@@ -1,4 +1,4 @@
-"""Batches that are read ahead of the step that takes them, by threads, in the order of the epoch.
+"""Prefetching: threads read batches before the steps that take them, in the order of the epoch.
 
 Only where reading is slow: files, images, augmentation. What a batch holds depends on its rows and
 the epoch alone, so that neither the number of threads nor their pace changes it.

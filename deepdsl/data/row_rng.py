@@ -5,6 +5,7 @@ that neither the batch, the order nor the thread that asks changes it.
 from __future__ import annotations
 
 import hashlib
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,10 @@ class RowRng:
         words = _mixed(self._keys + np.uint64(self._count * _STEP & _WORD))
         shares: Floats = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
         return low + (high - low) * shares
+
+    def log_uniform(self, low: float, high: float) -> Floats:
+        """A number of each row, from `low` to below `high`, whose logarithm is uniform."""
+        return np.exp(self.uniform(math.log(low), math.log(high)))
 
     def whole(self, low: int, high: int) -> Rows:
         """A whole number of each row, from `low` to `high` inclusive."""

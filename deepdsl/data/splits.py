@@ -18,6 +18,7 @@ from deepdsl.data.request import OpenRequest, Placed, Shape, Split, TargetSpec
 from deepdsl.data.rows import HeldOut
 from deepdsl.data.source import DataSource
 from deepdsl.data.spec import DataSpec
+from deepdsl.data.statistics import TrainingInput
 from deepdsl.data.table import Array, OneHotField, Rows, Table, View
 from deepdsl.diagnostics.base import Diagnostic, DnnError
 from deepdsl.diagnostics.data.sequences import OverlappingWindows
@@ -105,7 +106,7 @@ def fit_transforms(spec: DataSpec, train: View) -> tuple[dict[str, dict[str, Arr
             if not placed.row.concerns(name):
                 continue
             before = partial(_through, tuple(steps)) if steps else None
-            constants = placed.row.fit(train, name, before, placed.span)
+            constants = placed.row.fit(TrainingInput(train, name, before), placed.span)
             found[name] = constants
             steps.append(partial(placed.row.apply, constants=constants))
         fitted.append(found)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from deepdsl.core.record import record
 from deepdsl.core.registry import ListOf, Names, Number, Registered, argument, option
@@ -20,11 +20,9 @@ from deepdsl.nn.initializers import Deferred
 from deepdsl.nn.layers.layer import Scope
 
 if TYPE_CHECKING:
-    import numpy as np
+    from deepdsl.data.statistics import TrainingInput
+    from deepdsl.data.table import Array
 
-    from deepdsl.data.table import View
-
-    Array = np.ndarray[Any, np.dtype[Any]]
     Constants = dict[str, Array]
 
 
@@ -51,16 +49,8 @@ class Transform(Registered, kind="transform"):
     def concerns(self, input_name: str) -> bool:
         return self.of is None or self.of == input_name
 
-    def fit(
-        self,
-        view: View,
-        input_name: str,
-        before: Callable[[Array], Array] | None = None,
-        span: Span | None = None,
-    ) -> Constants:
-        """What the transform learns from the training rows, as they are after the transforms
-        `before`.
-        """
+    def fit(self, training: TrainingInput, span: Span | None = None) -> Constants:
+        """What the transform learns from the training rows of an input."""
         return {}
 
     def apply(self, values: Array, constants: Constants) -> Array:
@@ -80,9 +70,8 @@ class Scale(Transform):
     of: str | None = option(Names(), "the input; all of them where it is left out", default=None)
 
     def apply(self, values: Array, constants: Constants) -> Array:
-        import numpy as np
-
-        return values * np.float32(self.factor)
+        scaled: Array = values * values.dtype.type(self.factor)
+        return scaled
 
     def expand(self, scope: Scope, x: Value) -> Value:
         return mul(scope.builder, x, scope.builder.constant(self.factor))
@@ -98,16 +87,8 @@ class Standardize(Transform):
 
     of: str | None = option(Names(), "the input; all of them where it is left out", default=None)
 
-    def fit(
-        self,
-        view: View,
-        input_name: str,
-        before: Callable[[Array], Array] | None = None,
-        span: Span | None = None,
-    ) -> Constants:
-        from deepdsl.data.statistics import mean_and_std
-
-        mean, std = mean_and_std(view, input_name, before)
+    def fit(self, training: TrainingInput, span: Span | None = None) -> Constants:
+        mean, std = training.mean_and_std()
         return {"mean": mean, "std": std}
 
     def apply(self, values: Array, constants: Constants) -> Array:
@@ -146,25 +127,10 @@ class NormalizeTransform(Transform, name="normalize"):
                     )
                     yield TransformMisfit(span, text, help_text)
 
-    def fit(
-        self,
-        view: View,
-        input_name: str,
-        before: Callable[[Array], Array] | None = None,
-        span: Span | None = None,
-    ) -> Constants:
-        import numpy as np
-
-        shape = view.table.inputs[input_name].shape
-        if found := list(self.problems({input_name: shape}, span)):
+    def fit(self, training: TrainingInput, span: Span | None = None) -> Constants:
+        if found := list(self.problems({training.name: training.shape}, span)):
             raise DnnError(found)
-        constants: Constants = {}
-        for name, given in (("mean", self.mean), ("std", self.std)):
-            values = np.asarray(given, np.float32)
-            constants[name] = (
-                values.reshape(len(given), *(1 for _ in shape[1:])) if shape else values[0]
-            )
-        return constants
+        return {"mean": training.channels(self.mean), "std": training.channels(self.std)}
 
     def apply(self, values: Array, constants: Constants) -> Array:
         shifted: Array = (values - constants["mean"]) / constants["std"]

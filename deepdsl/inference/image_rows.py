@@ -13,6 +13,7 @@ from deepdsl.data.formats.images.folder import list_images
 from deepdsl.data.image_field import open_files
 from deepdsl.data.image_source import SUFFIXES, Decoding
 from deepdsl.data.prefetch import reading
+from deepdsl.data.raw_rows import formats_of_rows, formats_of_several
 from deepdsl.data.table import View
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.runtime import WrongFormat
@@ -39,10 +40,10 @@ def image_rows(predictor: Predictor, paths: Sequence[Path]) -> Iterator[dict[str
     shape = ports[0].row_shape
     if len(ports) != 1:
         what = "rows of a model with several inputs"
-        raise DnnError([WrongFormat(None, str(paths[0]), what, ".npz and .csv")])
+        raise DnnError([WrongFormat(None, str(paths[0]), what, formats_of_several())])
     if how is None or shape is None or np.prod(shape) != np.prod(how.shape):
         what = "rows of a model that was not trained on images"
-        raise DnnError([WrongFormat(None, str(paths[0]), what, ".npz, .npy, .csv and idx")])
+        raise DnnError([WrongFormat(None, str(paths[0]), what, formats_of_rows())])
     table = open_files(paths, ports[0].name, how, shape)
     view = View(table, np.arange(table.rows))
     size = max(1, _AT_ONCE // int(np.prod(shape)))

@@ -17,6 +17,7 @@ from deepdsl.core.source import Source
 from deepdsl.data import Augmentation, View, from_arrays
 from deepdsl.data.augment import ColorJitter, Cutout, Flip, Mixup, RandomCrop, ResizeCrop, Rotate
 from deepdsl.data.augmented import AugmentedView
+from deepdsl.data.pixels import ImageBatch
 from deepdsl.data.row_rng import RowRng
 from deepdsl.diagnostics import DnnError
 
@@ -49,7 +50,8 @@ def read(view: View, positions: Any = None, epoch: int | None = 0) -> np.ndarray
 
 def applied(step: Augmentation, images: np.ndarray, epoch: int = 0, white: float = 1) -> np.ndarray:
     given = images.copy()
-    out = step.apply(images, RowRng(0, epoch, "test", np.arange(len(images))), white)
+    rng = RowRng(0, epoch, "test", np.arange(len(images)))
+    out = step.apply(ImageBatch(images, white), rng).values
     np.testing.assert_array_equal(images, given)
     assert out.dtype == np.float32
     return out
@@ -172,23 +174,19 @@ def test_cutout() -> None:
 
 
 def test_rotate_by_nothing_and_by_right_angles() -> None:
-    from deepdsl.data import pixels
-
     square = IMAGES[..., :8]
     for quarter in range(4):
         angle = np.full(ROWS, quarter * np.pi / 2)
-        out = pixels.rotated(square, angle)
+        out = ImageBatch(square).rotated(angle).values
         # Counterclockwise, as rot90 turns the first of its axes to the second.
         np.testing.assert_allclose(out, np.rot90(square, quarter, (2, 3)), atol=1e-5)
 
 
 def test_rotate_against_pillow() -> None:
     image = pytest.importorskip("PIL.Image")
-    from deepdsl.data import pixels
-
     plane = np.add.outer(np.arange(32.0), 2 * np.arange(32.0)).astype(np.float32)
     degrees = 17.0
-    ours = pixels.rotated(plane[None, None], np.array([np.radians(degrees)]))[0, 0]
+    ours = ImageBatch(plane[None, None]).rotated(np.array([np.radians(degrees)])).values[0, 0]
     theirs = np.asarray(image.fromarray(plane).rotate(degrees, image.Resampling.BILINEAR))
     inner = slice(8, 24)
     np.testing.assert_allclose(ours[inner, inner], theirs[inner, inner], atol=1e-2)

@@ -33,6 +33,7 @@ from deepdsl.data import (
     load,
 )
 from deepdsl.data.order import random_order, stratified
+from deepdsl.data.statistics import TrainingInput
 from deepdsl.diagnostics import DnnError
 
 IMAGE = {"image": (8, 8)}
@@ -186,16 +187,16 @@ def test_standardize_follows_the_transforms_before_it() -> None:
 def test_normalize_goes_by_channels() -> None:
     view = View(from_arrays(np.zeros((2, 3, 4, 5), np.uint8)), np.arange(2))
     row = NormalizeTransform(mean=(1.0, 2.0, 3.0), std=(1.0,))
-    constants = row.fit(view, "x")
+    constants = row.fit(TrainingInput(view, "x"))
     assert constants["mean"].shape == (3, 1, 1)
     assert constants["std"].shape == (1, 1, 1)
 
 
 def test_statistics_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     view = View(from_arrays(np.random.default_rng(1).normal(size=(1000, 5))), np.arange(1000))
-    whole = Standardize().fit(view, "x")
+    whole = Standardize().fit(TrainingInput(view, "x"))
     monkeypatch.setattr("deepdsl.data.statistics._CHUNK", 35)
-    parts = Standardize().fit(view, "x")
+    parts = Standardize().fit(TrainingInput(view, "x"))
     for name in whole:
         np.testing.assert_allclose(whole[name], parts[name], rtol=1e-6)
 

@@ -20,7 +20,6 @@ from deepdsl.diagnostics.training.runtime import WrongFormat
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from deepdsl.data import Csv
     from deepdsl.inference.predictor import Predictor
 
 SUMMARY = "apply a run or an ONNX file to new rows"
@@ -107,28 +106,14 @@ def _rows(predictor: Predictor, path: Path) -> dict[str, NDArray[Any]]:
     """The inputs of a file, read and checked as a data section's would be."""
     import numpy as np
 
-    from deepdsl.data import Idx, Npy, Npz, OpenRequest
+    from deepdsl.data import OpenRequest
     from deepdsl.data.indices import check_indices
+    from deepdsl.data.raw_rows import raw_rows
 
     ports = predictor.interface.inputs
     shapes = {p.name: p.row_shape for p in ports}
-    name = path.name.removesuffix(".gz")
-    suffix = Path(name).suffix
-    if len(ports) > 1 and suffix not in (".csv", ".npz"):
-        what = "rows of a model with several inputs"
-        raise DnnError([WrongFormat(None, str(path), what, ".npz and .csv")])
-    source: Any
-    if suffix == ".csv":
-        source = _csv_source(predictor, path)
-    elif suffix == ".npz":
-        source = Npz(str(path.absolute()), feeds=_arrays(path, [p.name for p in ports]))
-    elif suffix == ".npy":
-        source = Npy(str(path.absolute()))
-    elif "idx" in name:
-        source = Idx(str(path.absolute()))
-    else:
-        formats = ".npz, .npy, .csv, idx and images"
-        raise DnnError([WrongFormat(None, str(path), "rows", formats)])
+    trained = predictor.run.data.train.row if predictor.run and predictor.run.data.train else None
+    source = raw_rows(path, predictor.columns, tuple(shapes), trained)
     table = source.open(OpenRequest(Path(), shapes, {}, "test"))
     check_indices(table, shapes, trained=True)
     rows = np.arange(table.rows)
@@ -137,36 +122,6 @@ def _rows(predictor: Predictor, path: Path) -> dict[str, NDArray[Any]]:
         out[port.name] = np.empty((table.rows, *(port.row_shape or ())), port.dtype)
         table.inputs[port.name].read(rows, out[port.name])
     return out
-
-
-def _csv_source(predictor: Predictor, path: Path) -> Csv:
-    """The columns that the model was trained on, by name and in that order; others do not count."""
-    from deepdsl.data import Csv
-
-    file, columns = str(path.absolute()), predictor.columns
-    trained = predictor.run.data.train.row if predictor.run and predictor.run.data.train else None
-    header, delimiter = True, "comma"
-    if isinstance(trained, Csv):
-        header, delimiter = trained.header, trained.delimiter
-    if len(columns) == 1:
-        (names,) = columns.values()
-        return Csv(file, columns=tuple(names), header=header, delimiter=delimiter)
-    feeds = tuple((name, tuple(names)) for name, names in columns.items())
-    return Csv(file, feeds=feeds, header=header, delimiter=delimiter)
-
-
-def _arrays(path: Path, inputs: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """An npz with arrays named like the inputs needs no mapping; one input may be called `x`."""
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            have = {n.removesuffix(".npy") for n in archive.namelist()}
-    except (OSError, zipfile.BadZipFile):
-        return ()  # opening it as data says what is wrong
-    if all(i in have for i in inputs):
-        return tuple((i, i) for i in inputs)
-    return ()
 
 
 def _csv(

@@ -43,9 +43,7 @@ def delegated(row: ast.Row, registry: str, env: Environment) -> Any:
         return bind_entry(registry, ast.Name(head.text, span=head.span), row.args[1:], env)
     hint = ""
     if isinstance(head, ast.String):
-        name = (
-            head.value if head.value in lookup(registry) else _FORMATS.get(_suffix(head.value), "")
-        )
+        name = head.value if head.value in lookup(registry) else _format_of(head.value)
         bare = name if name == head.value else f"{name} {head.span.text}"
         hint = f"write `{row.name.text} {bare}`" if name else ""
     elif isinstance(head, ast.Keyword) and row.name.text in ("train", "test"):
@@ -53,12 +51,10 @@ def delegated(row: ast.Row, registry: str, env: Environment) -> Any:
     return env.say(NotNamed(head.span, row.name.text, registry, tuple(lookup(registry)), hint))
 
 
-# Which source reads a file with such a name.
-_FORMATS = {".csv": "csv", ".npz": "npz", ".npy": "npy", ".gz": "idx", ".parquet": "parquet"}
-
-
-def _suffix(file: str) -> str:
-    return "." + file.rpartition(".")[2].lower()
+def _format_of(file: str) -> str:
+    """The source that reads a file with such a name, or nothing."""
+    suffix = "." + file.rpartition(".")[2].lower()
+    return next((n for n, source in lookup("source").items() if suffix in source.suffixes), "")
 
 
 def elsewhere(section: str, name: str) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from deepdsl.core.record import record
 from deepdsl.core.source import Span
-from deepdsl.data.formats.builtin import Builtin
 from deepdsl.data.request import OpenRequest
 from deepdsl.data.rows import HeldOut
 from deepdsl.data.spec import DataSpec
@@ -175,11 +174,10 @@ def _norm_of_vectors(model: Model) -> Span | None:
 
 def _rows(spec: DataSpec) -> int | None:
     """How many rows are trained on, where that is known without opening a file."""
-    source = spec.train.row if spec.train is not None else None
-    if not isinstance(source, Builtin) or source.dataset != "digits":
+    rows = spec.train.row.known_rows(OpenRequest(Path(), {})) if spec.train is not None else None
+    if rows is None:
         return None
     try:
-        rows = source.known_rows(OpenRequest(Path(), {}))
         if spec.take is not None:
             rows = spec.take.row.checked(rows, spec.take.span)
         if spec.valid is not None and isinstance(spec.valid.row, HeldOut):

@@ -27,7 +27,12 @@ def open_table(source: Builtin, request: OpenRequest) -> Table:
 
 
 def count_rows(source: Builtin, request: OpenRequest) -> int:
-    return source.known_rows(request)
+    known = source.known_rows(request)
+    if known is not None:
+        return known
+    characters = {"train": 132_109, "test": 11_608, "all": 143_717}[source.rows(request)]
+    length = next((s[0] for s in request.inputs.values() if s), 1)
+    return max(0, (characters - 1) // length)
 
 
 def open_digits(part: str, request: OpenRequest) -> Table:
