@@ -16,6 +16,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime as ort
 
+from deepdsl.core.cores import usable_cores
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.runtime import RuntimeFailed
 from deepdsl.graph.backend import Arrays, StepModel
@@ -29,13 +30,6 @@ ALIGNMENT = 64
 # Optimizing a graph takes longer than linear in its size: above this many nodes, only the cheap
 # rewrites.
 MANY_NODES = 6_000
-
-
-def usable_cores() -> int:
-    """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def session(
@@ -119,8 +113,9 @@ class OrtStepper:
         providers: Sequence[Any],
         threads: int | None,
         device: str,
+        own_memory: bool,
     ) -> None:
-        self.model, self.device = model, device
+        self.model, self.device, self.own_memory = model, device, own_memory
         self.flushed = Flushed()
         self.session = session(model.onnx, providers, threads, spin=True, nodes=model.nodes)
         first = self._side(state, {})
@@ -162,7 +157,7 @@ class OrtStepper:
         binding = self.bindings.get(key)
         if binding is None:
             binding = self.bindings[key] = self._bind(rows)
-        if self.device != "cpu":
+        if self.own_memory:
             for array, value in self.fed[rows].values():
                 value.update_inplace(array)
         try:
@@ -172,7 +167,7 @@ class OrtStepper:
             raise DnnError([RuntimeFailed(None, "a training step", first_line(error))]) from error
         self.now = 1 - self.now
         results = self.results[rows]
-        if self.device != "cpu":
+        if self.own_memory:
             return {name: value.numpy() for name, (_, value) in results.items()}
         return {name: array for name, (array, _) in results.items()}
 
@@ -201,12 +196,12 @@ class OrtStepper:
         return self._read(self.sides[1 - self.now])
 
     def _read(self, side: Mapping[str, Buffer]) -> dict[str, NDArray[Any]]:
-        if self.device != "cpu":
+        if self.own_memory:
             return {name: value.numpy() for name, (_, value) in side.items()}
         return {name: array for name, (array, _) in side.items()}
 
     def load(self, state: Arrays) -> None:
         for name, (array, value) in self.sides[self.now].items():
             array[...] = state[name]
-            if self.device != "cpu":
+            if self.own_memory:
                 value.update_inplace(array)

@@ -13,6 +13,13 @@ class CpuBackend:
     """Runs graphs on the CPU; `threads` is how many take part, all usable cores by default."""
 
     name = "cpu"
+    priority = 0
+    deterministic = True
+    own_memory = False
+
+    @staticmethod
+    def unavailable() -> str | None:
+        return None
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads
@@ -21,4 +28,4 @@ class CpuBackend:
         return OrtRunner(onnx, PROVIDERS, self.threads)
 
     def stepper(self, model: StepModel, state: Arrays) -> OrtStepper:
-        return OrtStepper(model, state, PROVIDERS, self.threads, "cpu")
+        return OrtStepper(model, state, PROVIDERS, self.threads, "cpu", self.own_memory)

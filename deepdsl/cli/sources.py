@@ -65,13 +65,22 @@ def add_file_arguments(parser: argparse.ArgumentParser, settings: str = CHANGE) 
     )
 
 
-def add_training_arguments(parser: argparse.ArgumentParser, settings: str = CHANGE) -> None:
-    """The arguments of every command that trains."""
-    add_file_arguments(parser, settings)
-    parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where graphs run, and on how many cores."""
+    # It loads importlib.metadata, 20 ms that commands without a device do not need.
+    from deepdsl.graph.backend import DEFAULT_DEVICE, devices
+
+    names = ", ".join(f"{d} (default)" if d == DEFAULT_DEVICE else d for d in devices())
+    parser.add_argument("--device", default=DEFAULT_DEVICE, metavar="D", help=f"{names}, or auto")
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="cores to use; all by default"
     )
+
+
+def add_training_arguments(parser: argparse.ArgumentParser, settings: str = CHANGE) -> None:
+    """The arguments of every command that trains."""
+    add_file_arguments(parser, settings)
+    add_device_arguments(parser)
 
 
 def changed_source(options: argparse.Namespace) -> Source:

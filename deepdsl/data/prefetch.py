@@ -6,7 +6,6 @@ the epoch alone, so that neither the number of threads nor their pace changes it
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from deepdsl.core.cores import usable_cores
 from deepdsl.data.table import Array, Rows, View
 
 # Batches that wait to be taken, beside those in the making: they level out slow files.
@@ -27,8 +27,7 @@ Buffers = Mapping[str, Array]
 
 def usual_workers() -> int:
     """How many threads read, where nothing is said."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(MOST_WORKERS, cores or 1)
+    return min(MOST_WORKERS, usable_cores())
 
 
 class Reader(Protocol):

@@ -5,16 +5,21 @@ runtime.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
-from typing import Any, Protocol
-
-from numpy.typing import NDArray
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from deepdsl.core.record import record
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.runtime import NoSuchDevice
 
-Arrays = Mapping[str, NDArray[Any]]
+if TYPE_CHECKING:
+    # Loaded for types alone: a help text that lists devices needs no NumPy.
+    from numpy.typing import NDArray
+
+Arrays: TypeAlias = "Mapping[str, NDArray[Any]]"
+
+# Always available, and what is used where no device is named.
+DEFAULT_DEVICE = "cpu"
 
 
 @record
@@ -65,9 +70,22 @@ class Stepper(Protocol):
 
 
 class Backend(Protocol):
-    """A device that graphs run on."""
+    """A device that graphs run on, with what it can do.
 
-    name: str
+    `auto` takes the available backend of the highest `priority`. A `deterministic` one gives a row
+    the same bits in a batch of any size. With `own_memory` it does not see the arrays of the CPU:
+    what it reads and writes is copied.
+    """
+
+    name: ClassVar[str]
+    priority: ClassVar[int]
+    deterministic: ClassVar[bool]
+    own_memory: ClassVar[bool]
+
+    @staticmethod
+    def unavailable() -> str | None:
+        """Why this machine cannot run it, and what mends that; None where it can."""
+        ...
 
     def __init__(self, threads: int | None = None) -> None: ...
 
@@ -76,21 +94,39 @@ class Backend(Protocol):
     def stepper(self, model: StepModel, state: Arrays) -> Stepper: ...
 
 
-def open_backend(device: str, threads: int | None = None) -> Backend:
-    """The backend for `cpu`, `cuda` or `auto` (cuda where it works, else cpu).
+def devices() -> tuple[str, ...]:
+    """The names of all backends that are installed, whether they are available or not, the
+    default first.
 
-    Backends are found by entry point, so that another package can bring one.  Raises DnnError with
-    NoSuchDevice when the device was asked for by name and cannot be used: never a silent fall back.
+    They are found by entry point, so that another distribution can bring one.
     """
-    found = {entry.name: entry for entry in entry_points(group="deepdsl.backends")}
+    return tuple(sorted(_entries(), key=lambda name: (name != DEFAULT_DEVICE, name)))
+
+
+def open_backend(device: str, threads: int | None = None) -> Backend:
+    """The backend of this name, or for `auto` the available one of the highest priority.
+
+    Raises DnnError with NoSuchDevice when the device was asked for by name and cannot be used:
+    never a silent fall back.
+    """
+    found = _entries()
     if device == "auto":
-        try:
-            return open_backend("cuda", threads)
-        except DnnError:
-            return open_backend("cpu", threads)
+        return _best(found)(threads)
     if device not in found:
         raise DnnError(
             [NoSuchDevice(None, device, "no installed package provides it", tuple(found))]
         )
-    backend: Backend = found[device].load()(threads)
-    return backend
+    backend: type[Backend] = found[device].load()
+    if (reason := backend.unavailable()) is not None:
+        raise DnnError([NoSuchDevice(None, device, reason, tuple(found))])
+    return backend(threads)
+
+
+def _best(found: Mapping[str, EntryPoint]) -> type[Backend]:
+    backends: list[type[Backend]] = [entry.load() for entry in found.values()]
+    backends.sort(key=lambda backend: -backend.priority)
+    return next(backend for backend in backends if backend.unavailable() is None)
+
+
+def _entries() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="deepdsl.backends")}

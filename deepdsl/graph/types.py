@@ -20,6 +20,9 @@ ONNX_CODES: dict[DType, int] = {
     "f64": 11,
     "u32": 12,
 }
+# The version of ONNX's operators that is written: old enough for every onnxruntime since 1.17, new
+# enough for reductions with their axes as inputs.
+OPSET = 18
 Dim = int | str
 Shape = tuple[Dim, ...]
 

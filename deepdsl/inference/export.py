@@ -22,7 +22,7 @@ from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.inference.quantize import QuantizedDiffers
 from deepdsl.diagnostics.training.runtime import ExportDiffers
 from deepdsl.graph import Graph
-from deepdsl.graph.backend import Backend, open_backend
+from deepdsl.graph.backend import DEFAULT_DEVICE, Backend, open_backend
 from deepdsl.graph.emit import OPSET, emit
 from deepdsl.graph.passes import prune
 from deepdsl.inference.batch_norm_folding import fold_batch_norms
@@ -187,7 +187,7 @@ def difference(run: Trained, exported: bytes, samples: int | None = None) -> tup
     """The largest absolute difference between the exported model's outputs and what they should be,
     and the size of the outputs: the largest absolute value, at least 1.
     """
-    backend = open_backend("cpu")
+    backend = open_backend(DEFAULT_DEVICE)
     judge = _evaluated(run, backend) if samples is None else _sampled(run, backend, samples)
     deployed = backend.runner(exported)
     worst, size = 0.0, 1.0

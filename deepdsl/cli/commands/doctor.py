@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from pathlib import Path
 
 from deepdsl.cli.output import Output, table
+from deepdsl.compiler.build import build
+from deepdsl.compiler.front_end import load_program
+from deepdsl.compiler.job import open_job
+from deepdsl.core.cores import usable_cores
+from deepdsl.core.source import Source
 from deepdsl.core.version import VERSION
 from deepdsl.diagnostics import DnnError, ExitStatus
+from deepdsl.graph.backend import DEFAULT_DEVICE, devices, open_backend
+from deepdsl.training.stages import step_model
 
 SUMMARY = "show what this machine can run"
 POSITION = 19  # in `dnnc --help`
@@ -29,15 +35,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     packages = {name: _version(name) for name in PACKAGES}
-    devices = {name: _try(name) for name in ("cpu", "cuda")}
+    reasons = {name: _why_not(name) for name in devices()}
     rows = [
         ["deepdsl", VERSION],
         ["python", platform.python_version()],
         ["system", platform.platform()],
     ]
-    rows += [["cores", str(os.cpu_count())]]
+    rows += [["cores", str(usable_cores())]]
     rows += [[name, found] for name, found in packages.items() if found]
-    rows += [[name, "works" if not why else f"not usable: {why}"] for name, why in devices.items()]
+    rows += [[name, "works" if not why else f"not usable: {why}"] for name, why in reasons.items()]
     problems = []
     if packages["onnxruntime-gpu"] and packages["onnxruntime"]:
         problems.append(
@@ -51,11 +57,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
             "deepdsl": VERSION,
             "python": platform.python_version(),
             "packages": packages,
-            "devices": {name: {"works": not why, "reason": why} for name, why in devices.items()},
+            "devices": {name: {"works": not why, "reason": why} for name, why in reasons.items()},
             "problems": problems,
         },
     )
-    return ExitStatus.RUNTIME if devices["cpu"] or problems else 0
+    broken = reasons.get(DEFAULT_DEVICE, "not installed") or problems
+    return ExitStatus.RUNTIME if broken else 0
 
 
 def _version(name: str) -> str | None:
@@ -65,19 +72,10 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _try(device: str) -> str:
+def _why_not(device: str) -> str:
     """Why one training step does not run on a device; empty when it does."""
-    from pathlib import Path
-
-    from deepdsl.compiler.build import build
-    from deepdsl.compiler.front_end import load_program
-    from deepdsl.compiler.job import open_job
-    from deepdsl.core.source import Source
-    from deepdsl.graph.backend import open_backend
-    from deepdsl.training.stages import step_model
-
     try:
-        backend: Any = open_backend(device)
+        backend = open_backend(device)
         program, _ = load_program(Source("<probe>", PROBE))
         artifacts = build(open_job(program, program.trainings[0], Path(), ("train",)))
         stepper = backend.stepper(step_model(artifacts.stages[0]), artifacts.step_state)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepdsl.cli.output import Output, table
-from deepdsl.cli.sources import positive
+from deepdsl.cli.sources import add_device_arguments
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.cli.files import NoTraining
 from deepdsl.diagnostics.language.names import UnknownReference
@@ -32,10 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", choices=("last", "best"), help="of a run; its result by default"
     )
-    parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="cores to use; all by default"
-    )
+    add_device_arguments(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _steps(text: str) -> int:
-    from deepdsl.training.lr_range_test import FEWEST_POINTS
+    from deepdsl.training.lr_finder import FEWEST_POINTS
 
     if (steps := positive(text)) < FEWEST_POINTS:
         told = f"{steps} steps cannot show a curve: take at least {FEWEST_POINTS}"
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     from deepdsl.graph.backend import open_backend
     from deepdsl.insight.charts import text_plot
     from deepdsl.insight.report.search import write_search
-    from deepdsl.training.lr_range_test import find_rate
+    from deepdsl.training.lr_finder import find_rate
 
     if options.low >= options.high:
         told = f"`--from` ({options.low:g}) must be below `--to` ({options.high:g})"

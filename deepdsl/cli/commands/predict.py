@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepdsl.cli.output import Output
-from deepdsl.cli.sources import positive
+from deepdsl.cli.sources import add_device_arguments, positive
 from deepdsl.core.atomic_files import write_atomically
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.runtime import WrongFormat
@@ -40,10 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", metavar="OUT", type=Path, help="csv, npz or jsonl; csv on stdout by default"
     )
-    parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="cores to use; all by default"
-    )
+    add_device_arguments(parser)
     parser.add_argument(
         "--samples",
         type=positive,

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from deepdsl.cli.output import Output
-from deepdsl.cli.sources import positive
+from deepdsl.cli.sources import add_device_arguments
 from deepdsl.diagnostics import DnnError
 
 SUMMARY = "write a page about a run: curves, figures, the model, the plan"
@@ -26,10 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tensorboard", metavar="DIR", type=Path, help="write event files for TensorBoard too"
     )
-    parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda, or auto")
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="cores to use; all by default"
-    )
+    add_device_arguments(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

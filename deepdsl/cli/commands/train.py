@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepdsl.cli.output import Output, table
 from deepdsl.cli.sources import add_training_arguments, changed_source, folder_of, positive
+from deepdsl.graph.backend import DEFAULT_DEVICE
 
 if TYPE_CHECKING:
     from deepdsl.diagnostics import Diagnostic
@@ -129,7 +130,7 @@ def _again(options: argparse.Namespace, model: str | None, place: Path) -> str:
     words += [word for setting in options.set for word in ("--set", setting)]
     for name in ("epochs", "seed", "threads", "device"):
         value = getattr(options, name)
-        words += ["--" + name, str(value)] if value not in (None, "cpu") else []
+        words += ["--" + name, str(value)] if value not in (None, DEFAULT_DEVICE) else []
     return shlex.join([*words, "--out", str(place), "--resume"])
 
 

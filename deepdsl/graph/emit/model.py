@@ -15,10 +15,8 @@ from onnx import helper, numpy_helper
 from deepdsl.core.record import record
 from deepdsl.core.version import VERSION
 from deepdsl.graph import Constant, DType, Emitter, Graph, Node, Shape, Value
-from deepdsl.graph.types import ONNX_CODES
+from deepdsl.graph.types import ONNX_CODES, OPSET
 
-# Old enough for every onnxruntime since 1.17, new enough for reductions with their axes as inputs.
-OPSET = 18
 IR_VERSION = 9
 
 NUMPY: dict[DType, Any] = {

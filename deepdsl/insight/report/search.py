@@ -21,7 +21,7 @@ from deepdsl.insight.charts import table as html_table
 from deepdsl.insight.charts.axes import shown
 from deepdsl.insight.report.plan import plan_rows
 from deepdsl.language.analysis import Training
-from deepdsl.training.lr_range_test import Search
+from deepdsl.training.lr_finder import Search
 
 
 def write_search(search: Search, job: Job, place: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from deepdsl.compiler.build import spec_hash
 from deepdsl.compiler.front_end import load_program, training_of
 from deepdsl.core.atomic_files import write_atomically
+from deepdsl.core.cores import usable_cores
 from deepdsl.core.record import record
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import DnnError
@@ -172,7 +173,7 @@ class How:
     def task(self, planned: Planned) -> SweepTask:
         assert planned.training is not None
         source = planned.source
-        threads = self.threads or max(1, _cores() // self.jobs)
+        threads = self.threads or max(1, usable_cores() // self.jobs)
         return SweepTask(
             source.name,
             source.text,
@@ -184,12 +185,6 @@ class How:
             threads,
             {name: str(path) for name, path in planned.runs.items()},
         )
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def make(planned: Sequence[Planned], how: How) -> Iterator[SweepResult]:

@@ -15,6 +15,7 @@ from deepdsl.core.registry import Mismatch
 from deepdsl.graph import Builder, DType, Op, Role, ShapeError, Type, Value
 from deepdsl.graph.matmul import Transpose
 from deepdsl.graph.reshaping import Reshape
+from deepdsl.graph.types import ONNX_CODES
 from deepdsl.nn.layers.image_reshaping import Permute
 from deepdsl.nn.layers.layer import Layer, Scope
 from deepdsl.nn.layers.reshaping import Flatten, ReshapeTo
@@ -22,13 +23,6 @@ from deepdsl.transfer.onnx_import.dims import is_rows, typed
 from deepdsl.transfer.onnx_import.folding import OURS, Folding
 from deepdsl.transfer.onnx_import.graph import OnnxNode, captured
 from deepdsl.transfer.onnx_import.inference import (
-    BOOL,
-    FLOAT,
-    INT8,
-    INT32,
-    INT64,
-    UINT8,
-    UINT32,
     Uncertain,
 )
 from deepdsl.transfer.onnx_import.layers import Computed, WithNumber, WithTensor, WithWeight
@@ -37,15 +31,8 @@ from deepdsl.transfer.onnx_import.reading import NOT_AS_DESCRIBED
 
 Array = NDArray[Any]
 
-DTYPES: dict[int, DType] = {
-    FLOAT: "f32",
-    UINT8: "u8",
-    INT8: "i8",
-    INT32: "i32",
-    INT64: "i64",
-    BOOL: "bool",
-    UINT32: "u32",
-}
+# A float64 is not among them: it becomes a float32 (`inference.single`).
+DTYPES: dict[int, DType] = {code: dtype for dtype, code in ONNX_CODES.items() if dtype != "f64"}
 
 Converter = Callable[["Conversion", OnnxNode], bool]
 CONVERTERS: dict[str, Converter] = {}

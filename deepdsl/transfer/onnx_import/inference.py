@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
+from deepdsl.graph.types import ONNX_CODES
 from deepdsl.transfer.onnx_import.graph import OnnxNode
 
 Array = NDArray[Any]
 # A type while a graph is looked at: ONNX's code of the element type, and sizes with dims.ROWS.
 Flow = tuple[int, tuple[int, ...]]
 
-FLOAT, UINT8, INT8, INT32, INT64, BOOL, UINT32 = 1, 2, 3, 6, 7, 9, 12
+FLOAT, UINT8, INT8, INT32, INT64, BOOL, UINT32 = (
+    ONNX_CODES[dtype] for dtype in ("f32", "u8", "i8", "i32", "i64", "bool", "u32")
+)
 # All numbers with fractions are float32 here.
 _FRACTIONS = {TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE}
 

@@ -13,6 +13,7 @@ from deepdsl.core.record import record
 from deepdsl.core.registry import snake_case
 from deepdsl.graph import Builder, Emitter, Op, Type, Value
 from deepdsl.graph import Node as IrNode
+from deepdsl.graph.types import OPSET
 from deepdsl.nn.initializers import Zeros
 from deepdsl.nn.layers.layer import Scope
 from deepdsl.transfer.onnx_import.dims import typed
@@ -20,8 +21,6 @@ from deepdsl.transfer.onnx_import.graph import OnnxNode, captured
 from deepdsl.transfer.onnx_import.inference import Array, Flow, Uncertain, proto_of
 from deepdsl.transfer.onnx_import.layers import Unnamed
 
-# The opset of the graphs that are written, emit.OPSET: a test holds the two together.
-OPSET = 18
 # Constants of up to this many numbers are in the graph; larger ones are part of its state.
 FEW = 64
 

@@ -15,7 +15,7 @@ from deepdsl.compiler.job import Job, open_job
 from deepdsl.core.source import Source
 from deepdsl.data.order import epoch_order
 from deepdsl.graph.backend import Backend, open_backend
-from deepdsl.training.lr_range_test import Search, find_rate, read_curve, steps_of
+from deepdsl.training.lr_finder import Search, find_rate, read_curve, steps_of
 
 SPEC = """
 data digits {{ train builtin digits; valid split=10%; scale (1 / 16) }}
