@@ -10,12 +10,15 @@ import signal
 import sys
 from typing import TextIO
 
-from deepdsl.insight.report.training import report_training
-from deepdsl.training.sweep.worker import End, SweepTask, train
+from deepdsl.training.sweep.tasks import End, SweepTask
 
 
 def train_here(task: SweepTask) -> End:
     """Train a run in this process."""
+    # Imported here: Ctrl-C while this loads ends the process quietly, as it does later.
+    from deepdsl.insight.report.training import report_training
+    from deepdsl.training.sweep.worker import train
+
     return train(task, report_training)
 
 

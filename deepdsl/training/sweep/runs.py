@@ -28,7 +28,7 @@ from deepdsl.diagnostics.training.runtime import NonFiniteNumber
 from deepdsl.language.analysis import CheckedProgram, Training
 from deepdsl.training.run_directory import runs_of
 from deepdsl.training.sweep.grid import Point
-from deepdsl.training.sweep.worker import End, SweepTask
+from deepdsl.training.sweep.tasks import End, SweepTask
 
 _FAILURE = "failure.json"
 

@@ -2,47 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 from deepdsl.compiler.front_end import load_program, training_of
-from deepdsl.core.record import record
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.cli.files import refusal
+from deepdsl.training.sweep.tasks import End, SweepTask
 from deepdsl.training.workflow import Report, prepare
-
-
-@record
-class SweepTask:
-    """A run to be made: the text, where it is, and where it goes."""
-
-    name: str
-    text: str
-    path: str
-    model: str
-    folder: str
-    place: str
-    device: str
-    threads: int
-    runs: dict[str, str]  # of other models of the file
-
-    def as_line(self) -> str:
-        return json.dumps(asdict(self)) + "\n"
-
-
-@record
-class End:
-    """How a task ended: it is done, or it was interrupted, or it failed for a reason."""
-
-    code: str = ""
-    reason: str = ""
-    help: str = ""
-    interrupted: bool = False
-
-    def as_line(self) -> str:
-        return json.dumps(asdict(self)) + "\n"
 
 
 def train(task: SweepTask, report: Report) -> End:

@@ -11,8 +11,6 @@ import onnx
 from deepdsl.core.record import record
 from deepdsl.transfer.onnx_import.graph import FileShape, OnnxGraph, OnnxNode, captured
 
-# Numbers of paths are compared modulo this prime.
-_PRIME = 2**61 - 1
 # What these tell of a tensor is its size: nothing flows through them.
 _SIZES = frozenset({"Shape", "Size"})
 
@@ -37,24 +35,25 @@ class CutPoint:
 def places(graph: OnnxGraph) -> tuple[CutPoint, ...]:
     """In the order of the flow; none where the graph has several inputs that flow together at
     its end.
+
+    Nodes are in an order in which each follows what it reads.  So everything flows through a tensor
+    if it is the only live one, made and still to be read, right after its node.
     """
     flowing = _flowing(graph)
     nodes = [n for n in graph.nodes if any(name in flowing for name in n.outputs)]
-    to, depth = _from_inputs(graph, nodes, flowing)
-    back: dict[str, int] = defaultdict(int)
-    for name in graph.outputs:
-        back[name] += name in flowing
-    for node in reversed(nodes):
-        through = sum(back[name] for name in node.outputs if name) % _PRIME
-        for name in _ins(node, flowing):
-            back[name] = (back[name] + through) % _PRIME
-    total = sum(to[name] * back[name] for name in graph.inputs if name in flowing) % _PRIME
+    last: dict[str, int] = {}
+    for index, node in enumerate(nodes):
+        last.update(dict.fromkeys(_ins(node, flowing), index))
+    last.update(dict.fromkeys((n for n in graph.outputs if n in flowing), len(nodes)))
+    depth = _depths(nodes, flowing)
+    live = {name for name in graph.inputs if name in last}
     makers, counted, weights = graph.makers(), set[str](), 0
     found = []
-    for node in nodes:
-        for name in node.outputs:
-            if not name or not total or to[name] * back[name] % _PRIME != total:
-                continue
+    for index, node in enumerate(nodes):
+        made = [name for name in node.outputs if name in last]
+        live = {name for name in (*live, *made) if last[name] > index}
+        if len(made) == 1 and live == set(made):
+            (name,) = made
             weights += _parameters(graph, name, makers, counted)
             info = graph.infos.get(name)
             shape = info.shape if info else None
@@ -66,33 +65,31 @@ def _flowing(graph: OnnxGraph) -> set[str]:
     """The tensors that hold what came in, and not only its size, on the way to an output."""
     found = set(graph.inputs)
     for node in graph.nodes:
-        if node.op not in _SIZES and any(n in found for n in (*node.read, *captured(node))):
+        if any(name in found for name in _read(node)):
             found.update(name for name in node.outputs if name)
     needed = set(graph.outputs)
     for node in reversed(graph.nodes):
         if any(name in needed for name in node.outputs):
-            needed.update((*node.read, *captured(node)))
+            needed.update(_read(node))
     return found & needed
 
 
+def _read(node: OnnxNode) -> tuple[str, ...]:
+    """The tensors that flow into a node; none where it asks for a size only."""
+    return () if node.op in _SIZES else (*node.read, *captured(node))
+
+
 def _ins(node: OnnxNode, flowing: set[str]) -> list[str]:
-    if node.op in _SIZES:
-        return []
-    return [name for name in (*node.read, *captured(node)) if name in flowing]
+    return [name for name in _read(node) if name in flowing]
 
 
-def _from_inputs(
-    graph: OnnxGraph, nodes: list[OnnxNode], flowing: set[str]
-) -> tuple[dict[str, int], dict[str, int]]:
-    """For each tensor the number of ways to it, and the length of the longest."""
-    ways: dict[str, int] = defaultdict(int, {name: int(name in flowing) for name in graph.inputs})
+def _depths(nodes: list[OnnxNode], flowing: set[str]) -> dict[str, int]:
+    """For each tensor the length of the longest way to it, in operators."""
     depth: dict[str, int] = defaultdict(int)
     for node in nodes:
-        ins = _ins(node, flowing)
-        for name in node.outputs:
-            ways[name] = sum(ways[i] for i in ins) % _PRIME
-            depth[name] = 1 + max((depth[i] for i in ins), default=0)
-    return ways, depth
+        deepest = max((depth[name] for name in _ins(node, flowing)), default=0)
+        depth.update(dict.fromkeys(node.outputs, 1 + deepest))
+    return depth
 
 
 def _parameters(graph: OnnxGraph, name: str, makers: dict[str, OnnxNode], counted: set[str]) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-# The ones that models are most often under; others are taken when they are well formed.
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+# The ones that models are most often under, for suggestions.
 COMMON = tuple(
     word
     for line in (
@@ -16,34 +18,19 @@ COMMON = tuple(
     )
     for word in line.split()
 )
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*\+?")
-_JOIN = ("AND", "OR", "WITH")
 
 
 def wrong_licence(text: str) -> tuple[str, str] | None:
     """What is wrong with an SPDX expression and how it is written, or None."""
-    words = re.findall(r"[()]|[^\s()]+", text)
-    depth, awaited = 0, True
-    for word in words:
-        if word == "(" and awaited:
-            depth += 1
-        elif word == ")" and not awaited and depth:
-            depth -= 1
-        elif word in _JOIN and not awaited:
-            awaited = True
-        elif awaited and word not in _JOIN and _ID.fullmatch(word):
-            if (meant := _meant(word)) is not None:
-                return f"SPDX has no licence `{word}`", f"did you mean `{meant}`?"
-            awaited = False
-        else:
-            return _not_spdx(text)
-    return _not_spdx(text) if depth or awaited else None
-
-
-def _not_spdx(text: str) -> tuple[str, str]:
-    meant = _meant(text)
-    advice = f"did you mean `{meant}`?" if meant else "such as Apache-2.0, MIT, CC-BY-4.0"
-    return f"`{text}` is no licence as SPDX writes it", advice
+    try:
+        written = canonicalize_license_expression(text)
+    except InvalidLicenseExpression:
+        meant = _meant(text)
+        advice = f"did you mean `{meant}`?" if meant else "such as Apache-2.0, MIT, CC-BY-4.0"
+        return f"`{text}` is not a licence expression of SPDX", advice
+    if written != text:
+        return f"SPDX does not write `{text}`", f"did you mean `{written}`?"
+    return None
 
 
 def _meant(text: str) -> str | None:
