@@ -102,7 +102,7 @@ def ours(work: Workload) -> list[float]:
     from deepdsl.compiler.job import open_job
     from deepdsl.core.source import Source
     from deepdsl.graph.backend import open_backend
-    from deepdsl.training.callbacks import Epoch, Silent
+    from deepdsl.training.callbacks import Epoch, NullCallback
     from deepdsl.training.trainer import Trainer
 
     class Memory:
@@ -110,7 +110,7 @@ def ours(work: Workload) -> list[float]:
         def load(self, name: str) -> None: ...
         def log(self, record: Epoch) -> None: ...
 
-    class Clock(Silent):
+    class Clock(NullCallback):
         def __init__(self) -> None:
             self.times: list[float] = []
 

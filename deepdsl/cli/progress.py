@@ -11,7 +11,7 @@ from typing import Any
 from deepdsl.cli.output import Output
 from deepdsl.language.analysis import Training
 from deepdsl.training.callbacks import Arrays, Epoch
-from deepdsl.training.metric_sums import Figures, Tally, scalars
+from deepdsl.training.metric_sums import Figures, MetricAccumulator, scalars
 from deepdsl.training.workflow import Session
 
 # Between two lines where there is no terminal, and between two refreshes of the bar.
@@ -83,7 +83,7 @@ class Progress:
             bar_format="{desc} {bar:24} {n_fmt}/{total_fmt}{postfix}  {rate_fmt} {remaining} left",
         )
 
-    def step_done(self, rows: int, tally: Tally, seen: int, lr: float) -> None:
+    def step_done(self, rows: int, tally: MetricAccumulator, seen: int, lr: float) -> None:
         if self.bar is None:
             return
         now = time.monotonic()

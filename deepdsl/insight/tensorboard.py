@@ -14,7 +14,7 @@ import numpy as np
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.runtime import MissingPackage
 from deepdsl.insight.report.history import SPLITS, number, read_history
-from deepdsl.training.callbacks import Arrays, Epoch, Silent
+from deepdsl.training.callbacks import Arrays, Epoch, NullCallback
 from deepdsl.transfer.weights.checkpoint import Checkpoint
 
 # What a step changes and the model does not consist of.
@@ -42,7 +42,7 @@ def open_writer(place: Path) -> Any:
     return writer(str(place.absolute()), filename_suffix=f".{others}")
 
 
-class EventFiles(Silent):
+class EventFiles(NullCallback):
     """A listener that writes each epoch's figures and weights, at the number of its last step.
 
     `roles` maps each tensor of the state to its role; what an optimizer keeps is left out.

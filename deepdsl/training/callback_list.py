@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from deepdsl.language.analysis import Training
-from deepdsl.training.callbacks import Arrays, Epoch, Listener
-from deepdsl.training.metric_sums import Tally
+from deepdsl.training.callbacks import Arrays, Callback, Epoch
+from deepdsl.training.metric_sums import MetricAccumulator
 
 
-class Listeners:
+class CallbackList:
     """Tells each listener, in order."""
 
-    def __init__(self, *listeners: Listener) -> None:
+    def __init__(self, *listeners: Callback) -> None:
         self.listeners = listeners
 
     def stage_begins(self, training: Training, notes: Sequence[str]) -> None:
@@ -23,7 +23,7 @@ class Listeners:
         for listener in self.listeners:
             listener.epoch_begins(epoch, rows, done)
 
-    def step_done(self, rows: int, tally: Tally, seen: int, lr: float) -> None:
+    def step_done(self, rows: int, tally: MetricAccumulator, seen: int, lr: float) -> None:
         for listener in self.listeners:
             listener.step_done(rows, tally, seen, lr)
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from deepdsl.compiler.job import Job
 from deepdsl.core.record import record
 from deepdsl.language.analysis import Training
-from deepdsl.training.metric_sums import Figures, Tally
+from deepdsl.training.metric_sums import Figures, MetricAccumulator
 from deepdsl.training.stages import Proof
 from deepdsl.transfer.weights.checkpoint import Checkpoint
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-class Listener(Protocol):
+class Callback(Protocol):
     """Who is told how a training goes."""
 
     def stage_begins(self, training: Training, notes: Sequence[str]) -> None:
@@ -26,7 +26,7 @@ class Listener(Protocol):
 
     def epoch_begins(self, epoch: int, rows: int, done: int) -> None: ...
 
-    def step_done(self, rows: int, tally: Tally, seen: int, lr: float) -> None: ...
+    def step_done(self, rows: int, tally: MetricAccumulator, seen: int, lr: float) -> None: ...
 
     def epoch_done(self, record: Epoch) -> None: ...
 
@@ -35,14 +35,14 @@ class Listener(Protocol):
         ...
 
 
-class Silent:
+class NullCallback:
     """A listener that says nothing."""
 
     def stage_begins(self, training: Training, notes: Sequence[str]) -> None: ...
 
     def epoch_begins(self, epoch: int, rows: int, done: int) -> None: ...
 
-    def step_done(self, rows: int, tally: Tally, seen: int, lr: float) -> None: ...
+    def step_done(self, rows: int, tally: MetricAccumulator, seen: int, lr: float) -> None: ...
 
     def epoch_done(self, record: Epoch) -> None: ...
 
@@ -63,7 +63,7 @@ class Observer(Protocol):
     ) -> None: ...
 
 
-class Keeper(Protocol):
+class CheckpointWriter(Protocol):
     """Who keeps checkpoints and logs: a run directory, or memory."""
 
     def save(self, name: str, checkpoint: Checkpoint) -> None: ...
@@ -123,7 +123,7 @@ class Outcome:
     proofs: tuple[Proof, ...] = ()
 
 
-class NumbersWentWrong(Exception):
+class NonFiniteError(Exception):
     """A result was not finite.  Carries what is needed to find the first bad tensor: the job that
     was trained, which is a stage's own, the state before the step and its batch.
     """

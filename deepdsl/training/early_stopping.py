@@ -12,11 +12,12 @@ from deepdsl.language.analysis.model import Training
 from deepdsl.language.sections.train_options import Stop
 from deepdsl.nn.schedules import Plateau
 from deepdsl.training.metric_sums import Figures, scalars
+from deepdsl.training.progress import TrainingProgress
 from deepdsl.transfer.weights.checkpoint import Checkpoint
 
 
 @dataclass
-class Watch:
+class BestTracker:
     """Watches one number: which epoch was best, and whether it has not become better for too long.
 
     Without a `stop` row the number is the validation loss, or the training loss where nothing is
@@ -44,7 +45,7 @@ class Watch:
 
 
 @dataclass
-class PlateauWatch:
+class PlateauTracker:
     """Watches one number for the schedule `plateau`; `lr` is the optimizer's rate.
 
     `waited` epochs went by without improvement; `resting` more are not counted.
@@ -88,31 +89,31 @@ class PlateauWatch:
         self.waited, self.resting = int(kept.get("waited", 0)), int(kept.get("resting", 0))
 
 
-def epoch_watch(training: Training, validated: bool, start: Checkpoint | None) -> Watch:
+def best_tracker(training: Training, validated: bool, start: Checkpoint | None) -> BestTracker:
     """The watch of a training, as a checkpoint left it.
 
     Where the checkpoint was watching another figure, what was best of that says nothing.
     """
     stop = training.stop
     on = stop.on if stop else "valid.loss" if validated else "train.loss"
-    watch = Watch(on, training.best_of(on) == "min", stop)
-    if start is not None and start.best is not None and start.watched.get("on", on) == on:
+    watch = BestTracker(on, training.best_of(on) == "min", stop)
+    if start is not None and start.best is not None and TrainingProgress.of(start).on in ("", on):
         watch.best_epoch, watch.best = start.best
     return watch
 
 
-def plateau_watch(training: Training, start: Checkpoint | None) -> PlateauWatch | None:
+def plateau_tracker(training: Training, start: Checkpoint | None) -> PlateauTracker | None:
     """The watch of the schedule `plateau`, as a checkpoint left it; None for other schedules."""
     schedule = training.schedule
     if not isinstance(schedule, Plateau):
         return None
-    watch = PlateauWatch(schedule, training.best_of(schedule.on) == "min", training.optimizer.lr)
+    watch = PlateauTracker(schedule, training.best_of(schedule.on) == "min", training.optimizer.lr)
     if start is not None:
-        watch.restore(start.watched.get("plateau", {}))
+        watch.restore(TrainingProgress.of(start).plateau or {})
     return watch
 
 
-def watched(on: str, train: Figures, valid: Figures) -> float:
+def watched_value(on: str, train: Figures, valid: Figures) -> float:
     """The value of `valid.loss` and its like; NaN where it was not measured."""
     split, _, name = on.partition(".")
     return scalars(valid if split == "valid" else train).get(name, float("nan"))

@@ -15,7 +15,7 @@ from deepdsl.data.table import View
 from deepdsl.graph import Graph
 from deepdsl.graph.emit import NUMPY
 from deepdsl.nn.metrics import Figure, Metric
-from deepdsl.training.metric_sums import Tally
+from deepdsl.training.metric_sums import MetricAccumulator
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -59,7 +59,7 @@ def evaluate(
     """The mean loss and each metric over all rows; `run` takes a batch and gives the evaluation
     graph's outputs.
     """
-    tally = Tally(metrics)
+    tally = MetricAccumulator(metrics)
     for batch, rows in batches(view, graph):
         tally.add(run(batch), rows, batch[TARGET] if tally.wants_targets else None)
     return tally.figures(len(view))

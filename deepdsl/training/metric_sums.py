@@ -14,7 +14,7 @@ Arrays = Mapping[str, NDArray[Any]]
 Figures = Mapping[str, Figure]
 
 
-class Tally:
+class MetricAccumulator:
     """What a pass over some rows has come to so far.
 
     `sums` are the running sums of the loss and the running totals of every metric that has some,

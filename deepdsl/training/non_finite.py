@@ -17,13 +17,13 @@ from deepdsl.graph import Graph, Param, Value
 from deepdsl.graph.backend import Backend
 from deepdsl.graph.emit import emit
 from deepdsl.graph.passes import prune
-from deepdsl.training.callbacks import NumbersWentWrong
+from deepdsl.training.callbacks import NonFiniteError
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 def first_bad_tensor(
-    wrong: NumbersWentWrong, backend: Backend, checkpoint: str = ""
+    wrong: NonFiniteError, backend: Backend, checkpoint: str = ""
 ) -> NonFiniteNumber:
     """The message that names it, in the order of computation: state first, then activations, loss,
     gradients, updates.

@@ -88,7 +88,7 @@ class StatePlace:
 # Evaluation ---------------------------------------------------------------------------------------
 
 
-class Judges:
+class Evaluator:
     """Evaluates the whole net, and what a stage runs where that is less."""
 
     def __init__(self, job: Job, artifacts: Artifacts, backend: Backend) -> None:

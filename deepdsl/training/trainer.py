@@ -21,28 +21,29 @@ from deepdsl.data.order import epoch_order
 from deepdsl.data.prefetch import Reader, reading
 from deepdsl.data.table import View
 from deepdsl.graph.backend import Backend
+from deepdsl.language.analysis import Training
 from deepdsl.nn.metrics import Figure
 from deepdsl.nn.schedules import FACTOR_PATH
 from deepdsl.training.callbacks import (
     Arrays,
+    Callback,
+    CheckpointWriter,
     Epoch,
-    Keeper,
-    Listener,
-    NumbersWentWrong,
+    NonFiniteError,
+    NullCallback,
     Observer,
     Outcome,
-    Silent,
 )
-from deepdsl.training.early_stopping import epoch_watch, need_valid, plateau_watch, watched
+from deepdsl.training.early_stopping import best_tracker, need_valid, plateau_tracker, watched_value
 from deepdsl.training.interrupts import interruptible
-from deepdsl.training.metric_sums import Figures, Tally
+from deepdsl.training.metric_sums import Figures, MetricAccumulator
+from deepdsl.training.progress import TrainingProgress
 from deepdsl.training.stages import (
+    Evaluator,
     Frozen,
-    Judges,
     StatePlace,
     begins_with,
     entered,
-    proofs_in,
     step_model,
 )
 from deepdsl.transfer.weights.checkpoint import Checkpoint
@@ -63,8 +64,8 @@ class Trainer:
     job: Job
     artifacts: Artifacts
     backend: Backend
-    keeper: Keeper
-    listener: Listener = field(default_factory=Silent)
+    keeper: CheckpointWriter
+    listener: Callback = field(default_factory=NullCallback)
     start: Checkpoint | None = None
     observer: Observer | None = None
     workers: int | None = None  # threads that read ahead where that is slow; 0 for none
@@ -75,15 +76,16 @@ class Trainer:
         assert self.job.splits.train is not None
         for training in self.stages:
             need_valid(training, self.job.splits.valid is not None)
-        self.judges = Judges(self.job, self.artifacts, self.backend)
-        self.proofs = proofs_in(self.start.watched) if self.start else []
-        self.tally = Tally(self.stages[0].metrics)
+        self.judges = Evaluator(self.job, self.artifacts, self.backend)
+        progress = TrainingProgress.of(self.start) if self.start else TrainingProgress()
+        self.proofs = list(progress.proofs)
+        self.tally = MetricAccumulator(self.stages[0].metrics)
         self.best: Checkpoint | None = None
         self.best_unwritten = False
         # Of the best epoch, which a run that continues did not see itself.
-        self.best_train: Figures = self.start.watched.get("best_train", {}) if self.start else {}
+        self.best_train: Figures = progress.best_train
         self.best_valid: Figures | None = None
-        self.last_train: Figures = self.start.watched.get("train", {}) if self.start else {}
+        self.last_train: Figures = progress.train
         self.written_at = time.monotonic()
         self.unwritten = False  # whether the last epoch is in no checkpoint yet
         self.epoch_seconds = self.epoch_wait = 0.0
@@ -92,10 +94,17 @@ class Trainer:
         self.trained_steps = 0
         self.first_step_at = 0.0
         self.aside: dict[str, NDArray[Any]] = {}
-        kept = self.start.watched if self.start else {}
+        self.place = StatePlace(progress.stage, progress.phase_epochs)
         epochs = self.start.epoch if self.start else 0
-        self.place = StatePlace(int(kept.get("stage", 0)), int(kept.get("phase_epochs", epochs)))
+        self._watch(self.artifacts.stages[self.place.stage].training, epochs, self.start)
         self._enter(self.start.state if self.start else self.artifacts.state, epochs, self.start)
+
+    def _watch(self, training: Training, epoch: int, resumed: Checkpoint | None) -> None:
+        """Watch the figures of a phase, from its beginning or as a checkpoint left them."""
+        self.plateau = plateau_tracker(training, resumed)
+        self.watch = best_tracker(training, self.job.splits.valid is not None, resumed)
+        self.watch.best_epoch = self.watch.best_epoch or epoch
+        self.best = None
 
     # Stages ---------------------------------------------------------------------------------------
 
@@ -113,13 +122,8 @@ class Trainer:
             state = entered(stage, state, self.artifacts.state)
         training = self.training = stage.training
         self.lr = training.optimizer.lr
-        new_phase = begins and not training.begins
-        if new_phase or not hasattr(self, "watch"):
-            kept = None if new_phase else resumed
-            self.plateau = plateau_watch(training, kept)
-            self.watch = epoch_watch(training, self.job.splits.valid is not None, kept)
-            self.watch.best_epoch = self.watch.best_epoch or epoch
-            self.best = None
+        if begins and not training.begins:
+            self._watch(training, epoch, None)
         self.frozen = Frozen(training, state)
         notes = [*notes, *begins_with(stage, self.stages, begins)]
         self.running, self.stage, told = self._kept_outputs(stage, state)
@@ -245,7 +249,7 @@ class Trainer:
         """
         rows, batch = len(self.view), self.training.batch
         order = epoch_order(self.training.seed, epoch, rows)
-        self.tally = Tally(self.training.metrics, sums)
+        self.tally = MetricAccumulator(self.training.metrics, sums)
         self.listener.epoch_begins(epoch + 1, rows, done * batch)
         begin = time.perf_counter()
         first = done
@@ -274,7 +278,7 @@ class Trainer:
         if not results["all_finite"]:
             step = int(self.stepper.state()["step"])
             before = {**self.aside, **self.stepper.before()}
-            raise NumbersWentWrong(self.running, before, buffers, epoch + 1, step)
+            raise NonFiniteError(self.running, before, buffers, epoch + 1, step)
         self.lr = float(results["lr"])
         self.tally.add(results, rows, buffers[TARGET] if self.tally.wants_targets else None)
         self.listener.step_done(rows, self.tally, seen, self.lr)
@@ -293,13 +297,13 @@ class Trainer:
         """The loss of a step is that of the weights before it: the last ones are looked at here."""
         state = self.state()
         if not all(np.isfinite(v).all() for v in state.values() if v.dtype.kind == "f"):
-            raise NumbersWentWrong(self.running, state, {}, epoch + 1, int(state["step"]) + 1)
+            raise NonFiniteError(self.running, state, {}, epoch + 1, int(state["step"]) + 1)
 
     def _judge(self, epoch: int) -> Epoch:
         train = self.tally.figures(len(self.view))
         held = self.running.splits.valid
         valid = self.evaluate(held) if held is not None else {}
-        best = self.watch.better(epoch + 1, watched(self.watch.on, train, valid))
+        best = self.watch.better(epoch + 1, watched_value(self.watch.on, train, valid))
         step = int(self.stepper.state()["step"])
         rate = len(self.view) / max(self.epoch_seconds, 1e-9)
         seconds, wait = self.epoch_seconds, self.epoch_wait
@@ -310,7 +314,7 @@ class Trainer:
         """The schedule `plateau` lowers the rate where nothing gets better."""
         if self.plateau is None:
             return
-        value = watched(self.plateau.schedule.on, record.train, record.valid)
+        value = watched_value(self.plateau.schedule.on, record.train, record.valid)
         state = self.stepper.state()
         factor = float(state[FACTOR_PATH])
         lowered = self.plateau.after(value, factor)
@@ -352,13 +356,16 @@ class Trainer:
         watch = self.watch
         best = (watch.best_epoch, watch.best) if watch.best is not None else None
         sums = self.tally.as_json() if steps_done else {}
-        train, best_train = dict(self.last_train), dict(self.best_train)
-        kept: dict[str, Any] = {"on": watch.on, "train": train, "best_train": best_train}
-        if len(self.stages) > 1:
-            kept.update({"stage": self.place.stage, "phase_epochs": self.place.epochs})
-            kept["proofs"] = [proof.as_json() for proof in self.proofs]
-        if self.plateau is not None:
-            kept["plateau"] = self.plateau.as_json()
+        progress = TrainingProgress(
+            watch.on,
+            self.last_train,
+            self.best_train,
+            self.place.stage,
+            self.place.epochs,
+            tuple(self.proofs),
+            self.plateau.as_json() if self.plateau is not None else None,
+        )
+        kept = progress.as_json(several_stages=len(self.stages) > 1)
         return Checkpoint(self.state(), epoch, steps_done, sums, best, kept)
 
     def _found_best(self) -> Checkpoint | None:

@@ -17,7 +17,7 @@ from deepdsl.diagnostics import Diagnostic, DnnError
 from deepdsl.graph.backend import Backend, Runner, open_backend
 from deepdsl.language.analysis import CheckedProgram, Training
 from deepdsl.language.lints.training import known_with_data
-from deepdsl.training.callbacks import Listener, NumbersWentWrong, Observer, Outcome, Silent
+from deepdsl.training.callbacks import Callback, NonFiniteError, NullCallback, Observer, Outcome
 from deepdsl.training.early_stopping import need_valid
 from deepdsl.training.metric_sums import Figures
 from deepdsl.training.non_finite import first_bad_tensor
@@ -82,7 +82,7 @@ class Session:
 
     def train(
         self,
-        listener: Listener | None = None,
+        listener: Callback | None = None,
         observer: Observer | None = None,
         report: Report | None = None,
     ) -> Finished:
@@ -97,14 +97,14 @@ class Session:
             self.artifacts,
             self.backend,
             self.run,
-            listener or Silent(),
+            listener or NullCallback(),
             self.start,
             observer,
             cache=self.run.path.parent / ".cache",
         )
         try:
             outcome = trainer.run()
-        except NumbersWentWrong as wrong:
+        except NonFiniteError as wrong:
             kept = self.run.path / "checkpoints" / "last"
             where = str(kept) if kept.is_dir() else ""
             raise DnnError([first_bad_tensor(wrong, self.backend, where)]) from None

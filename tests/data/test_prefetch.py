@@ -22,7 +22,7 @@ from deepdsl.data.prefetch import WAITING, Direct, Prefetcher, reading
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.data.csv import NoRows
 from deepdsl.graph.backend import open_backend
-from deepdsl.training.callbacks import Epoch, Silent
+from deepdsl.training.callbacks import Epoch, NullCallback
 from deepdsl.training.evaluation import evaluate
 from deepdsl.training.trainer import Trainer
 from deepdsl.transfer.weights.checkpoint import Checkpoint
@@ -151,7 +151,7 @@ class Memory:
         self.records.append(record)
 
 
-class Interrupts(Silent):
+class Interrupts(NullCallback):
     """Presses Ctrl-C in the middle of an epoch."""
 
     def __init__(self, at: int) -> None:

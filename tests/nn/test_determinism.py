@@ -10,7 +10,7 @@ import pytest
 from workbench import Memory, opened, run
 
 from deepdsl.graph.backend import open_backend
-from deepdsl.training.callbacks import Outcome, Silent
+from deepdsl.training.callbacks import NullCallback, Outcome
 from deepdsl.training.trainer import Trainer
 from deepdsl.transfer.weights.checkpoint import read, write
 
@@ -60,7 +60,7 @@ def test_another_seed_is_another_run(whole: Outcome) -> None:
     assert not np.array_equal(other.state["dense_1.weight"], whole.state["dense_1.weight"])
 
 
-class StopAt(Silent):
+class StopAt(NullCallback):
     """Asks for an end after a number of steps, as Ctrl-C does."""
 
     def __init__(self, step: int) -> None:

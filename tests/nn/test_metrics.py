@@ -36,8 +36,8 @@ from deepdsl.graph.emit import NUMPY
 from deepdsl.graph.passes import optimize
 from deepdsl.nn.losses import Target
 from deepdsl.nn.metrics import F1, R2, Auc, ConfusionMatrix, Figure, Metric, Precision, Recall
-from deepdsl.training.callbacks import Silent
-from deepdsl.training.metric_sums import Tally
+from deepdsl.training.callbacks import NullCallback
+from deepdsl.training.metric_sums import MetricAccumulator
 from deepdsl.training.trainer import Trainer
 
 Array = np.ndarray[Any, Any]
@@ -67,7 +67,7 @@ def value(sample: MetricSample, x: Array, target: Array, sizes: tuple[int, ...])
     """The metric over all rows, taken in batches of these sizes."""
     made = optimize(graph(sample), verify)
     starts = np.cumsum((0, *sizes))
-    tally = Tally([sample.metric])
+    tally = MetricAccumulator([sample.metric])
     for a, b in pairwise(starts):
         found = on_runtime(made, {"x": x[a:b], "target": target[a:b]})["out"]
         tally.add({"loss": np.float32(0), sample.metric.name: found}, b - a, target[a:b])
@@ -217,7 +217,7 @@ def test_counts_do_not_depend_on_the_batches(pairs: list[tuple[int, int]], cuts:
     truth, told = np.array(pairs).T
     whole = counts(list(truth), list(told), classes=3)
     for metric in (ConfusionMatrix(), Precision(), F1(average="weighted")):
-        tally = Tally([metric])
+        tally = MetricAccumulator([metric])
         for part in np.split(np.arange(len(pairs)), sorted(c for c in cuts if c < len(pairs))):
             found = counts(list(truth[part]), list(told[part]), classes=3).astype(np.float32)
             tally.add({"loss": np.float32(0), metric.name: found}, len(part))
@@ -233,7 +233,7 @@ def explained(output: Array, target: Array, sizes: int) -> Figure:
     x = b.input("x", Type(("N", *output.shape[1:])))
     wanted = b.input("target", x.type)
     made = b.graph({"r2": R2().expand(b, x, wanted, Target("value", x.type))})
-    tally = Tally([R2()])
+    tally = MetricAccumulator([R2()])
     for start in range(0, len(output), sizes):
         part = slice(start, start + sizes)
         found = on_runtime(made, {"x": output[part], "target": target[part]})
@@ -285,11 +285,11 @@ def test_totals_survive_a_checkpoint() -> None:
     table = np.array([[3, 1], [0, 4]], np.float32)
     first = {"loss": np.float32(0.1), "f1": table, "confusion_matrix": table}
     made = {**first, "auc": np.zeros(8, np.float32)}
-    whole, begun = Tally(metrics), Tally(metrics)
+    whole, begun = MetricAccumulator(metrics), MetricAccumulator(metrics)
     for _ in range(3):
         whole.add(made, 8, np.zeros((8, 1), np.float32))
     begun.add(made, 8, np.zeros((8, 1), np.float32))
-    again = Tally(metrics, json.loads(json.dumps(begun.as_json())))
+    again = MetricAccumulator(metrics, json.loads(json.dumps(begun.as_json())))
     for _ in range(2):
         again.add(made, 8)
     assert again.figures(24) == {k: v for k, v in whole.figures(24).items() if k != "auc"}
@@ -297,7 +297,7 @@ def test_totals_survive_a_checkpoint() -> None:
     assert list(again.running(24)) == ["loss", "f1"]
 
 
-class StopAt(Silent):
+class StopAt(NullCallback):
     """Asks for an end after a number of steps, as Ctrl-C does."""
 
     def __init__(self, step: int) -> None:
@@ -334,7 +334,7 @@ def test_an_epoch_in_two_parts_has_the_figures_of_a_whole_one() -> None:
 
 
 def test_a_metric_that_was_not_asked_for_then_is_left_out() -> None:
-    tally = Tally([F1()], {"loss": 1.5})
+    tally = MetricAccumulator([F1()], {"loss": 1.5})
     assert list(tally.figures(3)) == ["loss"]
 
 

@@ -18,7 +18,7 @@ from deepdsl.core.source import Source
 from deepdsl.diagnostics import DnnError
 from deepdsl.graph.backend import open_backend
 from deepdsl.nn.schedules import FACTOR_PATH, Plateau
-from deepdsl.training.early_stopping import PlateauWatch
+from deepdsl.training.early_stopping import PlateauTracker
 from deepdsl.training.trainer import Trainer
 from deepdsl.transfer.weights.checkpoint import Checkpoint, read, write
 
@@ -45,7 +45,7 @@ def text(options: str = "factor=0.5 patience=5", epochs: int = 20, valid: str = 
 
 def factors(values: Sequence[float], lower: bool = True, lr: float = 1.0, **options: Any) -> Any:
     """What the rate of each epoch is multiplied with, when each ends with such a value."""
-    watch = PlateauWatch(Plateau(**options), lower, lr)
+    watch = PlateauTracker(Plateau(**options), lower, lr)
     made = [1.0]
     for value in values:
         made.append(watch.after(value, made[-1]))

@@ -9,7 +9,7 @@ import numpy as np
 from workbench import Memory, opened
 
 from deepdsl.graph.backend import open_backend
-from deepdsl.training.callbacks import Silent
+from deepdsl.training.callbacks import NullCallback
 from deepdsl.training.trainer import Trainer
 
 NET = """
@@ -53,7 +53,7 @@ def steps_of(source: str, first: int, count: int) -> list[tuple[dict[str, Any], 
     return seen
 
 
-class StopAt(Silent):
+class StopAt(NullCallback):
     """Interrupts a training with a step."""
 
     def __init__(self, step: int) -> None:

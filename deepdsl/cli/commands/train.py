@@ -159,7 +159,7 @@ def _train(options: argparse.Namespace, output: Output, session: Session) -> Fin
     """Train with a progress bar, and with event files where they were asked for."""
     from deepdsl.cli.progress import Progress
     from deepdsl.insight.report.training import report_training
-    from deepdsl.training.callback_list import Listeners
+    from deepdsl.training.callback_list import CallbackList
 
     observer = _observer(session, options.every)
     with Progress(output, session) as progress:
@@ -170,7 +170,7 @@ def _train(options: argparse.Namespace, output: Output, session: Session) -> Fin
         run = session.run
         place = run.path / "tensorboard" if options.tensorboard == Path() else options.tensorboard
         with EventFiles(place, run.roles) as events:
-            return session.train(Listeners(progress, events), observer, report_training)
+            return session.train(CallbackList(progress, events), observer, report_training)
 
 
 def _observer(session: Session, every: int | None) -> Observer | None:

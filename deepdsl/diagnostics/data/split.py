@@ -9,7 +9,7 @@ from deepdsl.diagnostics.data.text import names_text
 
 @record
 class HeldOutTooLarge(Diagnostic):
-    """More rows are to be held out for validation than there are, or this many that train keeps
+    """More rows are held out for validation than there are, or so many that train keeps
     none.
 
     ```wrong

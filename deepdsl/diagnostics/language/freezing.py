@@ -99,8 +99,8 @@ class NothingFrozenThere(Diagnostic):
 class HalfFrozen(Diagnostic):
     """A frozen layer and a trained layer share a tensor.
 
-    It can either are frozen or learn. Freeze both layers, or neither, or the tensor itself by its
-    path, which then is frozen in both.
+    It can either be frozen or learn. Freeze both layers, or neither, or the tensor itself by its
+    path, which is then frozen in both.
 
     ```wrong
     data digits { train builtin digits; target input; scale (1 / 16) }

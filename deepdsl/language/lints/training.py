@@ -252,7 +252,7 @@ class PenaltyWithAdaptive(Lint):
 class StopWithoutBest(Lint):
     """Early stopping without `restore=best` keeps the weights of the last epoch, not the best ones.
 
-    Training ends when nothing got better for `patience` epochs: the last weights are this many
+    Training ends when nothing got better for `patience` epochs: the last weights are that many
     epochs after the best ones. With restore=best the run ends with the weights of the best epoch.
     `restore=none` says that the last ones are wanted.
 

@@ -12,7 +12,7 @@ from deepdsl.compiler.front_end import check
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import DnnError
 from deepdsl.graph.backend import open_backend
-from deepdsl.training.callbacks import Silent
+from deepdsl.training.callbacks import NullCallback
 from deepdsl.training.trainer import Trainer
 
 RNG = np.random.default_rng(3)
@@ -169,7 +169,7 @@ train net on digits { loss cross_entropy; seed 2; batch 32; ROWS }
 def test_until_thaws_and_both_are_proved() -> None:
     told: list[str] = []
 
-    class Told(Silent):
+    class Told(NullCallback):
         def stage_begins(self, training: Any, notes: Any) -> None:
             told.extend(notes)
 
@@ -190,7 +190,7 @@ def test_until_thaws_and_both_are_proved() -> None:
 def test_a_frozen_tensor_that_moved_is_told() -> None:
     job, artifacts = opened(DIGITS.replace("ROWS", "epochs 1; freeze body cache=off"))
 
-    class Meddling(Silent):
+    class Meddling(NullCallback):
         def epoch_state(self, record: Any, state: Any) -> None:
             trainer.aside["body.dense_1.bias"][0] += 1e-3
             trainer.stepper.load(

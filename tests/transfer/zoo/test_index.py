@@ -107,7 +107,12 @@ WRONG = [
     (("models", 0, "title"), "a\x1b[2Jb", "/models/0/title", "control characters"),
     (("models", 0, "does"), 3, "/models/0/does", "this is a number"),
     (("models", 0, "does"), "x" * 4001, "/models/0/does", "more than 4,000"),
-    (("models", 0, "licence"), "Apache 2.0", "/models/0/licence", "not a licence expression of SPDX"),
+    (
+        ("models", 0, "licence"),
+        "Apache 2.0",
+        "/models/0/licence",
+        "not a licence expression of SPDX",
+    ),
     (("models", 0, "file"), "../net.onnx", "/models/0/file", "does not leave its folder"),
     (("models", 0, "file"), "a/../../b", "/models/0/file", "does not leave its folder"),
     (("models", 0, "file"), "/etc/passwd", "/models/0/file", "relative to the folder"),
