@@ -3,12 +3,12 @@
 Usage: python benchmarks/transfer.py [transfer|transfer-adam|pretrain|auxiliary [SEEDS [FOLDER]]]
 
 `transfer`: a network learns the eight classes of Fashion-MNIST that are neither T-shirts nor
-pullovers; a second one has 200 images of these two, and is on the two lower layers of the first
+pullovers; a second one has 200 images of these two, and builds on the two lower layers of the first
 (frozen for four epochs of twenty; SGD at 1e-2).  `transfer-adam` is the same with Adam and with all
 four layers, free from the start.  `pretrain`: an autoencoder with tied weights sees all images of
 Fashion-MNIST without labels; a classifier with 300 labels builds on its encoder.
 `auxiliary`: a tower learns whether two digits of MNIST show the same class, from 20,000 pairs; a
-classifier with 300 labels is on the tower.  Each is compared with the same network trained from
+classifier with 300 labels builds on the tower.  Each is compared with the same network trained from
 scratch for as many epochs, on the whole test set.
 
 FOLDER holds the four idx files of Fashion-MNIST (Debian's package `dataset-fashion-mnist` installs

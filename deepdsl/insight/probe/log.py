@@ -23,7 +23,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass
 class ProbeLog:
-    """Implements trainer.Observer: probes the batch of every N steps, before the step, with
+    """Implements callbacks.Observer: probes the batch of every N steps, before the step, with
     the state that the step began from.  Where several batches make one update, the step is the next
     one that completes an update.
 

@@ -1,5 +1,5 @@
 """What an optimizer is: elementwise over a parameter and its slots, so that many small tensors can
-be stepped as one (see step.py).
+be stepped as one (see training_step.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The beginning of a `.dnn` file that is on a model of a zoo."""
+"""The beginning of a `.dnn` file that builds on a model of a zoo."""
 
 from __future__ import annotations
 
