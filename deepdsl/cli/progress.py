@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from deepdsl.cli.output import Output
+from deepdsl.core.text import plural
 from deepdsl.language.analysis import Training
 from deepdsl.training.callbacks import Arrays, Epoch
 from deepdsl.training.metric_sums import Figures, MetricAccumulator, scalars
@@ -60,7 +61,7 @@ class Progress:
 
     def stage_begins(self, training: Training, notes: Sequence[str]) -> None:
         if training.phase and not training.begins:
-            told = f"{training.epochs} epoch{'s' * (training.epochs != 1)}"
+            told = f"{training.epochs} {plural(training.epochs, 'epoch')}"
             self.output.note(f"{training.phase}: {told}, {training.optimizer.show()}")
         for note in notes:
             self.output.note(f"  {note}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from deepdsl.core.record import record
 from deepdsl.core.registry import ListOf, Names, Number, Registered, argument, option
 from deepdsl.core.source import Span
+from deepdsl.core.text import plural
 from deepdsl.data.request import Shape
 from deepdsl.diagnostics.base import Diagnostic, DnnError, did_you_mean
 from deepdsl.diagnostics.data.sequences import TransformOfIndices
@@ -120,7 +121,7 @@ class NormalizeTransform(Transform, name="normalize"):
             channels = shape[0] if shape else 1
             for option_name, given in (("mean", self.mean), ("std", self.std)):
                 if len(given) not in (1, channels):
-                    numbers = f"{len(given)} number{'s' * (len(given) != 1)}"
+                    numbers = f"{len(given)} {plural(len(given), 'number')}"
                     text = f"{option_name} has {numbers}, `{name}` has {channels} channels"
                     help_text = (
                         f"`{name}` is {shape_text(shape)}, channels first: give one or {channels}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from deepdsl.core.source import Source
+from deepdsl.core.text import plural
 from deepdsl.diagnostics.base import Diagnostic, Label, Severity
 
 _COLORS = {"error": "1;31", "warning": "1;33", "bold": "1", "blue": "1;34", "help": "1;36"}
@@ -77,7 +78,7 @@ def _uses(diagnostic: Diagnostic) -> list[Label]:
     for number, use in enumerate(diagnostic.uses[:_MOST_USES], 1):
         words = f"{use.name} is used here"
         if number == 1 and diagnostic.elsewhere:
-            words += f", and {diagnostic.elsewhere} more time{'s' * (diagnostic.elsewhere > 1)}"
+            words += f", and {diagnostic.elsewhere} more {plural(diagnostic.elsewhere, 'time')}"
         if number == _MOST_USES and hidden > 0:
             words += f", inside {hidden} more"
         told.append(Label(use.span, words))

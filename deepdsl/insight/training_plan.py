@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deepdsl.core.record import record
+from deepdsl.core.text import plural
 from deepdsl.graph import Param
 from deepdsl.language.analysis.model import CheckedProgram, LayerCall, Model, Training
 from deepdsl.language.frozen_prefix import cut_frozen
@@ -123,7 +124,7 @@ def _told(tensor: PlannedTensor) -> str:
 def _head(phase: PlannedPhase, otherwise: str) -> str:
     name = phase.name or otherwise or "training"
     length = phase.training.length
-    return f"{name} ({length} epoch{'s' * (length != 1)})"
+    return f"{name} ({length} {plural(length, 'epoch')})"
 
 
 def _start(param: Param) -> str:

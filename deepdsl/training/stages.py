@@ -15,6 +15,7 @@ from deepdsl.compiler.job import Job
 from deepdsl.compiler.stage import Stage
 from deepdsl.compiler.training_step import evaluation_graph
 from deepdsl.core.record import record
+from deepdsl.core.text import plural
 from deepdsl.data.table import View
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.training.runtime import FrozenMoved
@@ -138,7 +139,7 @@ class Proof:
     def lines(self) -> Iterator[str]:
         where = f" in {self.phase}" if self.phase else ""
         for pattern, count in self.unchanged.items():
-            yield f"{pattern}: {count} tensor{'s' * (count != 1)} unchanged{where}"
+            yield f"{pattern}: {count} {plural(count, 'tensor')} unchanged{where}"
 
 
 def proofs_in(kept: Mapping[str, Any]) -> list[Proof]:
@@ -173,7 +174,7 @@ def begins_with(stage: Stage, stages: Sequence[Training], begins: bool = True) -
     """
     training = stage.training
     notes = [
-        f"{pattern}: frozen ({len(tensors)} tensor{'s' * (len(tensors) != 1)})"
+        f"{pattern}: frozen ({len(tensors)} {plural(len(tensors), 'tensor')})"
         for pattern, tensors in training.freezing.told.items()
     ]
     if not stage.number or not begins:
@@ -184,10 +185,10 @@ def begins_with(stage: Stage, stages: Sequence[Training], begins: bool = True) -
         notes.append(f"the state of {training.optimizer.name} starts from scratch for all tensors")
     elif slots:
         tensors = {t for t, born in training.births.items() if born == stage.number}
-        told = f"{len(tensors)} tensor{'s' * (len(tensors) != 1)}"
+        told = f"{len(tensors)} {plural(len(tensors), 'tensor')}"
         notes.append(f"{told} unfrozen; their optimizer state starts from scratch")
     else:
         thawed = {t for t in before.freezing.tensors if t not in training.freezing.tensors}
         if thawed:
-            notes.append(f"{len(thawed)} tensor{'s' * (len(thawed) != 1)} thawed")
+            notes.append(f"{len(thawed)} {plural(len(thawed), 'tensor')} unfrozen")
     return notes

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deepdsl.cli.output import Output
 from deepdsl.cli.sources import positive
+from deepdsl.core.text import plural
 
 SUMMARY = "write a run as one ONNX file to deploy"
 POSITION = 13  # in `dnnc --help`
@@ -65,9 +66,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         options.keep_float,
     )
     reference = "evaluation graph" if options.samples is None else "mean and deviation by NumPy"
-    folded = f", {made.folded} batch norm{'s' * (made.folded != 1)} folded" if made.folded else ""
+    folded = f", {made.folded} batch {plural(made.folded, 'norm')} folded" if made.folded else ""
     count = len(made.quantized)
-    whole = f", {count} tensor{'s' * (count != 1)} in int8" if count else ""
+    whole = f", {count} {plural(count, 'tensor')} in int8" if count else ""
     output.result(
         f"{made.file}: {made.bytes:,} bytes, opset {made.opset}{folded}{whole}\n"
         f"verified: largest difference from the {reference} {made.max_abs_error:.2g}",

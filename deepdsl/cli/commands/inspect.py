@@ -9,6 +9,7 @@ from deepdsl.cli.output import Output, table
 from deepdsl.cli.sources import depth, read
 from deepdsl.compiler.front_end import load_program, model_of
 from deepdsl.core.registry import Registered
+from deepdsl.core.text import plural
 from deepdsl.insight.summary import Inspection, convolution_rows, inspect_model, table_rows
 from deepdsl.language.analysis import Model, Training
 
@@ -100,7 +101,7 @@ def _training(found: Inspection, training: Training) -> list[str]:
         batch += f", {training.accumulate} batches an update"
     lines = [
         f"trained on   {training.data}: {training.loss.show()}, {batch}, "
-        f"{training.epochs} epoch{'s' * (training.epochs != 1)}, seed {training.seed}",
+        f"{training.epochs} {plural(training.epochs, 'epoch')}, seed {training.seed}",
         f"optimizer    {_options(training.optimizer)}",
         f"schedule     {_options(training.schedule)}",
     ]

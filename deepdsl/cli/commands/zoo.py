@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepdsl.cli.output import Output, file_status, table
+from deepdsl.core.text import plural
 from deepdsl.diagnostics import DnnError, ExitStatus
 from deepdsl.diagnostics.transfer.zoo import CannotPublish
 
@@ -234,7 +235,7 @@ def publish_(options: argparse.Namespace, output: Output) -> int:
     lines = [
         f"{made.file}: {entry.bytes:,} bytes, {entry.licence}",
         f"{made.index}: `{entry.name}` {'renewed' if made.renewed else 'added'}, "
-        f"{made.count} model{'s' * (made.count != 1)}",
+        f"{made.count} {plural(made.count, 'model')}",
     ]
     output.result(
         "\n".join(lines),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from deepdsl.core.record import record
+from deepdsl.core.text import plural
 from deepdsl.diagnostics.base import Diagnostic, ExitStatus, Severity, did_you_mean
 
 
@@ -107,7 +108,7 @@ class NoTraining(Diagnostic):
     def message(self) -> str:
         if self.model:
             return f"there is no training of a model `{self.model}`"
-        return f"the file has {len(self.trainings) or 'no'} train section{'s' * (len(self.trainings) != 1)}"
+        return f"the file has {len(self.trainings) or 'no'} train {plural(len(self.trainings), 'section')}"
 
     @property
     def help(self) -> str:

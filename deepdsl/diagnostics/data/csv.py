@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deepdsl.core.record import record
+from deepdsl.core.text import plural
 from deepdsl.diagnostics.base import ExitStatus, did_you_mean
 from deepdsl.diagnostics.data.text import FileDiagnostic, it_looks_like
 
@@ -42,7 +43,7 @@ class ColumnMissing(FileDiagnostic):
 
     @property
     def label(self) -> str:
-        count = f"{len(self.names)} column{'s' * (len(self.names) != 1)}"
+        count = f"{len(self.names)} {plural(len(self.names), 'column')}"
         named = self.header and not self.parquet
         return f"its first line names {count}" if named else f"it has {count}"
 
@@ -173,7 +174,7 @@ class RaggedLine(FileDiagnostic):
 
     @property
     def message(self) -> str:
-        fields = f"{self.found} field{'s' * (self.found != 1)}"
+        fields = f"{self.found} {plural(self.found, 'field')}"
         return f'line {self.line} of "{self.file}" has {fields}, not {self.expected}'
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deepdsl.core.record import record
+from deepdsl.core.text import plural
 from deepdsl.diagnostics.base import Diagnostic, ExitStatus, Severity
 from deepdsl.diagnostics.data.text import FileDiagnostic, names_text, shape_text
 
@@ -365,7 +366,7 @@ class IgnoredFiles(Diagnostic):
 
     @property
     def message(self) -> str:
-        files = f"{self.files} file{'s' * (self.files != 1)}"
+        files = f"{self.files} {plural(self.files, 'file')}"
         return f'{files} in "{self.folder}" {"is" if self.files == 1 else "are"} not read'
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deepdsl.core.record import record
+from deepdsl.core.text import plural
 from deepdsl.diagnostics.base import Diagnostic, ExitStatus, Severity
 from deepdsl.diagnostics.data.text import names_text
 
@@ -139,7 +140,7 @@ class TooFewToStratify(Diagnostic):
 
     @property
     def message(self) -> str:
-        rows = f"{self.rows} row{'s' * (self.rows != 1)}"
+        rows = f"{self.rows} {plural(self.rows, 'row')}"
         return f"class {self.name} has {rows}, too few to divide by class"
 
     @property
@@ -314,7 +315,7 @@ class HeldOutLacksClass(Diagnostic):
 
     @property
     def message(self) -> str:
-        rows = f"{self.rows} row{'s' * (self.rows != 1)}"
+        rows = f"{self.rows} {plural(self.rows, 'row')}"
         return f"the {rows} held out show no class {names_text(self.classes)}"
 
     @property

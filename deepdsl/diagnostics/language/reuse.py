@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deepdsl.core.record import record
+from deepdsl.core.text import plural
 from deepdsl.diagnostics.base import Diagnostic, did_you_mean
 
 
@@ -204,7 +205,7 @@ class TooFewLayers(Diagnostic):
     @property
     def message(self) -> str:
         count = len(self.names)
-        told = f"{count} layer{'s' * (count != 1)} with weights" if count else "no weights"
+        told = f"{count} {plural(count, 'layer')} with weights" if count else "no weights"
         return f"`{self.path}` has {told}"
 
     @property

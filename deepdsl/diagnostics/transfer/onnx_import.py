@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deepdsl.core.record import record
+from deepdsl.core.text import plural
 from deepdsl.diagnostics.base import Diagnostic, ExitStatus, did_you_mean
 
 
@@ -215,7 +216,7 @@ class NotOneFlow(Diagnostic):
 
     @property
     def message(self) -> str:
-        ins, outs = (f"{len(x)} value{'s' * (len(x) != 1)}" for x in (self.ins, self.outs))
+        ins, outs = (f"{len(x)} {plural(len(x), 'value')}" for x in (self.ins, self.outs))
         return f"`{self.name}` cannot be left out of {self.path}: {ins} go in and {outs} come out"
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deepdsl.core.record import record
+from deepdsl.core.text import plural
 from deepdsl.diagnostics import Edit, Label
 from deepdsl.language.analysis.model import CheckedProgram, LayerCall, Model, Training
 from deepdsl.language.lints.base import Lint, before, each_call
@@ -49,7 +50,7 @@ class UselessBias(Lint):
 
     @property
     def label(self) -> str:
-        return f"{self.units:,} number{'s' * (self.units != 1)} that learn nothing"
+        return f"{self.units:,} {plural(self.units, 'number')} that learn nothing"
 
     @property
     def notes(self) -> tuple[Label, ...]:

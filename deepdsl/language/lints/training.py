@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deepdsl.core.record import record
 from deepdsl.core.source import Span
+from deepdsl.core.text import plural
 from deepdsl.data.request import OpenRequest
 from deepdsl.data.rows import HeldOut
 from deepdsl.data.spec import DataSpec
@@ -277,7 +278,7 @@ class StopWithoutBest(Lint):
 
     @property
     def label(self) -> str:
-        epochs = f"{self.patience:,} epoch{'s' * (self.patience != 1)}"
+        epochs = f"{self.patience:,} {plural(self.patience, 'epoch')}"
         return f"they are those of {epochs} after the best"
 
     @property

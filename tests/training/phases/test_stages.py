@@ -153,7 +153,7 @@ def test_a_run_that_goes_on_at_its_end_has_its_figures(dnnc: Dnnc, tmp_path: Pat
     assert answer.json["train"] == first["train"]
     assert answer.json["valid"] == first["valid"]
     # The phase does not begin, so nothing thaws.
-    assert "thawed" not in answer.err
+    assert "unfrozen" not in answer.err
 
 
 @pytest.mark.parametrize(
