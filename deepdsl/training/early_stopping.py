@@ -1,24 +1,25 @@
-"""Watches figures between epochs: which epoch was best, when to stop, when to lower the rate."""
+"""Rules that watch figures between epochs: which epoch is the best, when to stop, when to lower the
+learning rate.  What they count is in the TrainingState.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
+from deepdsl.core.record import record
 from deepdsl.diagnostics import DnnError
 from deepdsl.diagnostics.language.training import NothingToWatch
 from deepdsl.language.analysis.model import Training
 from deepdsl.language.sections.train_options import Stop
 from deepdsl.nn.schedules import Plateau
 from deepdsl.training.metric_sums import Figures, scalars
-from deepdsl.training.progress import TrainingProgress
-from deepdsl.transfer.weights.checkpoint import Checkpoint
+from deepdsl.training.training_state import Best, PlateauCounters
 
 
-@dataclass
-class BestTracker:
-    """Watches one number: which epoch was best, and whether it has not become better for too long.
+@record
+class EarlyStopping:
+    """Watches one number: which epoch is the best, and whether there was no improvement for too
+    long since then, or since the watch began after `since` epochs.
 
     Without a `stop` row the number is the validation loss, or the training loss where nothing is
     validated.
@@ -27,90 +28,73 @@ class BestTracker:
     on: str
     lower: bool
     stop: Stop | None = None
-    best: float | None = None
-    best_epoch: int = 0
+    since: int = 0
 
-    def better(self, epoch: int, value: float) -> bool:
-        """Note an epoch's value; whether it is the best so far.  NaN is never better."""
-        gain = float("inf") if self.best is None else self.best - value
-        gain = gain if self.lower or self.best is None else -gain
+    def improves(self, best: Best | None, value: float) -> bool:
+        """Whether a value is better than the best so far.  NaN is never better."""
+        gain = float("inf") if best is None else best[1] - value
+        gain = gain if self.lower or best is None else -gain
         least = self.stop.min_delta if self.stop else 0.0
-        if value == value and gain > least:
-            self.best, self.best_epoch = value, epoch
-            return True
-        return False
+        return value == value and gain > least
 
-    def spent(self, epoch: int) -> bool:
-        return self.stop is not None and epoch - self.best_epoch >= self.stop.patience
+    def reason(self, epoch: int, best: Best | None) -> str:
+        """Why the training stops after this many epochs; nothing where it does not."""
+        waited = epoch - (best[0] if best else self.since)
+        if self.stop is None or waited < self.stop.patience:
+            return ""
+        return f"{self.on} has not improved for {waited} epochs"
+
+    @property
+    def restores(self) -> bool:
+        return self.stop is not None and self.stop.restore == "best"
 
 
-@dataclass
-class PlateauTracker:
-    """Watches one number for the schedule `plateau`; `lr` is the optimizer's rate.
-
-    `waited` epochs went by without improvement; `resting` more are not counted.
-    """
+@record
+class PlateauRule:
+    """Watches one number for the schedule `plateau`; `lr` is the optimizer's rate."""
 
     schedule: Plateau
     lower: bool
     lr: float
-    best: float | None = None
-    waited: int = 0
-    resting: int = 0
 
-    def after(self, value: float, factor: float) -> float:
-        """What the rate is multiplied with after an epoch with such a value; before, `factor`."""
-        resting, self.resting = self.resting, max(0, self.resting - 1)
-        if self._better(value):
-            self.best, self.waited = value, 0
-            return factor
-        if resting:
-            return factor
-        self.waited += 1
+    def after(
+        self, counters: PlateauCounters, value: float, factor: float
+    ) -> tuple[PlateauCounters, float]:
+        """The counters after an epoch with such a value, and what the rate is multiplied with;
+        before, that was `factor`.
+        """
+        rested = replace(counters, resting=max(0, counters.resting - 1))
+        if self._better(counters.best, value):
+            return replace(rested, best=value, waited=0), factor
+        if counters.resting:
+            return rested, factor
+        waited = replace(rested, waited=counters.waited + 1)
         lowest = self.schedule.min_lr / self.lr
-        if self.waited < self.schedule.patience or factor <= lowest:
-            return factor
-        self.waited, self.resting = 0, self.schedule.cooldown
-        return max(factor * self.schedule.factor, lowest)
+        if waited.waited < self.schedule.patience or factor <= lowest:
+            return waited, factor
+        lowered = max(factor * self.schedule.factor, lowest)
+        return replace(waited, waited=0, resting=self.schedule.cooldown), lowered
 
-    def _better(self, value: float) -> bool:
-        if self.best is None:
+    def _better(self, best: float | None, value: float) -> bool:
+        if best is None:
             return value == value
-        gain = self.best - value if self.lower else value - self.best
+        gain = best - value if self.lower else value - best
         return gain > self.schedule.min_delta
 
-    def as_json(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        return {"best": self.best, "waited": self.waited, "resting": self.resting}
 
-    def restore(self, kept: Mapping[str, Any]) -> None:
-        """Go on where a checkpoint was taken."""
-        self.best = kept.get("best", self.best)
-        self.waited, self.resting = int(kept.get("waited", 0)), int(kept.get("resting", 0))
-
-
-def best_tracker(training: Training, validated: bool, start: Checkpoint | None) -> BestTracker:
-    """The watch of a training, as a checkpoint left it.
-
-    Where the checkpoint was watching another figure, what was best of that says nothing.
-    """
+def early_stopping(training: Training, validated: bool, since: int) -> EarlyStopping:
+    """What a training watches, from an epoch on."""
     stop = training.stop
     on = stop.on if stop else "valid.loss" if validated else "train.loss"
-    watch = BestTracker(on, training.best_of(on) == "min", stop)
-    if start is not None and start.best is not None and TrainingProgress.of(start).on in ("", on):
-        watch.best_epoch, watch.best = start.best
-    return watch
+    return EarlyStopping(on, training.best_of(on) == "min", stop, since)
 
 
-def plateau_tracker(training: Training, start: Checkpoint | None) -> PlateauTracker | None:
-    """The watch of the schedule `plateau`, as a checkpoint left it; None for other schedules."""
+def plateau_rule(training: Training) -> PlateauRule | None:
+    """What the schedule `plateau` watches; None for other schedules."""
     schedule = training.schedule
     if not isinstance(schedule, Plateau):
         return None
-    watch = PlateauTracker(schedule, training.best_of(schedule.on) == "min", training.optimizer.lr)
-    if start is not None:
-        watch.restore(TrainingProgress.of(start).plateau or {})
-    return watch
+    return PlateauRule(schedule, training.best_of(schedule.on) == "min", training.optimizer.lr)
 
 
 def watched_value(on: str, train: Figures, valid: Figures) -> float:

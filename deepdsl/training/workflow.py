@@ -131,7 +131,7 @@ class Session:
         self.run.finish(self.artifacts.manifest, final, figures)
         finished = Finished(self.run.path, self.job, outcome, test, figures)
         if report is not None:
-            report(Ended(self, finished, trainer.judges.whole, tested))
+            report(Ended(self, finished, trainer.evaluator.whole, tested))
         return finished
 
     def _test_rows(self) -> View | None:

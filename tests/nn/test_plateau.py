@@ -18,8 +18,9 @@ from deepdsl.core.source import Source
 from deepdsl.diagnostics import DnnError
 from deepdsl.graph.backend import open_backend
 from deepdsl.nn.schedules import FACTOR_PATH, Plateau
-from deepdsl.training.early_stopping import PlateauTracker
+from deepdsl.training.early_stopping import PlateauRule
 from deepdsl.training.trainer import Trainer
+from deepdsl.training.training_state import PlateauCounters
 from deepdsl.transfer.weights.checkpoint import Checkpoint, read, write
 
 # A. Géron's notebook of chapter 11; five epochs after the thirteenth are not better.
@@ -45,10 +46,11 @@ def text(options: str = "factor=0.5 patience=5", epochs: int = 20, valid: str = 
 
 def factors(values: Sequence[float], lower: bool = True, lr: float = 1.0, **options: Any) -> Any:
     """What the rate of each epoch is multiplied with, when each ends with such a value."""
-    watch = PlateauTracker(Plateau(**options), lower, lr)
+    rule, counters = PlateauRule(Plateau(**options), lower, lr), PlateauCounters()
     made = [1.0]
     for value in values:
-        made.append(watch.after(value, made[-1]))
+        counters, factor = rule.after(counters, value, made[-1])
+        made.append(factor)
     return made[:-1]
 
 
@@ -58,7 +60,7 @@ class Scripted(Trainer):
     losses: Sequence[float] = TRACE
 
     def evaluate(self, view: Any) -> Any:
-        step = int(self.stepper.state()["step"])
+        step = int(self.running.stepper.state()["step"])
         return {"loss": self.losses[step // 3 - 1], "accuracy": 0.5}
 
 

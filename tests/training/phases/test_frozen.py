@@ -192,16 +192,16 @@ def test_a_frozen_tensor_that_moved_is_told() -> None:
 
     class Meddling(NullCallback):
         def epoch_state(self, record: Any, state: Any) -> None:
-            trainer.aside["body.dense_1.bias"][0] += 1e-3
-            trainer.stepper.load(
+            trainer.running.aside["body.dense_1.bias"][0] += 1e-3
+            trainer.running.stepper.load(
                 {
                     k: v + 1 if k == "body.dense_1.bias" else v
-                    for k, v in trainer.stepper.state().items()
+                    for k, v in trainer.running.stepper.state().items()
                 }
             )
 
     trainer = Trainer(job, artifacts, open_backend("cpu", 1), Memory(), Meddling())
-    trainer.aside["body.dense_1.bias"] = np.zeros(32, np.float32)
+    trainer.running.aside["body.dense_1.bias"] = np.zeros(32, np.float32)
     with pytest.raises(DnnError) as caught:
         trainer.run()
     (found,) = caught.value.diagnostics
