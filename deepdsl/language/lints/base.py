@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -12,8 +12,12 @@ from deepdsl.core.source import Source, Span
 from deepdsl.diagnostics import Diagnostic, Severity, Use
 from deepdsl.language.analysis.model import CheckedProgram
 from deepdsl.language.lints.walk import before, each_call
+from deepdsl.language.propagation import Prediction, predict
 
-__all__ = ["Lint", "allowed", "before", "each_call", "lint"]
+__all__ = ["Lint", "Predictions", "allowed", "before", "each_call", "lint"]
+
+# How signals and gradients go through each model, by the model's name.
+Predictions = Mapping[str, Prediction]
 
 
 @record
@@ -33,6 +37,13 @@ class Lint(Diagnostic):
         """Every place of the program where this lint has something to say."""
         raise NotImplementedError(f"{cls.__name__} has no check")
 
+    @classmethod
+    def check_signals(cls, program: CheckedProgram, predictions: Predictions) -> Iterator[Lint]:
+        """The same for a lint that reads the predictions, which overrides this one: they are made
+        once for all lints.
+        """
+        return cls.check(program)
+
     @property
     def causes_at(self) -> tuple[Span | None, ...]:
         """The places where this would be the cause of what is said there of signals."""
@@ -44,11 +55,12 @@ def lint(program: CheckedProgram) -> list[Diagnostic]:
     found: dict[object, Diagnostic] = {}
     # Of layers that were made and trained elsewhere nothing is said here.
     reused = {r.span for model in program.models.values() for r in model.reused}
+    predictions = {name: predict(model) for name, model in program.models.items()}
     for cls in tuple(Diagnostic.registry.values()):
         if issubclass(cls, Lint):
             # A line in a `repeat`, or in a part used twice, is met several times, with figures of
             # its own each time: the first mean all.
-            for each in cls.check(program):
+            for each in cls.check_signals(program, predictions):
                 if each.span not in reused or cls.speaks_of_reused:
                     found.setdefault((each.code, each.span), each)
     ways = _ways(program)

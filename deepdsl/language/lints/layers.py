@@ -8,15 +8,15 @@ from deepdsl.core.record import record
 from deepdsl.core.text import plural
 from deepdsl.diagnostics import Edit, Label
 from deepdsl.language.analysis.model import CheckedProgram, LayerCall, Model, Training
-from deepdsl.language.lints.base import Lint, before, each_call
+from deepdsl.language.lints.base import Lint, Predictions, before, each_call
 from deepdsl.language.lints.walk import (
     NORMS,
     at_one_place,
     kernel,
-    predicted,
     readers_of,
     uses_by_path,
 )
+from deepdsl.language.propagation import Prediction
 from deepdsl.language.syntax import ast
 from deepdsl.language.syntax.edits import set_option
 from deepdsl.nn.layers.activations.base import Softmax
@@ -189,7 +189,7 @@ class DropoutBeforeNorm(Lint):
         return "move dropout after the last batch_norm, or remove it"
 
     @classmethod
-    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
+    def check_signals(cls, program: CheckedProgram, predictions: Predictions) -> Iterator[Lint]:
         for model, call in each_call(program):
             if not isinstance(call.layer, BatchNorm):
                 continue
@@ -197,17 +197,18 @@ class DropoutBeforeNorm(Lint):
                 layer = feeder.layer
                 if isinstance(layer, Dropout) and layer.rate > 0:
                     norm = Label(call.span, "it keeps the variance of training for inference")
-                    yield cls(feeder.span, _growth(model, feeder, layer.rate), norm)
+                    growth = _growth(model, predictions[model.name], feeder, layer.rate)
+                    yield cls(feeder.span, growth, norm)
                 if not _linear(feeder):
                     break
 
 
-def _growth(model: Model, dropout: LayerCall, rate: float) -> float:
+def _growth(model: Model, prediction: Prediction, dropout: LayerCall, rate: float) -> float:
     """How many times the variance over rows is as large after dropout in training: (E[x^2] /
     (1 - p) - m) / (E[x^2] - m), where m is the mean product of two rows.
     """
     number = dropout.inputs[0] - len(model.inputs)
-    x = predicted(model).layers[number].moments if number >= 0 else None
+    x = prediction.layers[number].moments if number >= 0 else None
     if x is None or not x.between_rows:
         return 1 / (1 - rate)
     return (x.square / (1 - rate) - x.square + x.between_rows) / x.between_rows

@@ -10,8 +10,7 @@ from deepdsl.core.source import Span
 from deepdsl.diagnostics import Label
 from deepdsl.diagnostics.base import Edit
 from deepdsl.language.analysis.model import CheckedProgram, LayerCall, Model
-from deepdsl.language.lints.base import Lint
-from deepdsl.language.lints.walk import predicted
+from deepdsl.language.lints.base import Lint, Predictions
 from deepdsl.language.propagation import LARGEST, Prediction, kernels, predict
 from deepdsl.language.propagation.remedies import changed_kernels, remedy, with_fitting_initializers
 from deepdsl.language.syntax.edits import keyword, set_option
@@ -71,9 +70,9 @@ class _SignalLint(Lint):
         raise NotImplementedError
 
     @classmethod
-    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
-        for model in program.models.values():
-            prediction = predicted(model)
+    def check_signals(cls, program: CheckedProgram, predictions: Predictions) -> Iterator[Lint]:
+        for name, model in program.models.items():
+            prediction = predictions[name]
             ratio = prediction.weight_ratio(model)
             if ratio is not None and cls.wrong(ratio) and _certain(cls, model):
                 yield _explained(cls, program, model, prediction, ratio)
@@ -254,9 +253,9 @@ class SaturatedAtStart(Lint):
         return "leave `init=` out before it: then what flows in has about 1"
 
     @classmethod
-    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
-        for model in program.models.values():
-            prediction = predicted(model)
+    def check_signals(cls, program: CheckedProgram, predictions: Predictions) -> Iterator[Lint]:
+        for name, model in program.models.items():
+            prediction = predictions[name]
             for call in model.calls:
                 layer = call.layer
                 before = _moments(model, prediction, call.inputs[0])
@@ -310,9 +309,9 @@ class SignalLeavesRange(Lint):
         return "leave `init=` out: the start then follows the activation"
 
     @classmethod
-    def check(cls, program: CheckedProgram) -> Iterator[Lint]:
-        for model in program.models.values():
-            prediction = predicted(model)
+    def check_signals(cls, program: CheckedProgram, predictions: Predictions) -> Iterator[Lint]:
+        for name, model in program.models.items():
+            prediction = predictions[name]
             for n, (call, transfer) in enumerate(
                 zip(model.calls, prediction.transfers, strict=True)
             ):

@@ -9,7 +9,6 @@ from typing import Any
 from deepdsl.core.record import record
 from deepdsl.core.source import Span
 from deepdsl.language.analysis.model import CheckedProgram, LayerCall, Model, Training
-from deepdsl.language.propagation import Prediction, predict
 
 NORMS = frozenset({"batch_norm", "layer_norm", "group_norm", "rms_norm"})
 
@@ -123,16 +122,3 @@ def output_calls(model: Model) -> list[LayerCall]:
         if call is not None:
             found.append(call)
     return found
-
-
-_MEMORY: dict[int, tuple[Model, Prediction]] = {}
-
-
-def predicted(model: Model) -> Prediction:
-    """The prediction, made once for all lints; the model is kept, so that its place is its own."""
-    known = _MEMORY.get(id(model))
-    if known is None:
-        if len(_MEMORY) > 16:
-            _MEMORY.clear()
-        known = _MEMORY[id(model)] = (model, predict(model))
-    return known[1]
