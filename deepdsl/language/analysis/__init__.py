@@ -16,7 +16,7 @@ from deepdsl.language.analysis.model import (
     ModelInput,
     Training,
 )
-from deepdsl.language.analysis.network import Elaborator
+from deepdsl.language.analysis.network import elaborate_model, look_at_block
 from deepdsl.language.analysis.sections import data_section, export_section
 from deepdsl.language.analysis.training_section import train_section
 from deepdsl.language.analysis.unused import unused_in_file
@@ -85,7 +85,7 @@ def _models(home: Definitions, report: Report) -> dict[str, Model | None]:
             # Each model is checked with a report of its own: one model's errors do not silence
             # another's lints.
             own = Report()
-            models[template.name] = Elaborator(template, own, reached).run()
+            models[template.name] = elaborate_model(template, own, reached)
             report.extend(own)
     for item in home.file.items:
         if not isinstance(item, ast.Train | ast.Export) or item.model.text in models:
@@ -96,13 +96,13 @@ def _models(home: Definitions, report: Report) -> dict[str, Model | None]:
         elif (used := home.model(item.model.parts)) is not None:
             own = Report()
             own.uses = (Use(f"`{name}`", item.model.span),)
-            models[name] = Elaborator(used, own, reached).run(name)
+            models[name] = elaborate_model(used, own, reached, name)
             # What its own file can say of it is not repeated here.
             report.extend(d for d in own if d.severity is Severity.ERROR)
     for template in home.templates.values():
         if template.what == "block" and template not in reached:
             own = Report()
-            Elaborator(template, own, reached).look_at(template)
+            look_at_block(template, own, reached)
             report.extend(own)
     return models
 
