@@ -10,8 +10,10 @@ import pytest
 from deepdsl.compiler.front_end import check
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import Diagnostic
+from deepdsl.language.analysis.model import Model
+from deepdsl.language.lints import base
 from deepdsl.language.lints.signal import FAR
-from deepdsl.language.propagation import predict
+from deepdsl.language.propagation import Prediction, predict
 
 CODES = {"W420", "W421", "W422", "W423"}
 
@@ -174,3 +176,16 @@ def test_a_mean_over_many_places_is_not_a_vanishing_gradient() -> None:
     assert said(mean) == []
     deep = "repeat 20 { conv 16 3x3 pad=same | sigmoid } | global_avg_pool | dense 10 | softmax"
     assert [d.code for d in said(f"model net {{ input x[3 32 32]; {deep} }}")] == ["W420"]
+
+
+def test_a_model_is_predicted_once_for_all_lints(monkeypatch: pytest.MonkeyPatch) -> None:
+    predicted = []
+
+    def counted(model: Model) -> Prediction:
+        predicted.append(model.name)
+        return predict(model)
+
+    monkeypatch.setattr(base, "predict", counted)
+    net = "{ input x[256]; dense 64 | dropout 0.5 | batch_norm | tanh; dense 2 | softmax }"
+    said(f"model first {net}\nmodel second {net}")
+    assert predicted == ["first", "second"]
