@@ -52,7 +52,7 @@ class Augmentation(Registered, kind="augmentation"):
         known.
         """
         if self.of is not None and self.of not in inputs:
-            problem = f"`{self.of}` is no input of the model"
+            problem = f"`{self.of}` is not an input of the model"
             yield AugmentMisfit(span, self.name, problem, did_you_mean(self.of, inputs))
         for name, shape in inputs.items():
             if self.concerns(name) and (found := self.misfit(shape)):

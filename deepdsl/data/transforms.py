@@ -41,7 +41,7 @@ class Transform(Registered, kind="transform"):
         """What does not fit the inputs of a model, before any file is opened."""
         if self.of is not None and self.of not in inputs:
             help_text = did_you_mean(self.of, inputs)
-            yield TransformMisfit(span, f"`{self.of}` is no input of the model", help_text)
+            yield TransformMisfit(span, f"`{self.of}` is not an input of the model", help_text)
         others = tuple(n for n, shape in inputs.items() if not isinstance(shape, IndexShape))
         for name, shape in inputs.items():
             if isinstance(shape, IndexShape) and self.concerns(name):

@@ -57,9 +57,17 @@ def test_indices_are_read_as_whole_numbers(tmp_path: Path, kind: str, dtype: str
 @pytest.mark.parametrize(
     ("value", "shown", "advice"),
     [
-        (7, "7 is no index", "the largest index is 7: `embedding 8 …`"),
-        (-1, "-1 is no index", "number what is meant from 0 on"),
-        (1.5, "1.5 is no index", "number what is meant from 0 on"),
+        (
+            7,
+            "index 7 is out of range for the embedding (0 to 6)",
+            "the largest index is 7: `embedding 8 …`",
+        ),
+        (-1, "index -1 is out of range", "number what is meant from 0 on"),
+        (
+            1.5,
+            "1.5 is not an index: the embedding takes integers from 0 to 6",
+            "number what is meant from 0 on",
+        ),
     ],
 )
 def test_what_is_no_index(tmp_path: Path, kind: str, value: float, shown: str, advice: str) -> None:
@@ -70,7 +78,7 @@ def test_what_is_no_index(tmp_path: Path, kind: str, value: float, shown: str, a
     (found,) = caught.value.diagnostics
     assert found.code == "E240"
     assert shown in found.message
-    assert "rows are 0 to 6" in found.message
+    assert "0 to 6" in found.message
     assert advice in found.help
     place = "line 5, column `b`" if kind == "csv" else "row 3, column 1"
     assert place in found.label + found.message

@@ -213,7 +213,7 @@ def test_unknown_class_of_a_test_set(folder: Path) -> None:
         ("E448", {"valid": HeldOut(first=100, last=100)}, "more than once"),
         ("E448", {"valid": HeldOut()}, "does not say"),
         ("E448", {"valid": HeldOut(first=10, stratify=True)}, "goes with split"),
-        ("E432", {"target": TargetRow("other")}, "no input"),
+        ("E432", {"target": TargetRow("other")}, "is not an input of the model"),
     ],
 )
 def test_rows(code: str, rows: dict, words: str) -> None:

@@ -103,7 +103,7 @@ def test_arrays_of_indices(tmp_path: Path) -> None:
     assert run.predict(rows).shape == (100, 5)
     np.testing.assert_array_equal(run.predict(rows), run.predict(rows.astype(np.float64)))
     assert set(run.evaluate(rows[:-1], rows[1:, -1])) == {"loss", "accuracy", "perplexity"}
-    for bad, shown in ((5, "5 is no index"), (-1, "-1 is no index")):
+    for bad, shown in ((5, "index 5 is out of range"), (-1, "index -1 is out of range")):
         wrong = rows.copy()
         wrong[17, 3] = bad
         with pytest.raises(DnnError, match=shown) as caught:

@@ -30,7 +30,7 @@ class NothingInFile(Diagnostic):
     Most often it was not saved, or another file was meant.
 
     ```wrong
-    # the model will stand here
+    # the model goes here
     ```
 
     ```right

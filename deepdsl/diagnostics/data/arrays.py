@@ -151,7 +151,7 @@ class PickledArray(FileDiagnostic):
 
     @property
     def label(self) -> str:
-        return "reading them would run code that stands in the file"
+        return "reading them would run code contained in the file"
 
     @property
     def help(self) -> str:

@@ -50,7 +50,7 @@ class ColumnMissing(FileDiagnostic):
     @property
     def help(self) -> str:
         if self.delimiter:
-            return f"the columns seem to be parted otherwise: delimiter={self.delimiter}"
+            return f"the columns seem to have a different delimiter: delimiter={self.delimiter}"
         last = len(self.names)
         if not self.header:
             return f"with header=false the columns are called by their numbers, 1 to {last}"

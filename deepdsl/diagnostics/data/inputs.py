@@ -36,7 +36,7 @@ class UnknownFeed(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"`{self.feed}` is no input of the model"
+        return f"`{self.feed}` is not an input of the model"
 
     @property
     def label(self) -> str:
@@ -162,8 +162,7 @@ class NoTarget(Diagnostic):
 
 @record
 class RowShape(Diagnostic):
-    """The rows of the data have another shape than the input (or the target) that they are to
-    feed.
+    """The shape of the rows does not match the input or target that they feed.
 
     Dimensions of size 1 may be added or left out. Everything else is said in the model: an
     input of the data's shape, then `flatten` or `reshape`.

@@ -34,7 +34,7 @@ class NotParquet(FileDiagnostic):
 
     @property
     def message(self) -> str:
-        return f'"{self.file}" is no parquet file, or damaged'
+        return f'"{self.file}" is not a parquet file, or is damaged'
 
     @property
     def label(self) -> str:

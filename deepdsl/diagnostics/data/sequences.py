@@ -39,9 +39,13 @@ class IndexOutOfRange(Diagnostic):
     def message(self) -> str:
         at = "" if self.span else f"{self.place}: "
         if self.count is None:
-            return f"{at}{self.value} is no index: `{self.input}` takes whole numbers from 0 on"
+            return f"{at}{self.value} is not an index: `{self.input}` takes integers from 0"
         last = self.count - 1
-        return f"{at}{self.value} is no index of the embedding, whose rows are 0 to {last}"
+        if not self.value.lstrip("-").isdigit():
+            return (
+                f"{at}{self.value} is not an index: the embedding takes integers from 0 to {last}"
+            )
+        return f"{at}index {self.value} is out of range for the embedding (0 to {last})"
 
     @property
     def label(self) -> str:

@@ -10,8 +10,7 @@ from deepdsl.diagnostics.data.text import names_text
 
 @record
 class HeldOutTooLarge(Diagnostic):
-    """More rows are held out for validation than there are, or so many that train keeps
-    none.
+    """Too many rows are held out for validation: there are not as many, or none are left to train on.
 
     ```wrong
     data digits { train builtin digits; valid first=5000; scale (1 / 16) }

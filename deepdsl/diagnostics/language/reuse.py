@@ -54,7 +54,7 @@ class CannotReuse(Diagnostic):
     """A piece cannot be cut out of its network like this.
 
     One value flows into a piece, and one comes out. A cut through the middle of a residual block
-    would leave a value that flows around it; a model with two inputs is no step of a flow.
+    would leave a value that flows around it; a model with two inputs cannot be a step of a flow.
 
     ```wrong
     model source { input x[8]; a = x | dense 8 | relu; a + x | dense 8 | relu }

@@ -197,7 +197,7 @@ class TiedWithOwnersOption(Diagnostic):
     """A tied layer has options that belong to the owner of the weights.
 
     It has none: they are those of the layer that it is tied to, and these options are there.
-    What a `default dense` line gives is for layers with weights, and is no mistake.
+    What a `default dense` line gives is for layers with weights, and is not an error.
 
     ```wrong
     model net {

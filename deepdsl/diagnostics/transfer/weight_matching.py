@@ -68,7 +68,7 @@ class MissingWeights(Matching):
             return f'is it `{self.near}`? then `rename=["{self.near}={self.layers[0]}"]`'
         return (
             "to learn it from scratch, leave it out with `without=…` and write it after the `reuse`; "
-            "names of another program are met by `rename=` or `match=order`"
+            "for the names of a different program use `rename=` or `match=order`"
         )
 
 
@@ -109,7 +109,7 @@ class WrongShape(Matching):
         if self.last:
             return (
                 f"replace the head: leave it out with `without={layer.split('.')[0]}` and write a "
-                "new one behind"
+                "new one after it"
             )
         return (
             f"give `{layer}` the sizes that it was trained with, or another name, "
@@ -286,7 +286,7 @@ class OrderUnknown(Matching):
 
     @property
     def message(self) -> str:
-        return f"in which order the rows of `{self.tensor}` stand cannot be told for `{self.param}`"
+        return f"the row order of `{self.tensor}` is ambiguous for `{self.param}`"
 
     @property
     def help(self) -> str:

@@ -145,7 +145,7 @@ class WrongNumbers(Diagnostic):
 
     @property
     def message(self) -> str:
-        return f"`{self.tensor}` of {self.path} holds {self.dtype}, which are no weights"
+        return f"`{self.tensor}` of {self.path} holds {self.dtype}, which are not weights"
 
     @property
     def help(self) -> str:

@@ -186,7 +186,7 @@ class OtherNetwork(Diagnostic):
 
     @property
     def help(self) -> str:
-        return "mend the index; `dnnc zoo publish` writes an entry from the file itself"
+        return "fix the index; `dnnc zoo publish` writes an entry from the file itself"
 
 
 @record

@@ -218,7 +218,7 @@ class OtherPreprocessing(Lint):
 
     @property
     def message(self) -> str:
-        return f"`{self.path}` was trained on inputs that were prepared in another way"
+        return f"`{self.path}` was trained on inputs with different preprocessing"
 
     @property
     def label(self) -> str:

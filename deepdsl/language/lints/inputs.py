@@ -179,7 +179,7 @@ class MeansOfAnotherRange(Lint):
 
     @property
     def message(self) -> str:
-        return f"these means are of values in another range than those of `{self.input}`"
+        return f"these means are for a different value range than `{self.input}`"
 
     @property
     def label(self) -> str:
@@ -189,7 +189,7 @@ class MeansOfAnotherRange(Lint):
     def help(self) -> str:
         if self.mean > self.high:
             return f"divide means and deviations by what makes them fit 0 to {_plain(self.high)}"
-        return f"write `scale (1 / {_plain(self.high)})` in front of it"
+        return f"write `scale (1 / {_plain(self.high)})` before it"
 
     @classmethod
     def check(cls, program: CheckedProgram) -> Iterator[Lint]:

@@ -124,7 +124,7 @@ def test_an_order_that_is_lost_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "k.npz", **as_keras(values))
     found = one_problem(text, tmp_path / "k.npz", layout="keras")
     assert found.code == "E534"
-    assert "in which order the rows of `dense_1/kernel` stand" in found.message
+    assert "the row order of `dense_1/kernel` is ambiguous" in found.message
 
 
 FLATTENED = {

@@ -162,7 +162,7 @@ def test_a_head_of_another_size() -> None:
         "4 |   part head { dense 2 | softmax }\n"
         "  |               ^^^^^^^ as a kernel (out, in) it would be 2 × 3\n"
         "  |\n"
-        "help: replace the head: leave it out with `without=head` and write a new one behind\n"
+        "help: replace the head: leave it out with `without=head` and write a new one after it\n"
     )
     narrow = {**SHAPES, "body.dense_1.weight": (3, 5)}
     assert "to learn it from scratch" in one_problem(NET, file(state(narrow))).help
@@ -292,8 +292,8 @@ def test_tensors_that_are_no_numbers() -> None:
     found = problems(NET, file(tensors, "net.npz"))
     assert {d.code for d in found} == {"E525"}
     assert [d.message for d in found] == [
-        "`body.dense_1.weight` of net.npz holds int8, which are no weights",
-        "`head.dense_1.bias` of net.npz holds Python objects, which are no weights",
+        "`body.dense_1.weight` of net.npz holds int8, which are not weights",
+        "`head.dense_1.bias` of net.npz holds Python objects, which are not weights",
     ]
     assert not Path("opened").exists()
 
