@@ -12,12 +12,13 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pkgutil import get_data, iter_modules
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from deepdsl.cli import commands
 from deepdsl.cli.output import Output, exit_status
+from deepdsl.core.registry import module_names
 from deepdsl.core.version import VERSION
 
 OK, USAGE, INTERRUPTED = 0, 2, 130
@@ -60,7 +61,7 @@ def _run(options: argparse.Namespace, output: Output) -> int:
 
 def names() -> frozenset[str]:
     """The names of all commands: those of the modules in `deepdsl.cli.commands`."""
-    return frozenset(m.name.replace("_", "-") for m in iter_modules(commands.__path__))
+    return frozenset(name.replace("_", "-") for name in module_names(commands.__name__))
 
 
 def summaries() -> dict[str, str]:
@@ -74,7 +75,7 @@ def _constants(command: str) -> dict[str, Any]:
     """The literal constants of a command's module. They are read off its text: to import all
     modules takes 0.7 s, which `--version` and `--help` do not need.
     """
-    source = get_data(commands.__name__, f"{_file(command)}.py") or b""
+    source = Path(commands.__path__[0], f"{_file(command)}.py").read_bytes()
     return {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in ast.parse(source).body

@@ -8,12 +8,12 @@ messages, documentation and the binding of arguments all read them from here.
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import sys
 from dataclasses import MISSING, field, fields
 from importlib import import_module
 from keyword import iskeyword
-from pkgutil import iter_modules
 from typing import Any, ClassVar, TypeVar
 
 from deepdsl.core.record import record
@@ -383,8 +383,19 @@ def import_modules(package: str) -> None:
     The packages of layers, losses, metrics, optimizers, schedules, data formats and lints do this
     when they are imported, so that a new one is found by itself.
     """
-    for module in iter_modules(sys.modules[package].__path__, f"{package}."):
-        import_module(module.name)
+    for name in module_names(package):
+        import_module(f"{package}.{name}")
+
+
+def module_names(package: str) -> list[str]:
+    """The names of the modules and packages in an imported package.
+
+    They are listed here since pkgutil asks of each file what kind of module it is, which start-up
+    would feel.
+    """
+    found = (name for folder in sys.modules[package].__path__ for name in os.listdir(folder))
+    modules = (n.removesuffix(".py") for n in found if n.endswith(".py") or "." not in n)
+    return sorted(name for name in modules if not name.startswith("__"))
 
 
 def lookup(kind: str) -> dict[str, type[Any]]:

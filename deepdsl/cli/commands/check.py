@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deepdsl.cli.output import Output, exit_status
 from deepdsl.cli.sources import read
@@ -16,8 +15,9 @@ from deepdsl.compiler.front_end import check, diagnose
 from deepdsl.core.atomic_files import write_atomically
 from deepdsl.core.source import Source
 from deepdsl.diagnostics import Diagnostic, ExitStatus, Severity
-from deepdsl.insight import help_pages as pages
-from deepdsl.language.fixes import Fixed, fix
+
+if TYPE_CHECKING:
+    from deepdsl.language.fixes import Fixed
 
 SUMMARY = "find all errors in a file, without training"
 POSITION = 2  # in `dnnc --help`
@@ -70,12 +70,15 @@ def _status(options: argparse.Namespace, found: Sequence[Diagnostic]) -> int:
 
 
 def _codes(text: str) -> list[str]:
+    # Imported here, as what only --fix needs: the plain check must start in a blink.
+    from deepdsl.insight.help_pages import codes as known_codes
+
     codes = [code for code in re.split(r"[\s,]+", text.strip()) if code]
     for code in codes:
         if not re.fullmatch(r"W\d{3}", code):
             why = "; errors cannot be allowed" if re.fullmatch(r"E\d{3}", code) else ""
             raise argparse.ArgumentTypeError(f"`{code}` is no code of a warning, as W403 is{why}")
-        known = [each for each, cls in pages.codes().items() if cls.severity is Severity.WARNING]
+        known = [each for each, cls in known_codes().items() if cls.severity is Severity.WARNING]
         if code not in known:
             nearest = min(known, key=lambda each: abs(int(each[1:]) - int(code[1:])))
             raise argparse.ArgumentTypeError(
@@ -88,6 +91,8 @@ def _codes(text: str) -> list[str]:
 
 
 def _fix(options: argparse.Namespace, output: Output, allow: frozenset[str]) -> int:
+    from deepdsl.language.fixes import fix
+
     left: list[Diagnostic] = []
     made: list[Diagnostic] = []
     lines: list[str] = []
@@ -144,6 +149,8 @@ def _line_ends(text: str, windows: bool) -> str:
 
 
 def _diff(name: str, before: Source, after: Source) -> str:
+    import difflib
+
     lines = difflib.unified_diff(
         before.text.splitlines(), after.text.splitlines(), name, name, lineterm=""
     )

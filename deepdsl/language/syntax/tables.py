@@ -7,7 +7,6 @@ import os
 import pickle
 import stat
 import sys
-import tempfile
 from contextlib import suppress
 from importlib import resources
 from io import BytesIO
@@ -72,6 +71,9 @@ def _own(path: Path) -> bool:
 
 
 def _write(file: Path, tables: bytes) -> None:
+    # Imported here: tables are written once, and read by every command.
+    import tempfile
+
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".grammar-")
